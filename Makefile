@@ -1,0 +1,31 @@
+# Everything here works from a fresh clone: what a target needs is installed first, into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: install test lint types tests wheel clean
+
+install: .venv/installed  ## what a developer needs, into .venv
+
+.venv/installed: pyproject.toml .ci/constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint .ci/constraints.txt --editable '.[train]' --group dev
+	touch $@
+
+test: lint types tests  ## all that CI checks but the wheel
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install
+	$(BIN)/mypy
+
+tests: install
+	$(BIN)/python -m pytest
+
+wheel: install  ## build the wheel, install it in a clean environment and use it there
+	.ci/wheel
+
+clean:
+	rm -rf .venv .build

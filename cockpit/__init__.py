@@ -1,0 +1,1 @@
+"""The face: command line, batch, and what they print."""

@@ -1,0 +1,1 @@
+"""The research: propose, branch, run, judge. Knows nothing of screens."""

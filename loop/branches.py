@@ -1,0 +1,195 @@
+"""Git: the only place that runs it, and only in a way that can run nothing of the repository's own.
+
+Configuration and hooks of a repository can start programs (hooks, fsmonitor, filters, external diffs, signing). Each
+call here has a clean environment, explicit GIT_DIR and GIT_WORK_TREE, an index file of its own unless it looks at the
+user's, and blanks what can be blanked. It writes refs under `refs/heads/cockpit/` and objects, and nothing else of the
+repository: the user's index, working tree, configuration and stash are only ever looked at.
+
+A plain subprocess and no library: the environment has to be ours alone, and GitPython can add to the inherited one but
+not take from it (a GIT_DIR or GIT_INDEX_FILE of a hook that called us would reach git).
+"""
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from store.place import Place
+
+SAFE = {
+    "core.hooksPath": "/dev/null",
+    "core.fsmonitor": "false",
+    "core.attributesFile": "/dev/null",
+    "core.untrackedCache": "false",
+    "core.commitGraph": "false",
+    "commit.gpgSign": "false",
+    "tag.gpgSign": "false",
+    "log.showSignature": "false",
+    "diff.external": "",
+    "protocol.ext.allow": "never",
+    "submodule.recurse": "false",
+    "gc.auto": "0",
+    "maintenance.auto": "false",
+}
+NOBODY = {  # what cockpit commits, cockpit signs
+    "GIT_AUTHOR_NAME": "cockpit",
+    "GIT_AUTHOR_EMAIL": "cockpit@localhost",
+    "GIT_COMMITTER_NAME": "cockpit",
+    "GIT_COMMITTER_EMAIL": "cockpit@localhost",
+}
+ABSENT = "0" * 40
+
+
+class GitError(Exception):
+    """A git command failed. The message holds the command and what git said."""
+
+
+def environment() -> dict[str, str]:
+    """The variables of every call: of the user's own, those without which git or its libraries cannot be found."""
+    kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "TMPDIR") if name in os.environ}
+    return {
+        **kept,
+        **NOBODY,
+        "LC_ALL": "C.UTF-8",
+        "HOME": "/nonexistent",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_LITERAL_PATHSPECS": "1",
+    }
+
+
+async def run(words: list[str], variables: Mapping[str, str], stdin: bytes = b"") -> bytes:
+    """Run git with these words, hardened, and return what it prints. Raises GitError."""
+    if (git := shutil.which("git")) is None:
+        raise GitError("git is not on PATH: install it")
+    options = [part for name, value in SAFE.items() for part in ("-c", f"{name}={value}")]
+    process = await asyncio.create_subprocess_exec(
+        git,
+        "--no-pager",
+        *options,
+        *words,
+        env={**environment(), **variables},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,  # a Ctrl-C at the terminal is for cockpit, not for a commit under way
+    )
+    out, errors = await process.communicate(stdin)
+    if process.returncode:
+        raise GitError(
+            f"git {' '.join(words)}: {errors.decode(errors='replace').strip() or f'exit status {process.returncode}'}"
+        )
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class Branches:
+    """The branches of one study."""
+
+    place: Place
+    filters: tuple[str, ...] = field(default=())  # options that blank the filters the repository configures
+
+    @classmethod
+    async def of(cls, place: Place) -> "Branches":
+        """Look at a repository: which filters does its configuration name?"""
+        self = cls(place)
+        out = await self._git("config", "--null", "--list", "--name-only")
+        names = {
+            name.rpartition(".")[0] for name in out.decode(errors="replace").split("\0") if name.startswith("filter.")
+        }
+        blank = [
+            part
+            for name in sorted(names)
+            for key in ("smudge", "clean", "process")
+            for part in ("-c", f"{name}.{key}=", "-c", f"{name}.required=false")
+        ]
+        return cls(place, tuple(blank))
+
+    async def _git(
+        self, *words: str, index: Path | None = None, work_tree: Path | None = None, stdin: bytes = b""
+    ) -> bytes:
+        variables = {
+            "GIT_DIR": str(self.place.git_dir),
+            "GIT_WORK_TREE": str(work_tree or self.place.root),
+            "GIT_INDEX_FILE": str(index or "/dev/null"),
+        }
+        return await run([*self.filters, *words], variables, stdin)
+
+    # --- looking -----------------------------------------------------------------------------------------------------
+
+    async def commit(self, name: str) -> str:
+        """The commit that a name stands for. Raises GitError where there is none, as HEAD before the first commit."""
+        return (
+            (await self._git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"))
+            .decode()
+            .strip()
+        )
+
+    async def tips(self) -> dict[str, str]:
+        """The branches of all studies here, each with the commit at which it stands."""
+        out = await self._git("for-each-ref", "--format=%(refname:lstrip=2) %(objectname)", "refs/heads/cockpit/")
+        return dict(line.rsplit(" ", 1) for line in out.decode().splitlines())
+
+    async def tree(self, commit: str) -> str:
+        """The tree of a commit."""
+        return (await self._git("rev-parse", "--verify", f"{commit}^{{tree}}")).decode().strip()
+
+    async def files(self, tree: str) -> dict[str, str]:
+        """All files of a tree, each with its mode and the digest of its content."""
+        out = await self._git("ls-tree", "-r", "-z", tree)
+        entries = [entry.partition("\t") for entry in out.decode("utf-8", "surrogateescape").split("\0") if entry]
+        return {path: facts for facts, _, path in entries}
+
+    async def content(self, tree: str, path: str) -> bytes:
+        """A file of a tree."""
+        return await self._git("cat-file", "blob", f"{tree}:{path}")
+
+    async def dirty(self) -> list[str]:
+        """The tracked files that differ, in the working tree or the index, from HEAD."""
+        out = await self._git(
+            "status", "--porcelain=v1", "-z", "--untracked-files=no", "--no-renames", "--ignore-submodules=all",
+            index=self.place.git_dir / "index",
+        )  # fmt: skip
+        return [entry[3:] for entry in out.decode("utf-8", "replace").split("\0") if entry]
+
+    # --- writing -----------------------------------------------------------------------------------------------------
+
+    async def point(self, refs: Mapping[str, tuple[str, str]]) -> None:
+        """Make branches stand at commits, all of them or none: `{branch: (commit, where it stands now or ABSENT)}`.
+
+        Raises GitError where a branch stands elsewhere than was said: somebody else has moved it.
+        """
+        orders = [f"update refs/heads/{branch} {new} {old}\n" for branch, (new, old) in refs.items()]
+        script = "".join(["start\n", *orders, "prepare\n", "commit\n"])
+        await self._git("update-ref", "--no-deref", "-m", "cockpit", "--stdin", stdin=script.encode())
+
+    async def check_out(self, tree: str, folder: Path, without: tuple[str, ...] = ()) -> None:
+        """Fill a fresh folder with the files of a tree: no `.git`, and nothing of the paths in `without`."""
+        folder.mkdir(parents=True)
+        with _index() as index:
+            await self._git("read-tree", tree, index=index)
+            if without:
+                await self._git("rm", "-r", "--cached", "-q", "--ignore-unmatch", "--", *without, index=index)
+            await self._git("checkout-index", "--all", "--force", index=index, work_tree=folder)
+
+
+async def new_repository(folder: Path, message: str) -> None:
+    """Make a folder a git repository and commit all that is in it, on the branch `main`."""
+    variables = {"GIT_DIR": str(folder / ".git"), "GIT_WORK_TREE": str(folder)}
+    await run(["init", "--quiet", "--template=", "--initial-branch=main"], variables)
+    await run(["add", "--all"], variables)
+    await run(["commit", "--quiet", "-m", message], variables)
+
+
+@contextmanager
+def _index() -> Iterator[Path]:
+    """The name of an index file that nobody else uses."""
+    with tempfile.TemporaryDirectory(prefix="cockpit-index-") as folder:
+        yield Path(folder) / "index"

@@ -1,0 +1,118 @@
+"""What makes runs comparable: the bench. It is found out once at each start of the engine, and hashed."""
+
+import hashlib
+import json
+import shlex
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from loop.branches import Branches
+from loop.run.devices import kind
+from loop.run.interpreter import Interpreter, Unusable, chosen, imports, launcher_variables, look
+from loop.run.stages import PYTHON, STAGES, Launch, environment, scripts
+from loop.study import ConfigError, Settings
+from store.database import Database
+from store.place import Place
+from store.views import launch_variables
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """The interpreter and how it is launched, the protected files, the sealed data, the device: what runs share."""
+
+    interpreter: Interpreter
+    launch: Launch
+    facts: dict[str, Any]
+
+    @property
+    def hash(self) -> str:
+        """Names the bench in the record."""
+        return hashlib.sha256(json.dumps(self.facts, sort_keys=True).encode()).hexdigest()
+
+
+async def set_up(place: Place, settings: Settings, branches: Branches, database: Database, tree: str) -> Bench:
+    """Find out what the runs of a tree share. Raises ConfigError and Unusable where they could not run at all."""
+    files = await branches.files(tree)
+    check(place, settings, files)
+    variables = environment(place.folder)
+    needed = await _needed(settings, branches, tree, files)
+    interpreter = await look(chosen(place.root, settings.run.python), needed, variables)
+    run = settings.run
+    by_python = shlex.split(run.train)[0] in PYTHON
+    launch = await _launch(interpreter, database, variables) if by_python else Launch(interpreter.python, {})
+    facts = {
+        "interpreter": {"digest": interpreter.digest, "version": interpreter.version},
+        "launch": launch.variables,
+        "launcher": launch.launcher,
+        "device": kind(),
+        "commands": {"train": run.train, "predict": run.predict, "score": run.score, "seed": run.seed},
+        "protected": {
+            path: fact for path, fact in files.items() if path != place.config.name and not settings.editable(path)
+        },
+        "sealed": {path: _digest(sealed(place, path)) for path in settings.data.sealed},
+    }
+    return Bench(interpreter, launch, facts)
+
+
+def check(place: Place, settings: Settings, files: dict[str, str]) -> None:
+    """What `cockpit.toml` says must fit the repository. Raises ConfigError."""
+    for pattern in settings.space.edit:
+        if not any(fnmatch(path, pattern) for path in files):
+            raise ConfigError(
+                f"{place.config}: `[space] edit`: no committed file is called {pattern!r}; commit it, or mend the name"
+            )
+    for path in scripts(settings.run.score, files) if settings.run.score is not None else ():
+        if settings.editable(path):
+            raise ConfigError(
+                f"{place.config}: `[run] score`: {path} is the scorer and must not be in `[space] edit`; take it out"
+            )
+    for path in settings.data.sealed:
+        if not sealed(place, path).exists():
+            raise ConfigError(
+                f"{place.config}: `[data] sealed`: there is no {sealed(place, path)}; make it, or mend the name"
+            )
+
+
+def sealed(place: Place, path: str) -> Path:
+    """Where sealed data is: in the study's folder, or in the user's working tree."""
+    inside = path.removeprefix("{study}/")
+    return (place.root if inside == path else place.folder) / inside
+
+
+async def _needed(settings: Settings, branches: Branches, tree: str, files: dict[str, str]) -> set[str]:
+    """The installed modules that the stages' scripts import, directly or through files of the repository."""
+    own = {Path(path).stem for path in files} | {part for path in files for part in Path(path).parts[:-1]}
+    commands = (getattr(settings.run, name) for name in STAGES)
+    ahead = [path for command in commands if command for path in scripts(command, files) if path.endswith(".py")]
+    needed, seen = set[str](), set[str]()
+    while ahead:
+        path = ahead.pop()
+        seen.add(path)
+        names = imports(await branches.content(tree, path))
+        needed |= names - own
+        ahead += [f"{name}.py" for name in names if f"{name}.py" in files and f"{name}.py" not in seen]
+    return needed
+
+
+async def _launch(interpreter: Interpreter, database: Database, variables: dict[str, str]) -> Launch:
+    """How the train stage is started: as Accelerate's launcher would, where the interpreter has it."""
+    if not interpreter.accelerate:
+        return Launch(interpreter.python, {})
+    asked = await launch_variables(database, interpreter.digest, kind())
+    if asked is None:
+        try:
+            asked = await launcher_variables(interpreter, variables)
+        except Unusable:
+            return Launch(interpreter.python, {}, launcher=True)
+    return Launch(interpreter.python, asked)
+
+
+def _digest(path: Path) -> str:
+    """The content of a file, or of all files of a folder and their names."""
+    whole = hashlib.sha256()
+    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        if file.is_file():
+            whole.update(f"{file.relative_to(path.parent)}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
+    return whole.hexdigest()

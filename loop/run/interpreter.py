@@ -1,0 +1,132 @@
+"""The Python that runs the code under test: which one it is, what it has, and what Accelerate's launcher would set."""
+
+import ast
+import asyncio
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loop.run.devices import cores, gpus
+
+# Runs in the study's interpreter, which may be older than ours.
+LOOK = """
+import importlib.metadata, importlib.util, json, platform, sys
+def there(name):
+    try:
+        return importlib.util.find_spec(name) is not None
+    except Exception:
+        return False
+packages = {d.metadata["Name"]: d.version for d in importlib.metadata.distributions() if d.metadata["Name"]}
+print(json.dumps({
+    "version": platform.python_version(),
+    "packages": packages,
+    "missing": [name for name in json.loads(sys.argv[1]) if not there(name)],
+}))
+"""
+# For one process the launcher does nothing but set variables; asking it once saves its seconds of imports in each run.
+# The function is private to Accelerate: a test pins it, and where it is gone the launcher itself is used.
+ASK_ACCELERATE = """
+import json, os, sys
+from accelerate.commands.launch import launch_command_parser
+from accelerate.utils.launch import prepare_simple_launcher_cmd_env
+arguments = launch_command_parser().parse_args(json.loads(sys.argv[1]) + ["train.py"])
+_, variables = prepare_simple_launcher_cmd_env(arguments)
+print(json.dumps({name: value for name, value in variables.items() if os.environ.get(name) != value}))
+"""
+
+
+class Unusable(Exception):
+    """The study's interpreter is not there, does not start, or lacks what is needed. The message says the mend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interpreter:
+    """A Python and what is installed for it."""
+
+    python: Path
+    version: str
+    packages: dict[str, str]
+
+    @property
+    def digest(self) -> str:
+        """Names the version and all packages: two interpreters of one digest give the same results."""
+        return hashlib.sha256(json.dumps([self.version, sorted(self.packages.items())]).encode()).hexdigest()
+
+    @property
+    def accelerate(self) -> bool:
+        """Whether it has Accelerate."""
+        return "accelerate" in self.packages
+
+
+def chosen(root: Path, named: str | None) -> Path:
+    """The study's interpreter: the one the file names, else `.venv`, else the active environment's, else ours."""
+    if named is not None:
+        return root / named
+    environments = [
+        root / ".venv",
+        *(Path(os.environ[name]) for name in ("VIRTUAL_ENV", "CONDA_PREFIX") if os.environ.get(name)),
+    ]
+    found = (environment / "bin" / "python" for environment in environments)
+    return next((python for python in found if python.exists()), Path(sys.executable))
+
+
+async def look(python: Path, needed: Iterable[str], variables: dict[str, str]) -> Interpreter:
+    """Start the interpreter and ask what it has. Raises Unusable, also where one of the `needed` modules is missing."""
+    needed = sorted(needed)
+    said = await _ask(python, LOOK, json.dumps(needed), variables)
+    if missing := said["missing"]:
+        has, them = ("has no", "it") if len(missing) == 1 else ("lacks", "them")
+        raise Unusable(
+            f"{python} {has} {', '.join(missing)}, which the study's scripts import. Install {them}:\n"
+            f"  {python} -m pip install {' '.join(missing)}\n"
+            "or name another interpreter with `python = ...` in [run]"
+        )
+    return Interpreter(python, said["version"], said["packages"])
+
+
+async def launcher_variables(interpreter: Interpreter, variables: dict[str, str]) -> dict[str, str]:
+    """What `accelerate launch` sets for a script in one process on this machine. Takes seconds. Raises Unusable."""
+    return dict(await _ask(interpreter.python, ASK_ACCELERATE, json.dumps(launcher_options()), variables))
+
+
+def launcher_options() -> list[str]:
+    """Every option of the launcher that the user's own Accelerate configuration could otherwise decide."""
+    return [
+        *([] if gpus() else ["--cpu"]),
+        *("--num_processes", "1", "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"),
+        *("--num_cpu_threads_per_process", str(cores())),
+    ]
+
+
+async def _ask(python: Path, script: str, argument: str, variables: dict[str, str]) -> dict[str, Any]:
+    try:
+        process = await asyncio.create_subprocess_exec(
+            str(python), "-c", script, argument, cwd="/", env=variables, stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+    except OSError as error:
+        raise Unusable(
+            f"{python} cannot be started: {error.strerror}; name an interpreter with `python = ...` in [run]"
+        ) from error
+    out, errors = await process.communicate()
+    if process.returncode:
+        last = errors.decode(errors="replace").strip().splitlines()[-1:] or [f"exit status {process.returncode}"]
+        raise Unusable(f"{python} does not work: {last[0]}")
+    said: dict[str, Any] = json.loads(out.decode().splitlines()[-1])
+    return said
+
+
+def imports(source: bytes) -> set[str]:
+    """The top-level modules that a script imports unconditionally; none where it is no Python."""
+    try:
+        body = ast.parse(source).body
+    except (SyntaxError, ValueError):
+        return set()
+    names = {alias.name for node in body if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in body if isinstance(node, ast.ImportFrom) and node.module and not node.level}
+    return {name.partition(".")[0] for name in names}

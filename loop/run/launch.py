@@ -1,0 +1,116 @@
+"""Start the supervisor of a run, follow it, end it; and the same for one that an earlier engine started.
+
+Adoption rests on one lock: the engine locks `runs/<id>/lock` before it spawns the supervisor, passes the descriptor on
+and closes its own copy. Locked means that the supervisor lives. Unlocked means that the *supervisor* is gone, not that
+all of the run is: sweep first, then read what `status.json` says.
+"""
+
+import asyncio
+import fcntl
+import json
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from loop.run import supervisor
+from loop.run.supervisor import AT_ONCE, WITH_GRACE, start_ticks
+
+TAG = "COCKPIT_RUN_FOLDER"  # in the environment of every process of a run: by it a sweep knows them
+POLL_SECONDS = 0.05
+LOG_LIMIT_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What the supervisor runs for one stage."""
+
+    name: str
+    argv: list[str]
+    cwd: str
+    env: dict[str, str]
+    timeout_seconds: float
+
+    @property
+    def log(self) -> str:
+        """The stage's log, relative to the run folder."""
+        return f"{self.name}.log"
+
+
+def locked(folder: Path) -> bool:
+    """Whether the supervisor of a run folder lives."""
+    try:
+        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def status(folder: Path) -> dict[str, Any] | None:
+    """What the supervisor last wrote, or None before its first word."""
+    try:
+        text = (folder / "status.json").read_text()
+    except FileNotFoundError:
+        return None
+    said: dict[str, Any] = json.loads(text)
+    return said
+
+
+async def start(folder: Path, commands: list[Command]) -> None:
+    """Start the supervisor of a run folder. It lives on when this process dies."""
+    stages = [{**asdict(command), "log": command.log} for command in commands]
+    (folder / "spec.json").write_text(json.dumps({"stages": stages, "log_limit_bytes": LOG_LIMIT_BYTES}))
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with (folder / "supervisor.log").open("ab") as log:
+            await asyncio.create_subprocess_exec(
+                sys.executable, "-P", "-E", "-S", supervisor.__file__, str(folder), str(lock),
+                stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder,
+                pass_fds=(lock,), start_new_session=True,
+            )  # fmt: skip
+    finally:
+        os.close(lock)
+
+
+async def gone(folder: Path) -> None:
+    """Wait until the supervisor of a run folder is gone, then end what it may have left."""
+    while locked(folder):
+        await asyncio.sleep(POLL_SECONDS)
+    await asyncio.to_thread(sweep, folder)
+
+
+async def ask_to_end(folder: Path, *, at_once: bool = False) -> None:
+    """Ask a run's supervisor to end it, with a grace of three seconds or `at_once`."""
+    while (said := status(folder)) is None and locked(folder):
+        await asyncio.sleep(POLL_SECONDS)  # it has just been started
+    if said and locked(folder) and start_ticks(said["pid"]) == said["start_ticks"]:
+        with suppress(ProcessLookupError):
+            os.kill(said["pid"], AT_ONCE if at_once else WITH_GRACE)
+
+
+def sweep(folder: Path) -> None:
+    """Kill every process that carries the tag of a run folder, however far it went."""
+    mark = f"{TAG}={folder}".encode()
+    while left := [int(entry.name) for entry in Path("/proc").glob("[0-9]*") if _tagged(entry, mark)]:
+        for pid in left:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.01)
+
+
+def _tagged(process: Path, mark: bytes) -> bool:
+    try:
+        return mark in (process / "environ").read_bytes().split(b"\0")
+    except OSError:
+        return False  # it has ended, or is not ours

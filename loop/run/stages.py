@@ -1,0 +1,218 @@
+"""The stages of a run: what each one executes, how it ended, and what it measured.
+
+A stage is a row of STAGES. Three of them make a scored run: `train` and `predict` run the code under test in the run
+folder, `score` runs trunk's own copy of the scorer in a folder of its own, on the outputs as data.
+"""
+
+import os
+import re
+import shlex
+import signal
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from loop.run.devices import cores
+from loop.run.interpreter import launcher_options
+from loop.run.launch import LOG_LIMIT_BYTES, TAG, Command
+from loop.study import Settings
+from store.records import Measurement, Outcome, Run, Source, Stage
+
+# In the order in which they run, with the best that a value printed there can be.
+STAGES = {"train": Source.REPORTED, "predict": Source.EVALUATED, "score": Source.SCORED}
+PYTHON = ("python", "python3")  # as a command's first word: the study's interpreter
+NUMBER = r"[-+]?(?:\d[\d_]*\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|nan|inf(?:inity)?)"
+OUT_OF_MEMORY = re.compile(
+    r"OutOfMemoryError|out of memory|MemoryError|can't allocate memory|Cannot allocate memory", re.IGNORECASE
+)
+TAIL_BYTES = 64 * 1024
+LAUNCHER_CONFIG = "compute_environment: LOCAL_MACHINE\ndistributed_type: 'NO'\nmachine_rank: 0\n"
+
+# What cockpit measures from outside, by the name of the objective. None where the meter has nothing to say.
+BUILT_IN: dict[str, Callable[[list[Stage]], float | None]] = {
+    "train_seconds": lambda stages: next((stage.wall_seconds for stage in stages if stage.name == "train"), None),
+    "wall_seconds": lambda stages: sum(stage.wall_seconds for stage in stages),
+    "cpu_seconds": lambda stages: sum(stage.cpu_seconds or 0.0 for stage in stages),
+    "peak_memory_bytes": lambda stages: max(
+        (float(s.peak_bytes) for s in stages if s.peak_bytes is not None), default=None
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How the commands of a study become processes: the same for all runs of a bench."""
+
+    python: Path
+    variables: dict[str, str]  # what Accelerate's launcher sets; empty without Accelerate
+    launcher: bool = False  # whether the train stage goes through the launcher itself
+
+    @property
+    def how(self) -> str:
+        """The way the train stage is launched, as the record names it."""
+        return "accelerate launch" if self.launcher else "accelerate variables" if self.variables else "plain"
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """The variables of the code under test: a few of the user's, a home of its own, what keeps libraries offline."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in ("PATH", "LANG", "LD_LIBRARY_PATH", "TZ") or name.startswith("CUDA_")
+    }
+    return {
+        **kept,
+        "HOME": str(folder / "home"),
+        "TMPDIR": str(folder / "tmp"),
+        TAG: str(folder),
+        "GIT_CEILING_DIRECTORIES": str(folder),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONHASHSEED": "0",
+        "PYTHONUNBUFFERED": "1",
+        "OMP_NUM_THREADS": str(cores()),
+        "MPLBACKEND": "Agg",
+        "WANDB_MODE": "offline",
+        "HF_HUB_OFFLINE": "1",
+        "HF_DATASETS_OFFLINE": "1",
+    }
+
+
+def commands(settings: Settings, study: Path, folder: Path, launch: Launch, run: Run, commit: str) -> list[Command]:
+    """What the supervisor is to run. `study` is the study's folder, `folder` the run's."""
+    values = {"output": str(folder / "output"), "seed": str(run.seed), "study": str(study)}
+    shared = {
+        **environment(folder),
+        "COCKPIT_SEED": str(run.seed),
+        "COCKPIT_OUTPUT": values["output"],
+        "COCKPIT_COMMIT": commit,
+    }
+    found = []
+    for name in STAGES:
+        text = getattr(settings.run, name)
+        if text is None:
+            continue
+        if name == "train" and settings.run.seed is not None:
+            text = f"{text} {settings.run.seed}"
+        argv = [_filled(word, values) for word in shlex.split(text)]
+        under_accelerate = False
+        if argv[0] in PYTHON:
+            under_accelerate = name == "train"
+            argv[:1] = [str(launch.python)]
+            if under_accelerate and launch.launcher:
+                argv[1:1] = [
+                    "-m",
+                    "accelerate.commands.launch",
+                    "--config_file",
+                    str(folder / "accelerate.yaml"),
+                    *launcher_options(),
+                ]
+        where = folder / ("scorer" if name == "score" else "tree")
+        own = launch.variables if under_accelerate else {}
+        # Before all else, so that the tree's own code shadows a package of the same name that is installed.
+        roots = os.pathsep.join(str(root) for root in (where, where / "src") if root.is_dir())
+        found.append(Command(name, argv, str(where), {**shared, **own, "PYTHONPATH": roots}, settings.run.timeout))
+    return found
+
+
+def _filled(word: str, values: dict[str, str]) -> str:
+    return re.sub(r"\{(\w+)\}", lambda match: values[match[1]], word)
+
+
+def scripts(command: str, files: Iterable[str]) -> list[str]:
+    """The files of the repository that a command names."""
+    known = set(files)
+    return [word for word in map(os.path.normpath, shlex.split(command)) if word in known]
+
+
+def source(settings: Settings, stage: str, files: Iterable[str]) -> Source:
+    """How far a value that a stage prints can be trusted: a stage whose own file a proposal may edit only *reports*."""
+    named = scripts(getattr(settings.run, stage), files)
+    return STAGES[stage] if named and not any(map(settings.editable, named)) else Source.REPORTED
+
+
+# --- what came of it -------------------------------------------------------------------------------------------------
+
+
+def ended(run: Run, study: Path, settings: Settings, said: dict[str, Any]) -> Stage | None:
+    """How a stage ended, from the supervisor's words about it; None while it has not."""
+    if "ended_by" not in said:
+        return None
+    log = f"{run.folder}/{said['name']}.log"
+    outcome, detail = _outcome(said, study / log, settings.run.timeout)
+    return Stage(
+        name=said["name"],
+        outcome=outcome,
+        exit_status=said["exit_status"],
+        wall_seconds=said["wall_seconds"],
+        cpu_seconds=said["cpu_seconds"],
+        peak_bytes=said["peak_bytes"],
+        log=log,
+        detail=detail,
+    )
+
+
+def _outcome(said: dict[str, Any], log: Path, timeout_seconds: float) -> tuple[Outcome, str]:
+    status = said["exit_status"]
+    match said["ended_by"]:
+        case "request":
+            return Outcome.INTERRUPTED, "asked to end"
+        case "timeout":
+            return Outcome.TIMEOUT, f"over its limit of {timeout_seconds:g} s"
+        case "log":
+            return Outcome.CRASH, f"wrote more than {LOG_LIMIT_BYTES // 2**20} MiB to its log"
+    if status == 0:
+        return Outcome.OK, ""
+    text = tail(log)
+    if OUT_OF_MEMORY.search(text):
+        return Outcome.OUT_OF_MEMORY, _last_line(text)
+    how = f"exit status {status}" if status > 0 else f"killed by {signal.Signals(-status).name}"
+    last = _last_line(text)
+    return Outcome.CRASH, f"{how}: {last}" if last else how
+
+
+def measured(
+    study: Path, settings: Settings, stages: list[Stage], files: Iterable[str]
+) -> tuple[Outcome, str, list[Measurement]]:
+    """What a run whose stages all ended well has measured, or why it counts as failed."""
+    files = list(files)
+    values: dict[str, tuple[float, Source]] = {}
+    for stage in stages:  # a later one is at least as trustworthy, and says it again more surely
+        trust = source(settings, stage.name, files)
+        for name, value in printed(study / stage.log, settings.objectives).items():
+            values[name] = (value, trust)
+    for name in settings.objectives.keys() & BUILT_IN.keys():
+        if (value_from_outside := BUILT_IN[name](stages)) is not None:
+            values[name] = (value_from_outside, Source.MEASURED)
+
+    steering = [name for name, objective in settings.objectives.items() if objective.steers]
+    if missing := [name for name in steering if name not in values]:
+        return Outcome.NO_METRICS, f"no stage printed a line `{missing[0]}: value`", []
+    if wild := [name for name in steering if not isfinite(values[name][0])]:
+        return Outcome.DIVERGED, f"{wild[0]} is {values[wild[0]][0]}", []
+    kept = [name for name in settings.objectives if name in values and isfinite(values[name][0])]
+    return Outcome.OK, "", [Measurement(name, *values[name]) for name in kept]
+
+
+def printed(log: Path, names: Iterable[str]) -> dict[str, float]:
+    """The last `name: value` that a log holds for each of these names."""
+    pattern = re.compile(rf"(?<![\w.])({'|'.join(map(re.escape, names))})\s*:\s*((?i:{NUMBER}))(?!\w)(?!\.\d)")
+    found: dict[str, float] = {}
+    with log.open(encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            for name, value in pattern.findall(line):
+                found[name] = float(value)
+    return found
+
+
+def tail(log: Path) -> str:
+    """The end of a log."""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - TAIL_BYTES))
+        return file.read().decode(errors="replace")
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:200] if lines else ""

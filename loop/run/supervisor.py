@@ -1,0 +1,262 @@
+"""Keeps one run: starts its stages one after another, measures them from outside, and leaves nothing of them behind.
+
+    python -P -E -S supervisor.py RUN_FOLDER LOCK_DESCRIPTOR
+
+Standard library only, and run by its path, so that nothing of ours is imported beside the code under test. It is a
+process of its own session and outlives the engine that started it. What it is told stands in `spec.json`; what it did
+stands in `status.json`, replaced as a whole at each step; a lock, inherited from the engine, is held for as long as it
+lives.
+
+Every process of a stage is a descendant of this one: it is a *child subreaper* (prctl(2)), so that one which daemonises
+becomes its child, and it ends a stage by killing all its descendants until there is none. That is also why the CPU
+seconds are right where a process was killed: it is this process that waits for it (wait4(2)).
+"""
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import Any
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+LIBC = ctypes.CDLL(None, use_errno=True)
+WITH_GRACE, AT_ONCE = signal.SIGTERM, signal.SIGINT  # two signals: the same one sent twice may arrive once
+WAKING = {signal.SIGCHLD, WITH_GRACE, AT_ONCE}
+GRACE_SECONDS = 3.0  # between the request to end and the end
+FIRST_SAMPLE_SECONDS, SAMPLE_SECONDS = 0.02, 0.25
+
+
+class Supervisor:
+    """One run, from the first stage to the last that can be reached."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        with open(os.path.join(folder, "spec.json")) as file:
+            self.spec = json.load(file)
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            boot_id = file.read().strip()
+        self.status: dict[str, Any] = {
+            "pid": os.getpid(),
+            "start_ticks": start_ticks(os.getpid()),
+            "boot_id": boot_id,
+            "stages": [],
+            "ended": False,
+        }
+        self.asked = False  # to end the run, with a grace
+        self.at_once = False  # and without one
+
+    def run(self) -> None:
+        """All stages in their order, until one does not end well."""
+        self.write()
+        for stage in self.spec["stages"]:
+            record = {"name": stage["name"], "started_at": time.time()}
+            self.status["stages"].append(record)
+            self.write()
+            record.update(self.stage(stage))
+            self.write()
+            if record["ended_by"] != "itself" or record["exit_status"] != 0:
+                break
+        self.status["ended"] = True
+        self.write()
+
+    def write(self) -> None:
+        """Replace `status.json`: a reader sees the old one or the new one, whole."""
+        path = os.path.join(self.folder, "status.json")
+        with open(path + ".new", "w") as file:
+            json.dump(self.status, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(path + ".new", path)
+
+    def stage(self, stage: dict[str, Any]) -> dict[str, Any]:
+        """Run one command to its end, or to the end of its time. What it was and what it cost."""
+        began = time.monotonic()
+        log_path = os.path.join(self.folder, stage["log"])
+        with open(log_path, "ab") as log:
+            try:
+                child = subprocess.Popen(
+                    stage["argv"], cwd=stage["cwd"], env=stage["env"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                    start_new_session=True, preexec_fn=prepare_child,
+                )  # fmt: skip
+            except OSError as error:
+                log.write(f"cockpit could not start {stage['argv'][0]}: {error.strerror}\n".encode())
+                return {
+                    "ended_by": "itself",
+                    "exit_status": 127,
+                    "wall_seconds": 0.0,
+                    "cpu_seconds": 0.0,
+                    "peak_bytes": None,
+                }
+
+        exit_status: int | None = None
+        ended_by, kill_at = "itself", 0.0
+        cpu_seconds = 0.0
+        peak_bytes: int | None = None
+        deadline = began + stage["timeout_seconds"]
+        next_sample, interval = began + FIRST_SAMPLE_SECONDS, FIRST_SAMPLE_SECONDS
+        while exit_status is None:
+            wait = min(next_sample, kill_at or deadline) - time.monotonic()
+            came = signal.sigtimedwait(WAKING, max(wait, 0.01))
+            if came and came.si_signo != signal.SIGCHLD:
+                self.asked = True
+                self.at_once = self.at_once or came.si_signo == AT_ONCE
+            for pid, status, usage in reap():
+                cpu_seconds += usage.ru_utime + usage.ru_stime
+                peak_bytes = max_of(
+                    peak_bytes, usage.ru_maxrss * 1024
+                )  # of its largest process: what no sample may miss
+                if pid == child.pid:
+                    exit_status = os.waitstatus_to_exitcode(status)
+                    child.returncode = exit_status  # it is waited for: Popen must not try
+            if exit_status is not None:
+                break
+            now = time.monotonic()
+            if now >= next_sample:
+                peak_bytes = max_of(peak_bytes, proportional_bytes(descendants()))
+                interval = min(interval * 2, SAMPLE_SECONDS)
+                next_sample = time.monotonic() + interval
+                if os.stat(log_path).st_size > self.spec["log_limit_bytes"]:
+                    ended_by, kill_at = "log", now
+            if not kill_at and self.asked:
+                ended_by, kill_at = "request", now + (0 if self.at_once else GRACE_SECONDS)
+                if not self.at_once:
+                    send(descendants(), signal.SIGTERM)
+            if not kill_at and now >= deadline:
+                ended_by, kill_at = "timeout", now + GRACE_SECONDS
+                send(descendants(), signal.SIGTERM)
+            if kill_at and (now >= kill_at or self.at_once):
+                send(descendants(), signal.SIGKILL)
+        wall_seconds = time.monotonic() - began
+        for usage in sweep():
+            cpu_seconds += usage.ru_utime + usage.ru_stime
+        if ended_by == "itself" and os.stat(log_path).st_size > self.spec["log_limit_bytes"]:
+            ended_by = "log"
+        return {
+            "ended_by": ended_by,
+            "exit_status": exit_status,
+            "wall_seconds": wall_seconds,
+            "cpu_seconds": cpu_seconds,
+            "peak_bytes": peak_bytes,
+        }
+
+
+def prepare_child() -> None:
+    """In the child before its program starts: no signal stays blocked, and it dies with this supervisor."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def reap() -> Iterator[tuple[int, int, resource.struct_rusage]]:
+    """Every child that has ended, with what it and its waited-for children used."""
+    while True:
+        try:
+            pid, status, usage = os.wait4(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        yield pid, status, usage
+
+
+def sweep() -> list[resource.struct_rusage]:
+    """Kill and wait for descendants until there is none. What they used."""
+    used: list[resource.struct_rusage] = []
+    while True:
+        send(descendants(), signal.SIGKILL)
+        used += [usage for _, _, usage in reap()]
+        if not descendants():
+            return used
+        signal.sigtimedwait({signal.SIGCHLD}, 0.05)
+
+
+def descendants() -> list[int]:
+    """The processes below this one, those that have ended and are not waited for left out."""
+    found: list[int] = []
+    new = [os.getpid()]
+    while new:
+        new = [child for pid in new for child in children(pid)]
+        found += new
+    return [pid for pid in found if state(pid) not in ("Z", "X", None)]
+
+
+def children(pid: int) -> list[int]:
+    """The children of all threads of a process."""
+    found: list[int] = []
+    with suppress(OSError):  # it has ended meanwhile
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/children") as file:
+                found += map(int, file.read().split())
+    return found
+
+
+def fields(pid: int) -> list[str] | None:
+    """What `/proc/PID/stat` says after the program's name, or None when the process is gone."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()
+    except OSError:
+        return None
+
+
+def state(pid: int) -> str | None:
+    """The state letter of a process, or None."""
+    words = fields(pid)
+    return words[0] if words else None
+
+
+def start_ticks(pid: int) -> int | None:
+    """When a process began, in clock ticks since boot: with the pid it names a process for good."""
+    words = fields(pid)
+    return int(words[19]) if words else None
+
+
+def send(pids: Iterable[int], number: int) -> None:
+    """Send a signal to each process that is still there."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def proportional_bytes(pids: Iterable[int]) -> int | None:
+    """The memory of processes, a page that several share counted once (PSS, proc(5)); None where none could be read."""
+    total: int | None = None
+    for pid in pids:
+        try:
+            with open(f"/proc/{pid}/smaps_rollup") as file:
+                for line in file:
+                    if line.startswith("Pss:"):
+                        total = (total or 0) + int(line.split()[1]) * 1024
+                        break
+        except OSError:
+            continue  # it has ended meanwhile
+    return total
+
+
+def max_of(one: int | None, other: int | None) -> int | None:
+    """The larger of two, where None is less than all."""
+    return one if other is None else other if one is None else max(one, other)
+
+
+def main() -> None:
+    """Take the lock for ourselves alone, then keep the run."""
+    folder, lock = sys.argv[1], int(sys.argv[2])
+    # The first act: code under test that inherited the descriptor could unlock it, and the run would be taken for dead.
+    os.set_inheritable(lock, False)
+    LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    signal.pthread_sigmask(signal.SIG_BLOCK, WAKING)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        Supervisor(folder).run()
+    finally:  # also when the disk is full and `status.json` cannot be written
+        sweep()
+
+
+if __name__ == "__main__":
+    main()

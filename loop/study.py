@@ -1,0 +1,319 @@
+"""The question asked: `cockpit.toml`, read and checked. Every error names the file, the line, the key and the fix."""
+
+import hashlib
+import re
+import shlex
+import tomllib
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from store.place import safe_name
+
+# Keys of the contract that this version does not serve yet. Reading one without acting on it would be a lie.
+NOT_YET = {
+    ("study", "preset"),
+    ("study", "worth"),
+    ("study", "stop_when"),
+    ("space", "knobs"),
+    ("run", "eval"),
+    ("run", "scorer"),
+    ("run", "slots"),
+    ("run", "artifact"),
+    ("data", "read"),
+    ("constraints",),
+    ("seeds",),
+    ("fidelity",),
+    ("prices",),
+    ("budget", "runs"),
+    ("budget", "tokens"),
+    ("budget", "device_hours"),
+    ("budget", "joules"),
+    ("budget", "money"),
+    ("model", "host"),
+    ("model", "num_ctx"),
+    ("model", "timeout"),
+    ("model", "share"),
+}
+SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
+
+
+class ConfigError(Exception):
+    """`cockpit.toml` cannot be used. The message holds a line for each thing to mend."""
+
+
+def _seconds(value: object) -> object:
+    match = re.fullmatch(r"([\d.]+) ?(s|min|h|d)", value) if isinstance(value, str) else None
+    try:
+        return float(match[1]) * SECONDS[match[2]]  # type: ignore[index]
+    except (TypeError, ValueError):
+        raise ValueError('a time is a number and a unit in quotes: "90 s", "20 min", "10 h"') from None
+
+
+def _effect(value: object) -> object:
+    if isinstance(value, str):
+        match = re.fullmatch(r"([\d.]+) ?%", value)
+        try:
+            return Effect(size=float(match[1]) / 100, relative=True)  # type: ignore[index]
+        except (TypeError, ValueError):
+            raise ValueError(
+                'an effect is a share in quotes, "0.2 %", or a plain number in the unit of the objective'
+            ) from None
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return Effect(size=float(value), relative=False)
+    return value
+
+
+def _command(*placeholders: str) -> AfterValidator:
+    """A command that can be split into words and holds no placeholder but these."""
+
+    def check(command: str) -> str:
+        unknown = set(re.findall(r"\{(\w+)\}", command)) - set(placeholders)
+        if unknown:
+            known = " and ".join(f"{{{name}}}" for name in placeholders)
+            raise ValueError(f"{{{min(unknown)}}} does not stand for anything here; it may hold {known}")
+        try:
+            words = shlex.split(command)
+        except ValueError as error:
+            raise ValueError(f"the command cannot be split into words: {error}") from None
+        if not words:
+            raise ValueError("the command is empty")
+        return command
+
+    return AfterValidator(check)
+
+
+def _inside(path: str) -> str:
+    if path.startswith("/") or ".." in Path(path).parts or not path:
+        raise ValueError("a path is relative to the repository and stays in it")
+    return path
+
+
+Tested = Annotated[str, _command("output", "seed")]  # a stage that runs the code under test
+Trusted = Annotated[str, _command("output", "seed", "study")]  # the scorer may also be told where the study's folder is
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+Pattern = Annotated[str, AfterValidator(_inside)]
+
+
+class Table(BaseModel):
+    """A table of the file: its keys are these and no others."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Effect(Table):
+    """A size of effect: a share of the value, or an amount in the objective's own unit."""
+
+    size: float = Field(ge=0)
+    relative: bool
+
+
+class Question(Table):
+    """[study]: what is asked."""
+
+    name: str | None = None
+    goal: str = ""
+    seed: int = Field(default=0, ge=0)
+
+    @field_validator("name")
+    @classmethod
+    def _safe(cls, name: str | None) -> str | None:
+        if name is not None and not safe_name(name):
+            raise ValueError("a study's name holds letters, digits, - _ and . only: it becomes a part of branch names")
+        return name
+
+
+class Space(Table):
+    """[space]: what a proposal may touch."""
+
+    edit: tuple[Pattern, ...] = Field(default=(), strict=False)
+
+
+class Commands(Table):
+    """[run]: the commands of the stages, and how they are run."""
+
+    train: Tested
+    predict: Tested | None = None
+    score: Trusted | None = None
+    seed: Annotated[str, _command("seed")] | None = None
+    timeout: Seconds = 20 * 60.0
+    python: str | None = None
+
+    @model_validator(mode="after")
+    def _pair(self) -> "Commands":
+        if (self.predict is None) != (self.score is None):
+            raise ValueError("predict and score go together: the one writes what the other scores")
+        return self
+
+
+class Data(Table):
+    """[data]: what is lent to whom."""
+
+    sealed: tuple[str, ...] = Field(default=(), strict=False)
+
+    @field_validator("sealed")
+    @classmethod
+    def _places(cls, paths: tuple[str, ...]) -> tuple[str, ...]:
+        for path in paths:
+            _inside(path.removeprefix("{study}/"))
+        return paths
+
+
+class Objective(Table):
+    """[objectives]: a quantity with a direction and the smallest effect that matters."""
+
+    direction: Literal["minimize", "maximize"]
+    smallest: Annotated[Effect | None, BeforeValidator(_effect)] = None
+    give_up: Annotated[Effect | None, BeforeValidator(_effect)] = None
+    label: str | None = None
+    unit: str | None = None
+    deterministic: bool = False
+    steers: bool = True
+
+
+class Budget(Table):
+    """[budget]: what a study may spend. Running out ends it cleanly."""
+
+    experiments: int | None = Field(default=None, ge=1)
+    time: Seconds | None = None
+
+
+class Model(Table):
+    """[model]: who proposes. This version has no proposer yet, so the only name is "none"."""
+
+    name: Literal["none"] = "none"
+
+
+class Settings(Table):
+    """The whole of `cockpit.toml`."""
+
+    study: Question = Question()
+    space: Space = Space()
+    run: Commands
+    data: Data = Data()
+    objectives: dict[str, Objective] = Field(min_length=1)
+    budget: Budget = Budget()
+    model: Model = Model()
+
+    @field_validator("objectives")
+    @classmethod
+    def _steered(cls, objectives: dict[str, Objective]) -> dict[str, Objective]:
+        if not any(objective.steers for objective in objectives.values()):
+            raise ValueError("no objective steers the study: leave `steers = false` out of one")
+        return objectives
+
+    def editable(self, path: str) -> bool:
+        """Whether a proposal may change this file of the repository."""
+        return any(fnmatch(path, pattern) for pattern in self.space.edit)
+
+
+class Revision(Table):
+    """A text of `cockpit.toml` and what it says."""
+
+    text: str
+    settings: Settings
+
+    @property
+    def digest(self) -> str:
+        """Names the text in the record."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+def read(file: Path) -> Revision:
+    """Read and check a `cockpit.toml`. Raises ConfigError."""
+    try:
+        text = file.read_text("utf-8")
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file}: {error}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: cannot be read: {error}") from error
+    errors = [
+        f"{_where(file, text, path)}: `{_key(path)}` is not served by this version of cockpit; take it out"
+        for path in sorted(NOT_YET)
+        if _holds(tables, path)
+    ]
+    for path in NOT_YET:
+        _drop(tables, path)
+    try:
+        settings = Settings.model_validate(tables)
+    except ValidationError as error:
+        errors += [_sentence(file, text, problem["loc"], problem["type"], problem["msg"]) for problem in error.errors()]
+    if errors:
+        raise ConfigError("\n".join(errors))
+    return Revision(text=text, settings=settings)
+
+
+def _sentence(file: Path, text: str, loc: tuple[int | str, ...], kind: str, message: str) -> str:
+    path = tuple(part for part in loc if isinstance(part, str))
+    where = _where(file, text, path)
+    message = message.removeprefix("Value error, ")
+    if kind == "missing":
+        message = "is missing; the smallest file has `[run] train` and one objective"
+    elif kind == "extra_forbidden":
+        message = "is not a key that cockpit knows; docs/trial.md lists them"
+    elif kind == "literal_error" and path == ("model", "name"):
+        message = 'must be "none": this version runs without a model'
+    else:
+        message = f"{message[0].lower()}{message[1:]}"
+    return (
+        f"{where}: `{_key(path)}` {message}"
+        if kind in ("missing", "extra_forbidden", "literal_error")
+        else f"{where}: `{_key(path)}`: {message}"
+    )
+
+
+def _key(path: tuple[str, ...]) -> str:
+    head, *rest = path
+    return f"[{head}] {'.'.join(rest)}" if rest else f"[{head}]"
+
+
+def _where(file: Path, text: str, path: tuple[str, ...]) -> str:
+    """`file:line` of a key, or of the nearest table above it that is there; the file alone where there is none."""
+    while path:
+        if line := _line(text, path):
+            return f"{file}:{line}"
+        path = path[:-1]
+    return str(file)
+
+
+def _line(text: str, path: tuple[str, ...]) -> int | None:
+    """The line on which a key first stands: the file is read a line longer each time, until it holds the key."""
+    lines = text.splitlines()
+    whole = 0  # lines of the longest part so far that is a file in itself
+    for count in range(1, len(lines) + 1):
+        try:
+            tables = tomllib.loads("\n".join(lines[:count]))
+        except tomllib.TOMLDecodeError:
+            continue  # in the middle of a value
+        if _holds(tables, path):
+            return next(n for n in range(whole, count) if lines[n].split("#")[0].strip()) + 1
+        whole = count
+    return None
+
+
+def _holds(tables: dict[str, Any], path: tuple[str, ...]) -> bool:
+    value: Any = tables
+    for part in path:
+        if not isinstance(value, dict) or part not in value:
+            return False
+        value = value[part]
+    return True
+
+
+def _drop(tables: dict[str, Any], path: tuple[str, ...]) -> None:
+    if _holds(tables, path):
+        for part in path[:-1]:
+            tables = tables[part]
+        del tables[path[-1]]

@@ -1,0 +1,1 @@
+"""The record: what happened, in SQLite. Knows nothing of research."""

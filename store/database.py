@@ -1,0 +1,149 @@
+"""The record's file: open it, bring it to this version, and change it one transaction at a time."""
+
+import asyncio
+import json
+import re
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import aiosqlite
+
+from store.place import RECORD, Place
+
+Answer = TypeVar("Answer")
+
+
+class RecordTooNew(Exception):
+    """The record was written by a later cockpit than this one."""
+
+
+def versions() -> dict[int, str]:
+    """The parts of `schema.sql`, by version."""
+    parts = re.split(
+        r"^-- version (\d+)$", files("store").joinpath("schema.sql").read_text("utf-8"), flags=re.MULTILINE
+    )
+    return {int(number): text for number, text in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+class Database:
+    """One connection to a study's record. Queries may run side by side; transactions follow one another."""
+
+    def __init__(self, connection: aiosqlite.Connection) -> None:
+        self._connection = connection
+        self._turn = asyncio.Lock()
+
+    @classmethod
+    async def open(cls, folder: Path, *, create: bool = False) -> Self:
+        """The record of the study in this folder, brought to this version of the schema.
+
+        Raises RecordTooNew, sqlite3.Error where it cannot be read or written, and FileNotFoundError where there is
+        none and `create` is false.
+        """
+        file = folder / RECORD
+        if create:
+            folder.mkdir(parents=True, exist_ok=True)
+        elif not file.exists():
+            raise FileNotFoundError(file)
+        connection = await aiosqlite.connect(file, isolation_level=None, timeout=10)
+        try:
+            connection.row_factory = sqlite3.Row
+            await connection.execute("PRAGMA journal_mode = WAL")
+            await connection.execute("PRAGMA synchronous = FULL")
+            await connection.execute("PRAGMA foreign_keys = ON")
+            self = cls(connection)
+            await self._migrate(file)
+        except BaseException:
+            await connection.close()
+            raise
+        return self
+
+    async def _migrate(self, file: Path) -> None:
+        known = versions()
+        if await self._version() in known and await self._version() == max(known):
+            return
+        async with self.transaction() as change:
+            have = await self._version()
+            if have > max(known):
+                raise RecordTooNew(
+                    f"{file} is of version {have}, and this cockpit knows versions up to {max(known)}: "
+                    "pip install --upgrade research-cockpit"
+                )
+            for version in range(have + 1, max(known) + 1):
+                for statement in statements(known[version]):
+                    await change.execute(statement)
+                await change.execute(f"PRAGMA user_version = {version}")
+
+    async def _version(self) -> int:
+        return int((await self.rows("PRAGMA user_version"))[0][0])
+
+    async def rows(self, sql: str, *values: Any) -> list[sqlite3.Row]:
+        """All rows of a query."""
+        async with self._connection.execute(sql, values) as cursor:
+            return list(await cursor.fetchall())
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator["Change"]:
+        """All that is done through the Change is kept together, or not at all."""
+        async with self._turn:
+            await self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield Change(self._connection)
+            except BaseException:
+                await self._connection.execute("ROLLBACK")
+                raise
+            await self._connection.execute("COMMIT")
+
+    async def close(self) -> None:
+        """Close the connection; its thread ends."""
+        await self._connection.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+async def ask(place: Place, question: Callable[[Database], Awaitable[Answer]], unasked: Answer) -> Answer:
+    """The answer to one question, from a connection of its own; `unasked` where the study has no record yet."""
+    try:
+        database = await Database.open(place.folder)
+    except FileNotFoundError:
+        return unasked
+    async with database:
+        return await question(database)
+
+
+class Change:
+    """What a transaction can do."""
+
+    def __init__(self, connection: aiosqlite.Connection) -> None:
+        self._connection = connection
+
+    async def execute(self, sql: str, *values: Any) -> int:
+        """Run one statement. The id of the row it inserted."""
+        async with self._connection.execute(sql, values) as cursor:
+            return cursor.lastrowid or 0
+
+    async def insert(self, table: str, **values: Any) -> int:
+        """Insert one row; a dict becomes JSON. Its id. The table's and columns' names are this program's own."""
+        marks = ", ".join("?" * len(values))
+        kept = [json.dumps(value) if isinstance(value, dict) else value for value in values.values()]
+        return await self.execute(f"INSERT INTO {table} ({', '.join(values)}) VALUES ({marks})", *kept)
+
+
+def statements(script: str) -> Iterable[str]:
+    """The statements of an SQL script. One may hold semicolons, as a trigger does."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

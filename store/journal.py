@@ -1,0 +1,220 @@
+"""Each thing that happens: an event with what it changes, in one transaction; and the feed that follows them."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
+from typing import Any
+
+from store.database import Change, Database
+from store.records import Ended, Event, Experiment, Measurement, Outcome, Run, Stage, State, Study
+from store.views import events_after, last_event
+
+POLL_SECONDS = 0.1
+
+
+async def _say(
+    change: Change,
+    kind: str,
+    text: str,
+    *,
+    experiment: int | None = None,
+    run: int | None = None,
+    at: float | None = None,
+    **data: Any,
+) -> None:
+    now = time.time() if at is None else at
+    await change.insert("events", at=now, kind=kind, experiment=experiment, run=run, text=text, data=data)
+
+
+async def follow(database: Database, after: int, ended: asyncio.Event) -> AsyncIterator[Event]:
+    """The events after number `after`, as they come; once `ended` is set, those that are left, and no more."""
+    while True:
+        last_look = ended.is_set()
+        for event in await events_after(database, after):
+            after = event.seq
+            yield event
+        if last_look and after >= await last_event(database):
+            return
+        try:
+            await asyncio.wait_for(ended.wait(), POLL_SECONDS)
+        except TimeoutError:
+            continue
+
+
+# --- the study and its engine ----------------------------------------------------------------------------------------
+
+
+async def study_began(database: Database, study: Study) -> None:
+    """A study starts from a commit of the user's."""
+    async with database.transaction() as change:
+        await change.insert(
+            "study", id=1, name=study.name, goal=study.goal, seed=study.seed, trunk=study.trunk, began_at=study.began_at
+        )
+        await _say(change, "began", f"study {study.name} starts from {study.trunk[:7]}", commit=study.trunk)
+
+
+async def study_revised(database: Database, digest: str, text: str) -> None:
+    """`cockpit.toml` reads so now. A text that the study has had before is no news."""
+    async with database.transaction() as change:
+        if not await database.rows("SELECT 1 FROM revisions WHERE digest = ?", digest):
+            await change.insert("revisions", digest=digest, text=text, at=time.time())
+            await _say(change, "revised", f"cockpit.toml read, revision {digest[:7]}", digest=digest)
+
+
+async def engine_started(database: Database, pid: int, facts: dict[str, Any], text: str) -> int:
+    """An engine begins its life; one that went without a word is closed first. Its id."""
+    async with database.transaction() as change:
+        now = time.time()
+        await change.execute("UPDATE engines SET ended_at = ?, ended_by = ? WHERE ended_at IS NULL", now, Ended.DIED)
+        engine = await change.insert("engines", pid=pid, started_at=now, facts=facts)
+        await _say(change, "engine started", text, at=now, pid=pid, **facts)
+    return engine
+
+
+async def engine_ended(database: Database, engine: int, why: Ended) -> None:
+    """The engine ends, and says why."""
+    async with database.transaction() as change:
+        now = time.time()
+        await change.execute("UPDATE engines SET ended_at = ?, ended_by = ? WHERE id = ?", now, why, engine)
+        await _say(change, "engine ended", f"ended: {why}", at=now, ended_by=why)
+
+
+async def bench_set(database: Database, digest: str, facts: dict[str, Any]) -> None:
+    """What makes runs comparable from here on. A bench that the study has had before is no news."""
+    async with database.transaction() as change:
+        if not await database.rows("SELECT 1 FROM benches WHERE hash = ?", digest):
+            await change.insert("benches", hash=digest, facts=facts, at=time.time())
+            await _say(change, "bench", f"bench {digest[:7]}", bench=digest)
+
+
+# --- the life of an experiment ---------------------------------------------------------------------------------------
+
+
+async def queued(database: Database, experiment: Experiment) -> None:
+    """An experiment is admitted: it has a commit and a branch, and waits for a slot."""
+    async with database.transaction() as change:
+        await change.insert(
+            "experiments",
+            number=experiment.number,
+            slug=experiment.slug,
+            state=State.QUEUED,
+            tree=experiment.tree,
+            commit_oid=experiment.commit,
+            branch=experiment.branch,
+            created_at=experiment.created_at,
+        )
+        text = f"{experiment.id} {experiment.slug} queued"
+        await _say(change, "queued", text, experiment=experiment.number, id=experiment.id, branch=experiment.branch)
+
+
+async def baseline_moved(database: Database, experiment: Experiment, old_commit: str) -> None:
+    """The baseline never gave a measurement, and the user has committed since: the study starts from there instead."""
+    async with database.transaction() as change:
+        await change.execute(
+            """
+            UPDATE experiments SET state = 'queued', failure = NULL, detail = '', tree = ?, commit_oid = ?
+            WHERE number = ?
+            """,
+            experiment.tree,
+            experiment.commit,
+            experiment.number,
+        )
+        await change.execute("UPDATE study SET trunk = ?", experiment.commit)
+        text = f"{experiment.id} starts again from {experiment.commit[:7]}; {old_commit[:7]} gave no measurement"
+        await _say(change, "queued", text, experiment=experiment.number, id=experiment.id, old_commit=old_commit)
+
+
+async def run_started(database: Database, experiment: Experiment, run: Run) -> Run:
+    """A run takes a slot. It is recorded before anything of it exists in the world. With its id."""
+    columns = (
+        "tree",
+        "bench",
+        "seed",
+        "purpose",
+        "fidelity",
+        "attempt",
+        "slot",
+        "wall",
+        "meter",
+        "launch",
+        "started_at",
+    )
+    async with database.transaction() as change:
+        number = await change.insert("runs", **{column: getattr(run, column) for column in columns})
+        await change.execute(
+            "UPDATE experiments SET state = 'running', failure = NULL, detail = '' WHERE number = ?", experiment.number
+        )
+        again = f", attempt {run.attempt}" if run.attempt > 1 else ""
+        text = f"{experiment.id} running: {run.purpose}, seed {run.seed}{again}"
+        await _say(
+            change, "running", text, experiment=experiment.number, run=number, at=run.started_at,
+            id=experiment.id, seed=run.seed, purpose=run.purpose, attempt=run.attempt, slot=run.slot,
+        )  # fmt: skip
+    return replace(run, id=number)
+
+
+async def stage_ended(database: Database, experiment: Experiment, run: Run, position: int, stage: Stage) -> None:
+    """A stage of a run is over. Said twice, as after an adoption, it counts once."""
+    async with database.transaction() as change:
+        if await database.rows("SELECT 1 FROM stages WHERE run = ? AND position = ?", run.id, position):
+            return
+        columns = ("name", "outcome", "exit_status", "wall_seconds", "cpu_seconds", "peak_bytes", "log", "detail")
+        await change.insert(
+            "stages", run=run.id, position=position, **{column: getattr(stage, column) for column in columns}
+        )
+        how = f"{stage.outcome}, {stage.detail}" if stage.detail else stage.outcome
+        costs = {column: getattr(stage, column) for column in ("outcome", "wall_seconds", "cpu_seconds", "peak_bytes")}
+        await _say(
+            change,
+            "stage",
+            f"{experiment.id} {stage.name}: {how} after {stage.wall_seconds:.1f} s",
+            experiment=experiment.number,
+            run=run.id,
+            id=experiment.id,
+            stage=stage.name,
+            **costs,
+        )
+
+
+async def run_ended(
+    database: Database,
+    experiment: Experiment,
+    run: Run,
+    outcome: Outcome,
+    detail: str,
+    measurements: Iterable[Measurement],
+) -> None:
+    """A run is over: measured, failed or interrupted. Its slot is free, and the experiment's state follows from it."""
+    measured = list(measurements)
+    async with database.transaction() as change:
+        now = time.time()
+        await change.execute(
+            "UPDATE runs SET outcome = ?, detail = ?, ended_at = ? WHERE id = ?", outcome, detail, now, run.id
+        )
+        for measurement in measured:
+            await change.insert(
+                "measurements",
+                run=run.id,
+                objective=measurement.objective,
+                value=measurement.value,
+                source=measurement.source,
+            )
+        values = {measurement.objective: measurement.value for measurement in measured}
+        if outcome is Outcome.OK:
+            state, failure, kind = State.MEASURED, None, "measured"
+            text = f"{experiment.id} measured: " + ", ".join(f"{name} {value:.6g}" for name, value in values.items())
+        elif outcome is Outcome.INTERRUPTED:
+            state, failure, kind = State.QUEUED, None, "interrupted"
+            text = f"{experiment.id} interrupted: {detail}"
+        else:
+            state, failure, kind = State.FAILED, outcome, "failed"
+            text = f"{experiment.id} failed: {outcome}" + (f", {detail}" if detail else "")
+        await change.execute(
+            "UPDATE experiments SET state = ?, failure = ?, detail = ? WHERE number = ?",
+            state, failure, detail if failure else "", experiment.number,
+        )  # fmt: skip
+        await _say(
+            change, kind, text, experiment=experiment.number, run=run.id, at=now,
+            id=experiment.id, outcome=outcome, detail=detail, measurements=values,
+        )  # fmt: skip

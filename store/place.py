@@ -1,0 +1,129 @@
+"""Where a study lives: `<git common dir>/cockpit/<study>/`, found from any folder of its repository without git."""
+
+import fcntl
+import os
+import re
+import time
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+CONFIG = "cockpit.toml"
+RECORD = "record.sqlite"
+LOCK = "engine.lock"
+
+
+class NoStudy(Exception):
+    """There is no study here; the message says what was looked for and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The folders of one study."""
+
+    root: Path  # the user's working tree
+    git_dir: Path  # of that working tree (HEAD and index)
+    common_dir: Path  # of the repository (objects and refs); the same unless the tree is a linked one
+    name: str
+
+    @property
+    def config(self) -> Path:
+        """The study's `cockpit.toml`, as it is in the working tree now."""
+        return self.root / CONFIG
+
+    @property
+    def folder(self) -> Path:
+        """The study's folder: its record, runs and sealed data."""
+        return self.common_dir / "cockpit" / self.name
+
+
+def find(directory: Path) -> Place:
+    """The study of a folder. Raises NoStudy where there is no repository, no `cockpit.toml`, or one without a name."""
+    start = directory.resolve()
+    if not start.is_dir():
+        raise NoStudy(f"{directory} is not a folder")
+    for root in (start, *start.parents):
+        if (root / ".git").exists():
+            break
+    else:
+        raise NoStudy(
+            f"{start} is not in a git repository: `git init` makes one, `cockpit new digits DIR` a whole study"
+        )
+    git_dir = root / ".git"
+    if git_dir.is_file():  # a linked working tree or a submodule
+        git_dir = (root / git_dir.read_text().removeprefix("gitdir:").strip()).resolve()
+    pointer = git_dir / "commondir"
+    common_dir = (git_dir / pointer.read_text().strip()).resolve() if pointer.exists() else git_dir
+    config = root / CONFIG
+    if not config.is_file():
+        raise NoStudy(f"{root} has no {CONFIG}: `cockpit new digits DIR` makes a study to look at")
+    return Place(root, git_dir, common_dir, _name(config))
+
+
+def _name(config: Path) -> str:
+    """The study's name: `[study] name`, else the folder's. The file as a whole is checked by who runs the study."""
+    try:
+        table = tomllib.loads(config.read_text("utf-8")).get("study", {})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise NoStudy(f"{config}: {error}") from error
+    given = table.get("name") if isinstance(table, dict) else None
+    name = given if isinstance(given, str) else config.parent.name
+    if not safe_name(name):
+        raise NoStudy(
+            f"{config}: a study cannot be called {name!r}: give `[study] name` letters, digits, - _ and . only, "
+            "for it becomes a folder and a part of branch names"
+        )
+    return name
+
+
+def safe_name(name: str) -> bool:
+    """Whether a study may be called so: it becomes a folder and a part of branch names."""
+    return bool(re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9_-]|\.(?!\.))*", name)) and not name.endswith((".", ".lock"))
+
+
+class EngineRuns(Exception):
+    """Another engine holds the study's lock. `pid` is its process, None where it has not said so yet."""
+
+    def __init__(self, pid: int | None) -> None:
+        super().__init__(f"another engine runs this study (pid {pid or 'not known yet'})")
+        self.pid = pid
+
+
+def take_engine_lock(folder: Path) -> int:
+    """Become the study's engine: a descriptor that holds the lock until it is closed or the process dies.
+
+    May block for half a second. Raises EngineRuns where there is one already.
+    """
+    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    deadline = time.monotonic() + 0.5
+    while not _lock(descriptor, fcntl.LOCK_EX):
+        if time.monotonic() > deadline:  # until then it may be somebody who only looks
+            os.close(descriptor)
+            raise EngineRuns(engine_pid(folder))
+        time.sleep(0.02)
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return descriptor
+
+
+def engine_pid(folder: Path) -> int | None:
+    """The process of the engine that runs this study now, or None. Looks at the lock for an instant and lets it go."""
+    try:
+        descriptor = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        if _lock(descriptor, fcntl.LOCK_SH):
+            return None
+        text = os.pread(descriptor, 32, 0)
+        return int(text) if text.strip().isdigit() else None
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,155 @@
+"""The nouns of a study, as the record keeps them. This file is the glossary."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class State(StrEnum):
+    """Where an experiment is in its life."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    MEASURED = "measured"
+    FAILED = "failed"
+
+
+class Outcome(StrEnum):
+    """How a run, or a stage of it, ended. All but OK and INTERRUPTED are failures of the tree that ran."""
+
+    OK = "ok"
+    CRASH = "crash"
+    TIMEOUT = "timeout"
+    OUT_OF_MEMORY = "out of memory"
+    NO_METRICS = "no metrics"
+    DIVERGED = "diverged"
+    INTERRUPTED = "interrupted"  # ended from outside: says nothing of the tree, and is tried again
+
+
+class Source(StrEnum):
+    """Where a measurement comes from, weakest first."""
+
+    REPORTED = "reported"  # said by the code under test
+    EVALUATED = "evaluated"  # by a protected file, in a process that also loads the code under test
+    SCORED = "scored"  # by the scorer, which sees the outputs of the run as data
+    MEASURED = "measured"  # by cockpit, from outside
+
+
+class Ended(StrEnum):
+    """Why the engine ended."""
+
+    EXPERIMENTS = "experiments"  # the budget's number of experiments is reached
+    TIME = "time"  # the budget's time is used up
+    NO_PROPOSER = "no proposer"  # nobody is left to propose
+    BASELINE_FAILED = "baseline failed"
+    INTERRUPTED = "interrupted"  # Ctrl-C, or a signal
+    MACHINE_FAILED = "machine failed"  # no room, no git, a record that cannot be written
+    DIED = "died"  # the engine went without saying so: killed, or the machine went down
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """One question asked of one repository. `trunk` is the commit of its best accepted code."""
+
+    name: str
+    goal: str
+    seed: int
+    trunk: str
+    began_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """One life of the engine. `facts` holds what was found out at its start: interpreter, wall, meter, device."""
+
+    id: int
+    pid: int
+    started_at: float
+    ended_at: float | None
+    ended_by: Ended | None
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """A finite value of one objective from one run, or the mean of `n` runs of one tree."""
+
+    objective: str
+    value: float
+    source: Source
+    n: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One process of a run: train, predict or score. What the meter could not measure is None."""
+
+    name: str
+    outcome: Outcome
+    exit_status: int | None  # minus the signal's number where a signal ended it
+    wall_seconds: float
+    cpu_seconds: float | None
+    peak_bytes: int | None
+    log: str  # relative to the study's folder
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One execution of a tree: one seed, one fidelity, one attempt, on one slot. Unfinished while `outcome` is None."""
+
+    id: int
+    tree: str
+    bench: str
+    seed: int
+    purpose: str
+    fidelity: str
+    attempt: int
+    slot: str
+    wall: str  # what stands between the code under test and the machine
+    meter: str  # what measured its memory
+    launch: str  # how its stages were started
+    started_at: float
+    ended_at: float | None = None
+    outcome: Outcome | None = None
+    detail: str = ""
+    stages: tuple[Stage, ...] = ()
+
+    @property
+    def folder(self) -> str:
+        """Where its files are, relative to the study's folder."""
+        return f"runs/{self.id:06d}"
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """An admitted proposal made into a branch. Number 0 is the baseline."""
+
+    number: int
+    slug: str
+    state: State
+    tree: str
+    commit: str
+    branch: str
+    created_at: float
+    failure: Outcome | None = None
+    detail: str = ""
+    measurements: tuple[Measurement, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The name on screen and in commands: `e0042`."""
+        return f"e{self.number:04d}"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the journal. `text` is the sentence for a reader; `data` the same for a script."""
+
+    seq: int
+    at: float
+    kind: str
+    experiment: int | None
+    run: int | None
+    text: str
+    data: dict[str, Any] = field(default_factory=dict)

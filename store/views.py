@@ -1,0 +1,139 @@
+"""What can be asked of the record: one typed query a question."""
+
+import json
+import sqlite3
+
+from store.database import Database
+from store.records import Ended, Engine, Event, Experiment, Measurement, Outcome, Run, Source, Stage, State, Study
+
+PAGE = 5_000  # rows; a reader that holds the record longer makes its log grow
+
+
+async def study(database: Database) -> Study | None:
+    """The study, or None before it has begun."""
+    rows = await database.rows("SELECT name, goal, seed, trunk, began_at FROM study")
+    return Study(*rows[0]) if rows else None
+
+
+async def last_engine(database: Database) -> Engine | None:
+    """The newest life of the engine; whether it still runs is said by its lock."""
+    rows = await database.rows(
+        "SELECT id, pid, started_at, ended_at, ended_by, facts FROM engines ORDER BY id DESC LIMIT 1"
+    )
+    if not rows:
+        return None
+    row = rows[0]
+    ended_by = Ended(row["ended_by"]) if row["ended_by"] else None
+    return Engine(row["id"], row["pid"], row["started_at"], row["ended_at"], ended_by, json.loads(row["facts"]))
+
+
+async def experiments(database: Database) -> list[Experiment]:
+    """All experiments, oldest first, each with the means of its measurements."""
+    means = await _means(database)
+    return [_experiment(row, means) for row in await database.rows("SELECT * FROM experiments ORDER BY number")]
+
+
+async def experiment(database: Database, number: int) -> Experiment | None:
+    """One experiment, or None where there is no such number."""
+    rows = await database.rows("SELECT * FROM experiments WHERE number = ?", number)
+    return _experiment(rows[0], await _means(database, rows[0]["tree"])) if rows else None
+
+
+async def runs(database: Database, tree: str) -> list[Run]:
+    """All runs of a tree, oldest first, with their stages."""
+    rows = await database.rows("SELECT * FROM runs WHERE tree = ? ORDER BY id", tree)
+    return [await _run(database, row) for row in rows]
+
+
+async def unfinished_runs(database: Database) -> list[Run]:
+    """The runs that no engine has closed yet."""
+    return [
+        await _run(database, row) for row in await database.rows("SELECT * FROM runs WHERE outcome IS NULL ORDER BY id")
+    ]
+
+
+async def last_log(database: Database, run: int) -> str | None:
+    """The log of the last stage of a run, relative to the study's folder."""
+    rows = await database.rows("SELECT log FROM stages WHERE run = ? ORDER BY position DESC LIMIT 1", run)
+    return str(rows[0]["log"]) if rows else None
+
+
+async def launch_variables(database: Database, interpreter: str, device: str) -> dict[str, str] | None:
+    """What Accelerate's launcher sets for an interpreter (its digest) on a device, where an earlier bench asked it."""
+    rows = await database.rows(
+        """
+        SELECT facts FROM benches
+        WHERE json_extract(facts, '$.interpreter.digest') = ? AND json_extract(facts, '$.device') = ?
+          AND NOT json_extract(facts, '$.launcher')
+        ORDER BY at DESC LIMIT 1
+        """,
+        interpreter,
+        device,
+    )
+    return dict(json.loads(rows[0]["facts"])["launch"]) if rows else None
+
+
+async def events_after(database: Database, seq: int) -> list[Event]:
+    """At most a page of events after number `seq`, oldest first."""
+    rows = await database.rows("SELECT * FROM events WHERE seq > ? ORDER BY seq LIMIT ?", seq, PAGE)
+    return [
+        Event(row["seq"], row["at"], row["kind"], row["experiment"], row["run"], row["text"], json.loads(row["data"]))
+        for row in rows
+    ]
+
+
+async def last_event(database: Database) -> int:
+    """The number of the newest event, 0 before the first."""
+    return int((await database.rows("SELECT coalesce(max(seq), 0) FROM events"))[0][0])
+
+
+async def _means(database: Database, tree: str | None = None) -> dict[str, list[Measurement]]:
+    """The mean of each objective by tree, over the good runs of the tree's newest bench."""
+    rows = await database.rows(
+        """
+        SELECT runs.tree, objective, avg(value) AS value, source, count(*) AS n
+        FROM runs JOIN measurements ON measurements.run = runs.id
+        WHERE outcome = 'ok' AND (?1 IS NULL OR runs.tree = ?1)
+          AND bench = (
+            SELECT bench FROM runs AS newest WHERE newest.tree = runs.tree AND outcome = 'ok' ORDER BY id DESC LIMIT 1
+          )
+        GROUP BY runs.tree, objective, source ORDER BY min(measurements.rowid)
+        """,
+        tree,
+    )
+    means: dict[str, list[Measurement]] = {}
+    for row in rows:
+        means.setdefault(row["tree"], []).append(
+            Measurement(row["objective"], row["value"], Source(row["source"]), row["n"])
+        )
+    return means
+
+
+def _experiment(row: sqlite3.Row, means: dict[str, list[Measurement]]) -> Experiment:
+    return Experiment(
+        number=row["number"],
+        slug=row["slug"],
+        state=State(row["state"]),
+        tree=row["tree"],
+        commit=row["commit_oid"],
+        branch=row["branch"],
+        created_at=row["created_at"],
+        failure=Outcome(row["failure"]) if row["failure"] else None,
+        detail=row["detail"],
+        measurements=tuple(means.get(row["tree"], ())),
+    )
+
+
+async def _run(database: Database, row: sqlite3.Row) -> Run:
+    stages = await database.rows(
+        """
+        SELECT name, outcome, exit_status, wall_seconds, cpu_seconds, peak_bytes, log, detail
+        FROM stages WHERE run = ? ORDER BY position
+        """,
+        row["id"],
+    )
+    return Run(
+        **{column: value for column, value in zip(row.keys(), row, strict=True) if column != "outcome"},
+        outcome=Outcome(row["outcome"]) if row["outcome"] else None,
+        stages=tuple(Stage(name, Outcome(outcome), *rest) for name, outcome, *rest in stages),
+    )

@@ -1,0 +1,266 @@
+"""The command line, as a user types it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from store.place import Place, engine_pid
+from tests.conftest import IDENTITY, TRAIN, Write, cockpit, git
+
+pytestmark = pytest.mark.usefixtures("leaves_nothing")
+SLOW = TRAIN + "import time; print('ready', flush=True); time.sleep(60)\n"
+
+
+def objects(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def keys(*words: str) -> dict[str, Any]:
+    done = cockpit(*words)
+    assert done.returncode == 0, done.stderr
+    (value,) = objects(done)
+    return value
+
+
+# --- what it says of itself ------------------------------------------------------------------------------------------
+
+
+def test_help_names_every_command_and_the_options_of_the_study() -> None:
+    done = cockpit("--help")
+    assert done.returncode == 0
+    for word in ("new", "status", "experiments", "show", "logs", "--batch", "--experiments", "--minutes", "--version"):
+        assert word in done.stdout
+
+
+def test_help_imports_nothing_heavy() -> None:
+    program = "import sys\nsys.argv = ['cockpit', '--help']\nfrom cockpit.cli import main\n"
+    program += "try: main()\nexcept SystemExit: pass\n"
+    program += "print([m for m in ('aiosqlite', 'asyncio', 'pydantic', 'loop', 'sqlite3', 'rich') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], text=True, capture_output=True)
+    assert done.stdout.splitlines()[-1] == "[]", done.stdout + done.stderr
+
+
+def test_the_version_is_the_packages() -> None:
+    from importlib.metadata import version
+
+    assert cockpit("--version").stdout == f"cockpit {version('research-cockpit')}\n"
+
+
+# --- before anything ran ---------------------------------------------------------------------------------------------
+
+
+def test_before_anything_ran_there_are_counts_of_zero_and_no_record_is_made(write: Write) -> None:
+    place = write()
+    status = keys("status", "--json", str(place.root))
+    assert (status["study"], status["state"], status["engine"], status["ended_by"]) == ("tried", "new", None, None)
+    assert (status["experiments"], status["offers"]) == (0, 0)
+    assert keys("experiments", "--json", str(place.root)) == {"experiments": []}
+    assert not place.folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (["status", "{tmp}/nowhere"], 1, "is not a folder"),
+        (["status", "{tmp}"], 1, "is not in a git repository"),
+        (["{tmp}"], 1, "is not in a git repository"),
+        (["show", "e0007", "{study}"], 2, "the study tried has no experiment e0007"),
+        (["show", "best", "{study}"], 2, "'best' is no experiment; one is called e0000"),
+        (["logs", "e0000", "{study}"], 2, "has no experiment e0000"),
+        (["--batch", "--experiments", "0", "{study}"], 2, "take a number above zero"),
+        (["--batch", "--experiments", "x", "{study}"], 2, "Invalid value for '--experiments'"),
+        (["--bacth", "{study}"], 2, "No such option"),
+        (["new", "nothing", "{tmp}/d"], 1, "there is no recipe 'nothing'; there is: digits"),
+        (["new", "digits", "{study}"], 1, "is there already and not an empty folder"),
+        (["{study}"], 2, "no screen yet"),
+    ],
+)
+def test_a_mistake_is_one_line_and_an_exit_status(
+    write: Write, tmp_path: Path, words: list[str], status: int, said: str
+) -> None:
+    place = write()
+    done = cockpit(*(word.format(tmp=tmp_path, study=place.root) for word in words))
+    assert done.returncode == status, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_configuration_that_cannot_be_used_is_exit_status_1(write: Write) -> None:
+    place = write(more="[seeds]\nbaseline = 2")
+    done = cockpit("--batch", str(place.root))
+    assert done.returncode == 1
+    assert f"{place.config}:13: `[seeds]` is not served by this version" in done.stderr
+
+
+def test_a_record_of_a_later_version_is_exit_status_5(write: Write) -> None:
+    import sqlite3
+
+    place = write()
+    place.folder.mkdir(parents=True)
+    with sqlite3.connect(place.folder / "record.sqlite") as record:
+        record.execute("PRAGMA user_version = 99")
+    record.close()
+    for words in (["status"], ["--batch"]):
+        done = cockpit(*words, str(place.root))
+        assert (done.returncode, "is of version 99" in done.stderr) == (5, True), done.stderr
+
+
+# --- a study in batch ------------------------------------------------------------------------------------------------
+
+
+def test_a_batch_tells_each_event_and_ends_with_a_summary(write: Write) -> None:
+    place = write()
+    events = objects(cockpit("--batch", "--json", "--experiments", "1", str(place.root)))
+    life = ["queued", "running", "stage", "measured"]
+    assert [event["event"] for event in events] == [
+        *("engine started", "began", "revised", "bench"),
+        *life,
+        *("engine ended", "summary"),
+    ]
+    assert all(event["at"].endswith("+00:00") for event in events)
+    assert events[-1]["ended_by"] == "experiments"
+    again = objects(cockpit("--batch", "--json", "--experiments", "1", str(place.root)))
+    assert [event["event"] for event in again] == ["engine started", "engine ended", "summary"]
+
+
+def test_what_was_recorded_is_what_is_shown(write: Write) -> None:
+    place = write()
+    cockpit("--batch", "--experiments", "1", str(place.root))
+    shown = keys("show", "e0000", "--json", str(place.root))
+    (run,) = shown["runs"]
+    assert shown["measurements"] == {"loss": {"mean": 0.1 + run["seed"] % 7, "n": 1, "source": "reported"}}
+    assert (run["purpose"], run["fidelity"], run["outcome"]) == ("baseline", "full", "ok")
+    assert [stage["name"] for stage in run["stages"]] == ["train"]
+    assert shown["commit"] == git(place.root, "rev-parse", shown["branch"]).strip()
+    for absent in ("parent", "proposer", "operator", "verdict", "evidence", "sentence", "failure"):
+        assert shown[absent] is None
+    (row,) = keys("experiments", "--json", str(place.root))["experiments"]
+    assert row == {key: value for key, value in shown.items() if key != "runs"}
+    status = keys("status", "--json", str(place.root))
+    assert (status["state"], status["trunk"], status["ended_by"]) == ("ended", shown["commit"], "experiments")
+
+
+def test_people_read_the_same(write: Write) -> None:
+    place = write()
+    done = cockpit("--batch", "--experiments", "1", str(place.root))
+    assert "no wall: what runs can read your files and reach the network" in done.stdout
+    assert "ended: the number of experiments asked for is reached" in done.stdout
+    for words in (["status"], ["experiments"], ["show", "e0"], ["show", "0"]):
+        assert "e0000" in cockpit(*words, str(place.root)).stdout or words == ["status"]
+    assert "wall none" in cockpit("status", str(place.root)).stdout
+
+
+def test_what_is_not_committed_is_named(write: Write) -> None:
+    place = write()
+    (place.root / "train.py").write_text("edited")
+    done = cockpit("--batch", "--experiments", "1", str(place.root))
+    assert "not committed, so not part of the study: train.py" in done.stdout
+
+
+def test_a_failed_baseline_is_exit_status_3_with_the_end_of_its_log(write: Write) -> None:
+    place = write("print('\\x1b]0;title\\x07so far so good')\nraise ValueError('the reason')")
+    done = cockpit("--batch", str(place.root))
+    assert done.returncode == 3
+    assert "e0000 failed: crash, train: exit status 1: ValueError: the reason" in done.stdout
+    assert "| so far so good" in done.stdout
+    assert "\x1b" not in done.stdout
+    assert keys("status", "--json", str(place.root))["ended_by"] == "baseline failed"
+
+
+def test_logs_are_printed_stage_by_stage_and_clean(write: Write) -> None:
+    place = write(TRAIN + "print('\\x1b[31mred\\x1b[0m')")
+    cockpit("--batch", "--experiments", "1", str(place.root))
+    text = cockpit("logs", "e0000", str(place.root)).stdout
+    assert text.startswith("== train\nloss: ")
+    assert text.endswith("red\n")
+    assert "\x1b" not in text
+    (stage,) = keys("logs", "e0000", "--json", str(place.root))["logs"]
+    assert stage["stage"] == "train"
+    assert len(stage["lines"]) == 2
+
+
+@pytest.fixture
+def going(write: Write) -> Iterator[tuple[Place, "subprocess.Popen[str]"]]:
+    """A batch whose run goes on for a minute."""
+    place = write(SLOW)
+    batch = subprocess.Popen(
+        [sys.executable, "-m", "cockpit", "--batch", "--json", str(place.root)],
+        env={**os.environ, **IDENTITY},
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    log = place.folder / "runs" / "000001" / "train.log"
+    deadline = time.monotonic() + 20
+    while not (log.exists() and "ready" in log.read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    yield place, batch
+    batch.kill()
+    batch.communicate()
+
+
+def test_a_second_engine_is_refused_and_the_first_ones_pid_said(going: tuple[Place, "subprocess.Popen[str]"]) -> None:
+    place, batch = going
+    assert keys("status", "--json", str(place.root))["engine"] == {"pid": batch.pid}
+    done = cockpit("--batch", str(place.root))
+    assert done.returncode == 4
+    assert f"another engine runs this study (pid {batch.pid})" in done.stderr
+    batch.send_signal(signal.SIGINT)
+    batch.wait(20)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_a_batch_cleanly(going: tuple[Place, "subprocess.Popen[str]"], number: signal.Signals) -> None:
+    place, batch = going
+    batch.send_signal(number)
+    out, _ = batch.communicate(timeout=20)
+    assert batch.returncode == 130
+    assert json.loads(out.splitlines()[-1])["ended_by"] == "interrupted"
+    assert engine_pid(place.folder) is None
+    (row,) = keys("experiments", "--json", str(place.root))["experiments"]
+    assert row["state"] == "queued"
+
+
+def test_a_batch_whose_reader_has_gone_ends(going: tuple[Place, "subprocess.Popen[str]"]) -> None:
+    place, batch = going
+    assert batch.stdout is not None
+    batch.stdout.close()
+    batch.send_signal(signal.SIGINT)  # the next line that it prints finds nobody
+    batch.stdout = None
+    batch.wait(20)
+    assert engine_pid(place.folder) is None
+
+
+def test_an_engine_that_died_is_said(going: tuple[Place, "subprocess.Popen[str]"]) -> None:
+    place, batch = going
+    batch.kill()
+    batch.wait()
+    status = keys("status", "--json", str(place.root))
+    assert (status["state"], status["ended_by"], status["engine"]) == ("ended", "died", None)
+    from loop.run import launch
+
+    launch.sweep(place.folder / "runs" / "000001")
+
+
+def test_following_a_log_ends_with_its_run(write: Write) -> None:
+    place = write(TRAIN + "import time; print('ready', flush=True); time.sleep(1.5); print('last')\n")
+    batch = subprocess.Popen(
+        [sys.executable, "-m", "cockpit", "--batch", "--experiments", "1", str(place.root)], stdout=subprocess.DEVNULL
+    )
+    log = place.folder / "runs" / "000001" / "train.log"
+    while not (log.exists() and "ready" in log.read_text()):
+        time.sleep(0.02)
+    done = cockpit("logs", "-f", "e0000", str(place.root))
+    assert batch.wait(20) == 0
+    assert done.stdout.splitlines()[0] == "== train"
+    assert done.stdout.splitlines()[-1] == "last"

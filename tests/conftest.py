@@ -1,0 +1,115 @@
+"""What the tests share: throw-away repositories with a study in them, and an interpreter that has nothing installed."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from store.place import Place, find
+
+IDENTITY = {
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_AUTHOR_NAME": "somebody",
+    "GIT_AUTHOR_EMAIL": "somebody@example.org",
+    "GIT_COMMITTER_NAME": "somebody",
+    "GIT_COMMITTER_EMAIL": "somebody@example.org",
+}
+TRAIN = """\
+import os
+RATE = 0.1  # cockpit: 0.001..1.0 log
+print(f"loss: {RATE + int(os.environ['COCKPIT_SEED']) % 7}")
+"""
+
+
+def git(folder: Path, *words: str) -> str:
+    """Run git as a user would."""
+    done = subprocess.run(["git", *words], cwd=folder, env={**os.environ, **IDENTITY}, text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Python with the standard library alone: it starts in 20 ms, and there is no Accelerate to ask."""
+    folder = tmp_path_factory.mktemp("bare")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    return folder / "bin" / "python"
+
+
+Write = Callable[..., Place]
+
+
+@pytest.fixture
+def write(tmp_path: Path, bare_python: Path) -> Write:
+    """Make a repository with a study in it: `write(train=..., run=..., more=..., **files)`."""
+
+    def make(train: str = TRAIN, run: str = "", more: str = "", files: dict[str, str] | None = None) -> Place:
+        folder = tmp_path / "study"
+        folder.mkdir()
+        (folder / "train.py").write_text(train)
+        (folder / "cockpit.toml").write_text(
+            f"""\
+[study]
+name = "tried"
+goal = "Lower the loss"
+[space]
+edit = ["train.py"]
+[run]
+train = "python train.py"
+timeout = "20 s"
+python = "{bare_python}"
+{run}
+[objectives]
+loss = {{ direction = "minimize" }}
+{more}
+"""
+        )
+        for name, text in (files or {}).items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text)
+        git(folder, "init", "-q", "-b", "main")
+        git(folder, "add", "-A")
+        git(folder, "commit", "-qm", "base")
+        return find(folder)
+
+    return make
+
+
+def cockpit(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """The command, as a user types it."""
+    return subprocess.run(
+        [sys.executable, "-m", "cockpit", *words],
+        env={**os.environ, **IDENTITY, **variables},
+        text=True,
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        timeout=120,
+    )
+
+
+def processes(folder: Path) -> list[str]:
+    """The living processes that stand in a folder or name it."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (process / "cmdline").read_bytes().decode(errors="replace")
+            where = str((process / "cwd").readlink())
+        except OSError:
+            continue
+        if int(process.name) != os.getpid() and (str(folder) in line or str(folder) in where):
+            found.append(f"{process.name}: {line} in {where}")
+    return found
+
+
+@pytest.fixture
+def leaves_nothing(tmp_path: Path) -> Iterator[None]:
+    """After the test, and a moment for the last to say its word, no process stands in its folder or names it."""
+    yield
+    deadline = time.monotonic() + 5
+    while (left := processes(tmp_path)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not left

@@ -1,0 +1,200 @@
+"""The stages: what is executed, what a log says, and how far it can be trusted."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loop.run.stages import Launch, commands, ended, measured, printed, source
+from loop.study import Settings
+from store.records import Measurement, Outcome, Run, Source, Stage
+
+RUN = Run(3, "t" * 40, "b", 42, "baseline", "full", 1, "slot0", "none", "pss", "plain", 2.0)
+SCORED = {
+    "train": "python train.py --out {output}",
+    "predict": "python predict.py",
+    "score": "python score.py --labels {study}/labels",
+    "seed": "--seed {seed}",
+}
+FILES = ["train.py", "predict.py", "score.py"]
+
+
+def settings(run: dict[str, str] | None = None, **objectives: dict[str, Any]) -> Settings:
+    found = objectives or {"loss": {"direction": "minimize"}}
+    return Settings.model_validate(
+        {"space": {"edit": ["train.py"]}, "run": run or {"train": "python train.py"}, "objectives": found}
+    )
+
+
+# --- what is executed ------------------------------------------------------------------------------------------------
+
+
+def test_each_stage_runs_where_it_may_with_what_it_needs(tmp_path: Path) -> None:
+    launch = Launch(Path("/its/python"), {"ACCELERATE_USE_CPU": "True"})
+    found = commands(settings(SCORED), Path("/the study"), tmp_path, launch, RUN, "c" * 40)
+    train, predict, score = found
+    assert train.argv == ["/its/python", "train.py", "--out", f"{tmp_path}/output", "--seed", "42"]
+    assert predict.argv == ["/its/python", "predict.py"]
+    assert score.argv == ["/its/python", "score.py", "--labels", "/the study/labels"]
+    assert [command.cwd for command in found] == [f"{tmp_path}/tree", f"{tmp_path}/tree", f"{tmp_path}/scorer"]
+    assert train.env["ACCELERATE_USE_CPU"] == "True"
+    assert "ACCELERATE_USE_CPU" not in predict.env
+    for command in found:
+        assert command.env["COCKPIT_SEED"] == "42"
+        assert command.env["COCKPIT_OUTPUT"] == f"{tmp_path}/output"
+        assert command.env["COCKPIT_COMMIT"] == "c" * 40
+
+
+def test_a_command_that_is_no_python_is_run_as_it_stands(tmp_path: Path) -> None:
+    launch = Launch(Path("/its/python"), {})
+    (train,) = commands(settings({"train": "./train.sh 'a b'"}), tmp_path, tmp_path, launch, RUN, "c")
+    assert train.argv == ["./train.sh", "a b"]
+
+
+def test_code_under_test_gets_none_of_the_users_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("PYTHONSTARTUP", "secret")
+    (train,) = commands(settings(), tmp_path, tmp_path, Launch(Path("p"), {}), RUN, "c")
+    assert "secret" not in train.env.values()
+    assert train.env["HOME"] == f"{tmp_path}/home"
+
+
+# --- what a log says -------------------------------------------------------------------------------------------------
+
+
+@given(st.floats(allow_nan=True, allow_infinity=True), st.sampled_from(["", " ", "  "]))
+def test_every_number_that_python_prints_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, value: float, space: str
+) -> None:
+    log = tmp_path_factory.mktemp("log") / "train.log"
+    log.write_text(f"epoch 3: loss:{space}{value}, other: 7\n")
+    read = printed(log, ["loss", "other"])
+    assert read["other"] == 7
+    assert read["loss"] == value or (math.isnan(read["loss"]) and math.isnan(value))
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("loss: 0.5", 0.5),
+        ("loss : 1_000", 1000),
+        ("loss: .5.", 0.5),
+        ("step: 3  loss: 5e-3 (best)", 0.005),
+        ("train/loss: 2 loss: 1", 1),
+        ("loss: NaN", math.nan),
+        ("val_loss: 3", None),
+        ("loss: 1.2.3", None),
+        ("loss: 5x", None),
+        ("loss = 5", None),
+        ("Loss: 5", None),
+        ("loss: low", None),
+    ],
+)
+def test_a_metric_is_a_line_with_name_colon_value(tmp_path: Path, line: str, value: float | None) -> None:
+    (tmp_path / "log").write_text(line)
+    assert printed(tmp_path / "log", ["loss"]) == ({} if value is None else {"loss": pytest.approx(value, nan_ok=True)})
+
+
+def test_the_last_value_counts_also_after_a_progress_bar(tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(b"loss: 3\n10%\rloss: 2\r\xff\xfe loss: 1\n")
+    assert printed(tmp_path / "log", ["loss"]) == {"loss": 1}
+
+
+# --- how far it can be trusted ---------------------------------------------------------------------------------------
+
+
+def test_a_value_is_trusted_as_far_as_the_file_that_printed_it() -> None:
+    scored = settings(SCORED)
+    assert [source(scored, stage, FILES) for stage in ("train", "predict", "score")] == [
+        Source.REPORTED,
+        Source.EVALUATED,
+        Source.SCORED,
+    ]
+    editable = scored.model_copy(update={"space": scored.space.model_copy(update={"edit": ("*.py",)})})
+    assert source(editable, "predict", FILES) is Source.REPORTED
+    unknown = settings({**SCORED, "predict": "make predict"})
+    assert source(unknown, "predict", FILES) is Source.REPORTED
+
+
+def stages(folder: Path, **logs: str) -> list[Stage]:
+    (folder / RUN.folder).mkdir(parents=True, exist_ok=True)
+    for name, text in logs.items():
+        (folder / RUN.folder / f"{name}.log").write_text(text)
+    return [Stage(name, Outcome.OK, 0, 1.5, 1.0, 7, f"{RUN.folder}/{name}.log") for name in logs]
+
+
+def test_the_scorers_word_stands_above_the_candidates(tmp_path: Path) -> None:
+    ran = stages(tmp_path, train="loss: 0.1\n", predict="speed: 4\nloss: 0.2\n", score="loss: 0.3\n")
+    asked = settings(
+        SCORED,
+        loss={"direction": "minimize"},
+        speed={"direction": "minimize"},
+        train_seconds={"direction": "minimize"},
+    )
+    outcome, _, values = measured(tmp_path, asked, ran, FILES)
+    assert outcome is Outcome.OK
+    assert values == [
+        Measurement("loss", 0.3, Source.SCORED),
+        Measurement("speed", 4.0, Source.EVALUATED),
+        Measurement("train_seconds", 1.5, Source.MEASURED),
+    ]
+
+
+def test_a_train_script_cannot_claim_its_own_seconds(tmp_path: Path) -> None:
+    ran = stages(tmp_path, train="train_seconds: 0.001\nloss: 1\n")
+    asked = settings(None, loss={"direction": "minimize"}, train_seconds={"direction": "minimize"})
+    _, _, values = measured(tmp_path, asked, ran, FILES)
+    assert values[1] == Measurement("train_seconds", 1.5, Source.MEASURED)
+
+
+@pytest.mark.parametrize(
+    ("log", "outcome", "detail"),
+    [
+        ("nothing\n", Outcome.NO_METRICS, "no stage printed a line `loss: value`"),
+        ("loss: nan\n", Outcome.DIVERGED, "loss is nan"),
+        ("loss: -inf\n", Outcome.DIVERGED, "loss is -inf"),
+    ],
+)
+def test_a_run_without_a_finite_value_has_failed(tmp_path: Path, log: str, outcome: Outcome, detail: str) -> None:
+    assert measured(tmp_path, settings(), stages(tmp_path, train=log), FILES) == (outcome, detail, [])
+
+
+def test_what_steers_nothing_may_be_missing(tmp_path: Path) -> None:
+    asked = settings(None, loss={"direction": "minimize"}, extra={"direction": "minimize", "steers": False})
+    outcome, _, values = measured(tmp_path, asked, stages(tmp_path, train="loss: 1\nextra: nan\n"), FILES)
+    assert (outcome, [value.objective for value in values]) == (Outcome.OK, ["loss"])
+
+
+# --- how a stage ended -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ended_by", "status", "log", "outcome", "detail"),
+    [
+        ("itself", 0, "", Outcome.OK, ""),
+        ("itself", 1, "Traceback\nValueError: no\n\n", Outcome.CRASH, "exit status 1: ValueError: no"),
+        ("itself", -11, "", Outcome.CRASH, "killed by SIGSEGV"),
+        ("itself", 1, "torch.OutOfMemoryError: CUDA out of memory.\n", Outcome.OUT_OF_MEMORY, "torch.OutOfMemoryError"),
+        ("itself", 1, "MemoryError\n", Outcome.OUT_OF_MEMORY, "MemoryError"),
+        ("timeout", -9, "", Outcome.TIMEOUT, "over its limit of 1200 s"),
+        ("timeout", 0, "", Outcome.TIMEOUT, "over its limit of 1200 s"),
+        ("log", -9, "", Outcome.CRASH, "wrote more than 64 MiB to its log"),
+        ("request", -15, "", Outcome.INTERRUPTED, "asked to end"),
+    ],
+)
+def test_an_end_has_one_name_and_a_reason(
+    tmp_path: Path, ended_by: str, status: int, log: str, outcome: Outcome, detail: str
+) -> None:
+    stages(tmp_path, train=log)
+    said = {"name": "train", "ended_by": ended_by, "exit_status": status}
+    stage = ended(RUN, tmp_path, settings(), {**said, "wall_seconds": 1.0, "cpu_seconds": 1.0, "peak_bytes": 1})
+    assert stage is not None
+    assert stage.outcome is outcome
+    assert stage.detail.startswith(detail)
+
+
+def test_a_stage_that_goes_on_has_no_end_yet(tmp_path: Path) -> None:
+    assert ended(RUN, tmp_path, settings(), {"name": "train", "started_at": 1.0}) is None

@@ -1,0 +1,187 @@
+"""The supervisor: whatever a stage does, it ends, it is measured, and nothing of it is left."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loop.run import launch
+from loop.run.launch import TAG, Command
+
+pytestmark = pytest.mark.usefixtures("leaves_nothing")
+
+
+async def run(folder: Path, *programs: str, timeout_seconds: float = 20.0) -> dict[str, Any]:
+    """Run programs as the stages of one run, to their end. What the supervisor says."""
+    await begin(folder, *programs, timeout_seconds=timeout_seconds)
+    await launch.gone(folder)
+    said = launch.status(folder)
+    assert said is not None
+    return said
+
+
+async def begin(folder: Path, *programs: str, timeout_seconds: float = 20.0) -> None:
+    folder.mkdir()
+    env = {"PATH": os.environ["PATH"], TAG: str(folder)}
+    commands = [
+        Command(f"stage{number}", [sys.executable, "-c", program, str(folder)], str(folder), env, timeout_seconds)
+        for number, program in enumerate(programs)
+    ]
+    await launch.start(folder, commands)
+
+
+SLEEPER = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(300)"
+DAEMON = f"""
+import os, sys
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.execv(sys.executable, [sys.executable, "-c", {SLEEPER!r}, sys.argv[1]])
+    os._exit(0)
+"""
+
+
+async def test_stages_run_in_order_and_their_output_is_kept(tmp_path: Path) -> None:
+    said = await run(tmp_path / "run", "print('one')", "import sys; print('two', file=sys.stderr)")
+    assert said["ended"]
+    assert [(stage["name"], stage["ended_by"], stage["exit_status"]) for stage in said["stages"]] == [
+        ("stage0", "itself", 0),
+        ("stage1", "itself", 0),
+    ]
+    assert (tmp_path / "run" / "stage0.log").read_text() == "one\n"
+    assert (tmp_path / "run" / "stage1.log").read_text() == "two\n"
+
+
+async def test_a_stage_that_fails_is_the_last(tmp_path: Path) -> None:
+    said = await run(tmp_path / "run", "raise SystemExit(3)", "print('never')")
+    assert [stage["exit_status"] for stage in said["stages"]] == [3]
+
+
+async def test_a_program_that_does_not_exist_is_a_failure_with_a_reason(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    await launch.start(folder, [Command("train", ["./nothing"], str(folder), {}, 5.0)])
+    await launch.gone(folder)
+    said = launch.status(folder)
+    assert said is not None
+    assert said["stages"][0]["exit_status"] == 127
+    assert "could not start ./nothing" in (folder / "train.log").read_text()
+
+
+async def test_a_daemon_that_ignores_the_request_to_end_does_not_outlive_its_stage(tmp_path: Path) -> None:
+    said = await run(tmp_path / "run", DAEMON)
+    assert said["stages"][0]["exit_status"] == 0
+
+
+async def test_a_brood_in_sessions_of_their_own_does_not_outlive_its_stage(tmp_path: Path) -> None:
+    brood = f"""
+import subprocess, sys
+for _ in range(20):
+    subprocess.Popen([sys.executable, "-c", {SLEEPER!r}, sys.argv[1]], start_new_session=True)
+"""
+    await run(tmp_path / "run", brood)
+
+
+async def test_a_stage_over_its_time_is_killed_though_it_ignores_the_request(tmp_path: Path) -> None:
+    began = time.monotonic()
+    said = await run(tmp_path / "run", DAEMON + SLEEPER, timeout_seconds=0.5)
+    assert said["stages"][0]["ended_by"] == "timeout"
+    assert said["stages"][0]["exit_status"] == -signal.SIGKILL
+    assert time.monotonic() - began < 20
+
+
+async def test_a_stage_that_floods_its_log_is_ended(tmp_path: Path) -> None:
+    flood = "import sys\nwhile True: sys.stdout.write('x' * 65536 + chr(10))"
+    said = await run(tmp_path / "run", flood)
+    assert said["stages"][0]["ended_by"] == "log"
+
+
+async def test_the_cpu_seconds_of_killed_and_orphaned_processes_count(tmp_path: Path) -> None:
+    spin = "import time\nwhile time.process_time() < 0.6: pass\n"
+    orphan = f"""
+import subprocess, sys
+subprocess.Popen([sys.executable, "-c", {spin + SLEEPER!r}, sys.argv[1]], start_new_session=True)
+{spin}
+import time; time.sleep(1)
+"""
+    said = await run(tmp_path / "run", orphan)
+    assert said["stages"][0]["cpu_seconds"] >= 1.1
+
+
+async def test_memory_is_that_of_all_processes_of_the_stage(tmp_path: Path) -> None:
+    child = "import time; b = bytearray(b'x') * 60_000_000; time.sleep(1.2)"
+    both = f"import subprocess, sys\np = [subprocess.Popen([sys.executable, '-c', {child!r}]) for _ in range(2)]\n"
+    said = await run(tmp_path / "run", both + "[q.wait() for q in p]")
+    assert 120_000_000 < said["stages"][0]["peak_bytes"] < 200_000_000
+
+
+POLITE = """
+import signal, sys, time
+def end(*_):
+    print("saved", flush=True); sys.exit(0)
+signal.signal(signal.SIGTERM, end)
+print("ready", flush=True); time.sleep(300)
+"""
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+async def test_a_request_gives_time_to_finish_and_an_urgent_one_does_not(tmp_path: Path, at_once: bool) -> None:
+    await begin(tmp_path / "run", POLITE, "print('never')")
+    await ready(tmp_path / "run" / "stage0.log")
+    await launch.ask_to_end(tmp_path / "run", at_once=at_once)
+    await launch.gone(tmp_path / "run")
+    said = launch.status(tmp_path / "run")
+    assert said is not None
+    assert [stage["ended_by"] for stage in said["stages"]] == ["request"]
+    assert ("saved" in (tmp_path / "run" / "stage0.log").read_text()) is not at_once
+
+
+async def test_an_urgent_request_cuts_the_grace_short(tmp_path: Path) -> None:
+    await begin(tmp_path / "run", "print('ready', flush=True)\n" + SLEEPER)
+    await ready(tmp_path / "run" / "stage0.log")
+    await launch.ask_to_end(tmp_path / "run")
+    await launch.ask_to_end(tmp_path / "run", at_once=True)
+    await launch.gone(tmp_path / "run")
+    said = launch.status(tmp_path / "run")
+    assert said is not None
+    assert said["stages"][0]["exit_status"] == -signal.SIGKILL
+
+
+async def ready(log: Path) -> None:
+    deadline = time.monotonic() + 10
+    while not (log.exists() and "ready" in log.read_text()):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
+
+
+async def test_when_the_supervisor_is_killed_a_sweep_leaves_nothing(tmp_path: Path) -> None:
+    await begin(tmp_path / "run", DAEMON + "print('ready', flush=True); import time; time.sleep(300)")
+    await ready(tmp_path / "run" / "stage0.log")
+    assert launch.locked(tmp_path / "run")
+    said = launch.status(tmp_path / "run")
+    assert said is not None
+    os.kill(said["pid"], signal.SIGKILL)
+    await launch.gone(tmp_path / "run")
+    said = launch.status(tmp_path / "run")
+    assert said is not None
+    assert not said["ended"]
+
+
+async def test_code_under_test_cannot_unlock_the_run(tmp_path: Path) -> None:
+    unlock = """
+import fcntl, os
+print(sorted(int(n) for n in os.listdir("/proc/self/fd")))
+for n in os.listdir("/proc/self/fd"):
+    try: fcntl.flock(int(n), fcntl.LOCK_UN)
+    except OSError: pass
+print("ready", flush=True); import time; time.sleep(1)
+"""
+    await begin(tmp_path / "run", unlock)
+    await ready(tmp_path / "run" / "stage0.log")
+    assert launch.locked(tmp_path / "run")
+    await launch.gone(tmp_path / "run")

@@ -1,0 +1,151 @@
+"""Git: nothing of the user's is run, and nothing of the user's is changed."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from loop.branches import ABSENT, Branches, GitError
+from loop.new import CannotMake, new
+from tests.conftest import Write, git
+
+
+def fingerprint(root: Path) -> dict[str, str]:
+    """All of the user's: working tree, index, stash, HEAD, configuration, and refs that are not ours."""
+    files = {
+        str(path): hashlib.sha256(path.read_bytes()).hexdigest() + str(path.stat().st_mode)
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and ".git" not in path.relative_to(root).parts
+    }
+    own = {name: (root / ".git" / name).read_bytes().hex() for name in ("index", "HEAD", "config")}
+    refs = [line for line in git(root, "for-each-ref").splitlines() if "refs/heads/cockpit/" not in line]
+    return {**files, **own, "refs": "\n".join(refs), "stash": git(root, "stash", "list")}
+
+
+async def everything(branches: Branches, folder: Path) -> None:
+    """Each thing that is asked of git in a study."""
+    commit = await branches.commit("HEAD")
+    tree = await branches.tree(commit)
+    files = await branches.files(tree)
+    await branches.content(tree, next(iter(files)))
+    await branches.dirty()
+    await branches.point({"cockpit/tried/trunk": (commit, (await branches.tips()).get("cockpit/tried/trunk", ABSENT))})
+    await branches.check_out(tree, folder)
+
+
+async def test_no_program_that_the_repository_configures_is_run(write: Write, tmp_path: Path) -> None:
+    place = write(files={".gitattributes": "*.py filter=trap diff=trap\n"})
+    trap = tmp_path / "trap"
+    trap.write_text(f'#!/bin/sh\necho "$0 $*" >> {tmp_path}/sprung\ncat\n')
+    trap.chmod(0o755)
+    hooks = place.root / ".git" / "hooks"
+    hooks.mkdir(exist_ok=True)
+    for hook in ("post-index-change", "reference-transaction", "post-checkout", "pre-commit", "fsmonitor-watchman"):
+        (hooks / hook).write_text(trap.read_text())
+        (hooks / hook).chmod(0o755)
+    for key in (
+        "core.fsmonitor",
+        "filter.trap.clean",
+        "filter.trap.smudge",
+        "filter.trap.process",
+        "diff.external",
+        "diff.trap.textconv",
+        "diff.trap.command",
+        "core.pager",
+        "gpg.program",
+    ):
+        git(place.root, "config", key, str(trap))
+    git(place.root, "config", "filter.trap.required", "true")
+    (place.root / "train.py").write_text("# changed, so that a status has to look\n")
+    (tmp_path / "sprung").unlink(missing_ok=True)  # git config may have run something; what counts comes now
+
+    await everything(await Branches.of(place), tmp_path / "out")
+
+    assert not (tmp_path / "sprung").exists(), (tmp_path / "sprung").read_text()
+    assert (tmp_path / "out" / "train.py").read_text().startswith("import os")
+
+
+async def test_a_dirty_working_tree_with_a_stash_stays_byte_for_byte(write: Write, tmp_path: Path) -> None:
+    place = write(files={"README.md": "one\n"})
+    (place.root / "README.md").write_text("stashed\n")
+    git(place.root, "stash")
+    (place.root / "README.md").write_text("edited\n")
+    (place.root / "staged").write_text("new\n")
+    git(place.root, "add", "staged")
+    before = fingerprint(place.root)
+    branches = await Branches.of(place)
+    assert sorted(await branches.dirty()) == ["README.md", "staged"]
+    await everything(branches, tmp_path / "out")
+    assert fingerprint(place.root) == before
+    assert (tmp_path / "out" / "README.md").read_text() == "one\n"
+
+
+async def test_what_a_calling_git_left_in_the_environment_does_not_lead_astray(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = write()
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "elsewhere" / "index"))
+    monkeypatch.setenv("GIT_EXTERNAL_DIFF", "false")
+    await everything(await Branches.of(place), tmp_path / "out")
+
+
+async def test_a_linked_working_tree_starts_from_its_own_head(write: Write, tmp_path: Path) -> None:
+    from store.place import find
+
+    place = write()
+    git(place.root, "worktree", "add", "-q", "-b", "other", str(tmp_path / "linked"))
+    (tmp_path / "linked" / "train.py").write_text("print('loss: 1')\n")
+    git(tmp_path / "linked", "commit", "-qam", "other")
+    branches = await Branches.of(find(tmp_path / "linked"))
+    assert await branches.commit("HEAD") == git(tmp_path / "linked", "rev-parse", "HEAD").strip()
+    assert await branches.commit("HEAD") != git(place.root, "rev-parse", "HEAD").strip()
+
+
+async def test_branches_move_together_or_not_at_all(write: Write) -> None:
+    place = write()
+    branches = await Branches.of(place)
+    commit = await branches.commit("HEAD")
+    await branches.point({"cockpit/tried/trunk": (commit, ABSENT)})
+    with pytest.raises(GitError):
+        await branches.point({"cockpit/tried/new": (commit, ABSENT), "cockpit/tried/trunk": (commit, "1" * 40)})
+    assert await branches.tips() == {"cockpit/tried/trunk": commit}
+
+
+async def test_a_checkout_has_no_git_folder_and_nothing_sealed(write: Write, tmp_path: Path) -> None:
+    place = write(files={"labels/a.csv": "1\n", "label": "x", "s p ä c e/[x].txt": "y"})
+    branches = await Branches.of(place)
+    await branches.check_out(await branches.tree("HEAD"), tmp_path / "out", without=("labels/",))
+    found = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file())
+    assert found == ["cockpit.toml", "label", "s p ä c e/[x].txt", "train.py"]
+
+
+async def test_a_new_study_is_split_by_its_seed_and_nothing_else(tmp_path: Path) -> None:
+    trees = []
+    for number, seed in enumerate((0, 0, 1)):
+        place = await new("digits", tmp_path / str(number), seed)
+        assert git(place.root, "status", "--porcelain") == ""
+        trees.append(git(place.root, "rev-parse", "HEAD^{tree}"))
+        labels = (place.folder / "labels" / "test.csv").read_text().split()
+        test = (place.root / "data" / "test.csv").read_text().split()
+        assert len(labels) == len(test) == 600
+        assert {len(row.split(",")) for row in test} == {64}, "a test row holds its label"
+    assert trees[0] == trees[1] != trees[2]
+
+
+@pytest.mark.parametrize("where", ["full", "file", "full/inside"])
+async def test_a_new_study_never_writes_into_what_is_there(tmp_path: Path, where: str) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine").write_text("mine")
+    (tmp_path / "file").write_text("mine")
+    git(tmp_path / "full", "init", "-q")
+    with pytest.raises(CannotMake):
+        await new("digits", tmp_path / where, 0)
+    assert (tmp_path / "full" / "mine").read_text() == (tmp_path / "file").read_text() == "mine"
+    assert not (tmp_path / "full" / "inside").exists()
+
+
+async def test_a_recipe_that_is_none_names_those_that_are(tmp_path: Path) -> None:
+    with pytest.raises(CannotMake, match="there is: digits"):
+        await new("digit", tmp_path / "d", 0)
+    assert not list(tmp_path.iterdir())

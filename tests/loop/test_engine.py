@@ -1,0 +1,334 @@
+"""The engine: the baseline is run, recorded once, and goes on from wherever it was broken off."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from itertools import islice
+
+import pytest
+
+from loop.engine import Limits, MachineFailed, Stop, research, seeds
+from loop.run.interpreter import Unusable
+from loop.study import ConfigError
+from store import views
+from store.database import Database
+from store.place import Place, engine_pid
+from store.records import Ended, Experiment, Outcome, Run, Source, State
+from tests.conftest import TRAIN, Write, git
+
+pytestmark = pytest.mark.usefixtures("leaves_nothing")
+ONE = Limits(experiments=1)
+
+
+async def record(place: Place) -> tuple[Experiment, list[Run], list[str]]:
+    """The baseline, its runs, and the kinds of all events."""
+    async with await Database.open(place.folder) as database:
+        baseline = await views.experiment(database, 0)
+        assert baseline is not None
+        events = await views.events_after(database, 0)
+        return baseline, await views.runs(database, baseline.tree), [event.kind for event in events]
+
+
+# --- the first run ---------------------------------------------------------------------------------------------------
+
+
+async def test_the_baseline_is_measured_and_trunk_begins_at_the_users_commit(write: Write) -> None:
+    place = write()
+    assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
+    baseline, (run,), kinds = await record(place)
+    head = git(place.root, "rev-parse", "HEAD").strip()
+    assert (baseline.state, baseline.commit) == (State.MEASURED, head)
+    assert git(place.root, "rev-parse", "cockpit/tried/trunk", "cockpit/tried/e0000-baseline").split() == [head, head]
+    (loss,) = baseline.measurements
+    assert (loss.value, loss.source, loss.n) == (0.1 + run.seed % 7, Source.REPORTED, 1)
+    assert kinds == [
+        "engine started", "began", "revised", "bench", "queued", "running", "stage", "measured", "engine ended",
+    ]  # fmt: skip
+
+
+async def test_what_is_measured_is_never_run_again(write: Write) -> None:
+    place = write()
+    for _ in range(3):
+        assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
+    _, runs, kinds = await record(place)
+    assert len(runs) == kinds.count("queued") == kinds.count("bench") == 1
+
+
+async def test_without_a_limit_the_study_ends_because_nobody_proposes(write: Write) -> None:
+    assert await research(write(), Limits(), Stop()) is Ended.NO_PROPOSER
+
+
+async def test_the_users_working_tree_is_not_what_runs(write: Write) -> None:
+    place = write()
+    (place.root / "train.py").write_text("raise SystemExit(1)")
+    assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
+
+
+async def test_a_run_folder_is_fresh_and_keeps_logs_and_outputs_alone(write: Write) -> None:
+    train = TRAIN + "import pathlib; pathlib.Path(os.environ['COCKPIT_OUTPUT'], 'model').touch()\n"
+    train += "pathlib.Path('stray').touch(); print('git:', pathlib.Path('.git').exists())\n"
+    place = write(train)
+    await research(place, ONE, Stop())
+    folder = place.folder / "runs" / "000001"
+    assert not (folder / "tree").exists()
+    assert (folder / "output" / "model").exists()
+    assert "git: False" in (folder / "train.log").read_text()
+
+
+SCORED = """
+predict = "python predict.py"
+score = "python score.py"
+"""
+FILES = {
+    "predict.py": "import os, train; open(os.environ['COCKPIT_OUTPUT'] + '/out', 'w').write('4')\n",
+    "score.py": "import os\n"
+    "print('loss:', open(os.environ['COCKPIT_OUTPUT'] + '/out').read(), open('labels/a').read())\n",
+    "labels/a": "secret",
+}
+
+
+async def test_the_scorer_sees_the_labels_and_the_candidate_does_not(write: Write) -> None:
+    train = TRAIN + "print('labels:', os.path.exists('labels'))\n"
+    place = write(train, run=SCORED, more='[data]\nsealed = ["labels"]', files=FILES)
+    assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
+    baseline, (run,), _ = await record(place)
+    assert [stage.name for stage in run.stages] == ["train", "predict", "score"]
+    (loss,) = baseline.measurements
+    assert (loss.value, loss.source) == (4.0, Source.SCORED)
+    assert "labels: False" in (place.folder / run.folder / "train.log").read_text()
+    assert "loss: 4 secret" in (place.folder / run.folder / "score.log").read_text()
+
+
+async def test_sealed_data_that_git_does_not_track_is_lent_to_the_scorer(write: Write) -> None:
+    place = write(run=SCORED, more='[data]\nsealed = ["labels"]', files={**FILES, ".gitignore": "labels\n"})
+    assert git(place.root, "ls-files", "labels") == ""
+    assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
+
+
+# --- failures --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("train", "outcome", "detail"),
+    [
+        ("raise ValueError('no')", Outcome.CRASH, "train: exit status 1: ValueError: no"),
+        ("print('done')", Outcome.NO_METRICS, "no stage printed a line `loss: value`"),
+        ("print('loss: nan')", Outcome.DIVERGED, "loss is nan"),
+        ("import time; time.sleep(60)", Outcome.TIMEOUT, "train: over its limit of 0.3 s"),
+    ],
+)
+async def test_a_baseline_that_fails_ends_the_study_with_its_reason(
+    write: Write, train: str, outcome: Outcome, detail: str
+) -> None:
+    place = write(train)
+    place.config.write_text(place.config.read_text().replace('"20 s"', '"0.3 s"' if "sleep" in train else '"20 s"'))
+    assert await research(place, ONE, Stop()) is Ended.BASELINE_FAILED
+    baseline, (run,), _ = await record(place)
+    assert (baseline.state, baseline.failure, baseline.detail) == (State.FAILED, outcome, detail)
+    assert (run.outcome, baseline.measurements) == (outcome, ())
+
+
+async def test_a_failed_baseline_starts_again_from_where_the_user_has_mended_it(write: Write) -> None:
+    place = write("raise SystemExit(1)")
+    assert await research(place, ONE, Stop()) is Ended.BASELINE_FAILED
+    assert await research(place, ONE, Stop()) is Ended.BASELINE_FAILED
+    assert [run.attempt for run in (await record(place))[1]] == [1, 2]
+    (place.root / "train.py").write_text(TRAIN)
+    git(place.root, "commit", "-qam", "mended")
+    assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
+    baseline, runs, _ = await record(place)
+    assert git(place.root, "rev-parse", "HEAD", "cockpit/tried/trunk").split() == [baseline.commit] * 2
+    assert [run.attempt for run in runs] == [1]
+
+
+async def test_once_measured_the_study_stays_where_it_began(write: Write) -> None:
+    place = write()
+    await research(place, ONE, Stop())
+    before = (await record(place))[0]
+    (place.root / "train.py").write_text(TRAIN + "# later\n")
+    git(place.root, "commit", "-qam", "later")
+    assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
+    assert (await record(place))[0] == before
+
+
+async def test_a_changed_bench_has_the_baseline_measured_again(write: Write) -> None:
+    place = write(more='[data]\nsealed = ["{study}/labels"]')
+    (place.folder / "labels").mkdir(parents=True)
+    (place.folder / "labels" / "a").write_text("1")
+    await research(place, ONE, Stop())
+    (place.folder / "labels" / "a").write_text("2")
+    await research(place, ONE, Stop())
+    baseline, runs, _ = await record(place)
+    assert len({run.bench for run in runs}) == len(runs) == 2
+    assert baseline.measurements[0].n == 1, "a mean over two benches"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"run": SCORED, "files": {**FILES, "train.py": ""}, "edit": '"*.py"'}, "score.py is the scorer and must not"),
+        ({"edit": '"trian.py"'}, "no committed file is called 'trian.py'"),
+        ({"more": '[data]\nsealed = ["labels"]'}, "there is no .*/labels"),
+    ],
+)
+async def test_a_file_that_does_not_fit_the_repository_is_refused_before_anything_runs(
+    write: Write, change: dict[str, object], said: str
+) -> None:
+    edit = change.pop("edit", '"train.py"')
+    place = write(**change)
+    place.config.write_text(place.config.read_text().replace('edit = ["train.py"]', f"edit = [{edit}]"))
+    with pytest.raises(ConfigError, match=said):
+        await research(place, ONE, Stop())
+
+
+async def test_an_import_that_the_interpreter_lacks_is_said_before_anything_runs(write: Write) -> None:
+    place = write("import near, torch\n" + TRAIN, files={"near.py": "import numpy\n"})
+    with pytest.raises(Unusable, match="lacks numpy, torch, which the study's scripts import"):
+        await research(place, ONE, Stop())
+
+
+async def test_a_repository_without_a_commit_is_said(write: Write) -> None:
+    place = write()
+    git(place.root, "update-ref", "-d", "HEAD")
+    with pytest.raises(ConfigError, match="has no commit yet"):
+        await research(place, ONE, Stop())
+
+
+async def test_no_run_is_begun_without_room_for_it(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = write()
+    monkeypatch.setattr("loop.engine.FREE_BYTES", 1 << 60)
+    with pytest.raises(MachineFailed, match="no run is begun"):
+        await research(place, ONE, Stop())
+    monkeypatch.undo()
+    assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
+
+
+# --- ends and new beginnings -----------------------------------------------------------------------------------------
+
+SLOW = TRAIN + "import time; print('ready', flush=True); time.sleep(SECONDS)\n"
+
+
+async def until_ready(place: Place, number: int = 1) -> None:
+    log = place.folder / "runs" / f"{number:06d}" / "train.log"
+    deadline = time.monotonic() + 20
+    while not (log.exists() and "ready" in log.read_text()):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
+
+
+async def test_a_request_to_end_interrupts_the_run_and_the_next_engine_tries_again(write: Write) -> None:
+    place = write(SLOW.replace("SECONDS", "1 if os.path.exists(os.environ['COCKPIT_OUTPUT'] + '/../../again') else 60"))
+    stop = Stop()
+    going = asyncio.create_task(research(place, ONE, stop))
+    await until_ready(place)
+    stop.ask()
+    assert await going is Ended.INTERRUPTED
+    baseline, (run,), _ = await record(place)
+    assert (baseline.state, run.outcome) == (State.QUEUED, Outcome.INTERRUPTED)
+    (place.folder / "runs" / "again").touch()
+    assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
+    _, runs, _ = await record(place)
+    assert [(run.attempt, run.outcome) for run in runs] == [(1, Outcome.INTERRUPTED), (2, Outcome.OK)]
+    assert runs[0].seed == runs[1].seed
+
+
+async def test_time_that_is_used_up_ends_the_study(write: Write) -> None:
+    place = write(SLOW.replace("SECONDS", "60"))
+    assert await research(place, Limits(seconds=1.0), Stop()) is Ended.TIME
+    assert (await record(place))[1][0].outcome is Outcome.INTERRUPTED
+
+
+def engine(place: Place) -> subprocess.Popen[bytes]:
+    """An engine in a process of its own."""
+    program = "import asyncio, sys; from pathlib import Path; from store.place import find\n"
+    program += "from loop.engine import Limits, Stop, research\n"
+    program += "asyncio.run(research(find(Path(sys.argv[1])), Limits(experiments=1), Stop()))"
+    return subprocess.Popen([sys.executable, "-c", program, str(place.root)])
+
+
+async def test_a_run_outlives_a_killed_engine_and_is_adopted_by_the_next(write: Write) -> None:
+    place = write(SLOW.replace("SECONDS", "1.5"))
+    with engine(place) as first:
+        await until_ready(place)
+        assert engine_pid(place.folder) == first.pid
+        first.kill()
+    assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
+    _, (run,), kinds = await record(place)
+    assert (run.outcome, run.attempt) == (Outcome.OK, 1)
+    assert kinds.count("running") == kinds.count("stage") == kinds.count("measured") == 1
+
+
+async def test_a_run_that_ended_while_no_engine_lived_is_taken_in(write: Write) -> None:
+    place = write(SLOW.replace("SECONDS", "0.3"))
+    with engine(place) as first:
+        await until_ready(place)
+        first.kill()
+    await asyncio.sleep(1)
+    assert json.loads((place.folder / "runs" / "000001" / "status.json").read_text())["ended"]
+    assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
+    _, (run,), _ = await record(place)
+    assert run.outcome is Outcome.OK
+
+
+async def test_a_run_whose_supervisor_was_killed_too_is_tried_again_and_nothing_is_left(write: Write) -> None:
+    place = write(SLOW.replace("SECONDS", "1 if os.path.exists(os.environ['COCKPIT_OUTPUT'] + '/../../again') else 60"))
+    with engine(place) as first:
+        await until_ready(place)
+        first.kill()
+    supervisor = json.loads((place.folder / "runs" / "000001" / "status.json").read_text())["pid"]
+    os.kill(supervisor, signal.SIGKILL)
+    (place.folder / "runs" / "again").touch()
+    assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
+    _, runs, _ = await record(place)
+    assert [(run.attempt, run.outcome) for run in runs] == [(1, Outcome.INTERRUPTED), (2, Outcome.OK)]
+
+
+@pytest.mark.parametrize("delay", [0.05, 0.15, 0.25, 0.35, 0.45, 0.6])
+async def test_an_engine_killed_at_any_moment_runs_nothing_twice(write: Write, delay: float) -> None:
+    place = write()
+    with engine(place) as first:
+        await asyncio.sleep(delay)
+        first.kill()
+    assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
+    baseline, runs, _ = await record(place)
+    assert baseline.state is State.MEASURED
+    assert [run.outcome for run in runs].count(Outcome.OK) == 1
+    assert git(place.root, "rev-parse", "cockpit/tried/trunk").strip() == baseline.commit
+
+
+async def test_branches_are_made_though_the_engine_died_before_it_could(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = write()
+
+    async def dies(*_: object) -> None:
+        raise OSError("killed here")
+
+    monkeypatch.setattr("loop.branches.Branches.point", dies)
+    with pytest.raises(OSError, match="killed here"):
+        await research(place, ONE, Stop())
+    monkeypatch.undo()
+    assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
+    assert git(place.root, "rev-parse", "cockpit/tried/trunk") == git(place.root, "rev-parse", "HEAD")
+
+
+async def test_what_an_earlier_engine_left_to_delete_is_deleted(write: Write) -> None:
+    place = write()
+    await research(place, ONE, Stop())
+    (place.folder / "runs" / "000001" / "tree" / "deep").mkdir(parents=True)
+    await research(place, ONE, Stop())
+    assert not (place.folder / "runs" / "000001" / "tree").exists()
+
+
+# --- seeds -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_seeds_of_a_study_are_one_list_drawn_from_its_own() -> None:
+    assert list(islice(seeds(0), 5)) == list(islice(seeds(0), 100))[:5]
+    assert len(set(islice(seeds(0), 1000))) == 1000
+    assert list(islice(seeds(0), 5)) != list(islice(seeds(1), 5))
+    assert all(seed > 0 for seed in islice(seeds(3), 100))

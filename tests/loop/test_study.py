@@ -1,0 +1,97 @@
+"""`cockpit.toml`: what is wrong in it is said with file, line, key and fix."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loop.study import NOT_YET, ConfigError, Effect, read
+from recipes import names, path
+
+SMALLEST = '[run]\ntrain = "python train.py"\n[objectives]\nloss = { direction = "minimize" }\n'
+
+
+def written(folder: Path, text: str) -> Path:
+    file = folder / "cockpit.toml"
+    file.write_text(text)
+    return file
+
+
+def test_the_smallest_file_has_a_train_command_and_one_objective(tmp_path: Path) -> None:
+    settings = read(written(tmp_path, SMALLEST)).settings
+    assert settings.run.train == "python train.py"
+    assert settings.run.timeout == 20 * 60
+    assert not settings.editable("train.py")
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_recipe_can_be_read(name: str) -> None:
+    assert read(path(name) / "study" / "cockpit.toml").settings.study.name == name
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "cockpit.toml: `[run]` is missing; the smallest file has `[run] train` and one objective"),
+        ("[run\n", "cockpit.toml: Expected ']' at the end of a table declaration (at line 1, column 5)"),
+        (SMALLEST + '[study]\nname = "x"\nnmae = "y"\n', ":7: `[study] nmae` is not a key that cockpit knows"),
+        (SMALLEST + '[study]\nname = "a b"\n', ":6: `[study] name`: a study's name holds letters, digits"),
+        (SMALLEST + '[space]\nedit = [\n  "../x",\n]\n', ":6: `[space] edit`: a path is relative to the repository"),
+        (SMALLEST.replace("minimize", "down"), ":4: `[objectives] loss.direction` input should be 'minimize'"),
+        (SMALLEST + 'x = { direction = "minimize", smallest = "a %" }', ":5: `[objectives] x.smallest`: an effect is"),
+        (SMALLEST.replace("train.py", "train.py {out}"), ":2: `[run] train`: {out} does not stand for anything here"),
+        (SMALLEST.replace("train.py", "train.py {study}"), ":2: `[run] train`: {study} does not stand for anything"),
+        (SMALLEST.replace("train.py", "'train.py"), ":2: `[run] train`: the command cannot be split into words"),
+        (SMALLEST + "[run.x]\n", "cockpit.toml:5: `[run] x` is not a key that cockpit knows"),
+        (SMALLEST.replace("[obj", 'timeout = "soon"\n[obj'), ":3: `[run] timeout`: a time is a number and a unit in"),
+        (SMALLEST.replace("[obj", 'predict = "python p.py"\n[obj'), ":1: `[run]`: predict and score go together"),
+        (SMALLEST.replace('" }', '", steers = false }'), ":3: `[objectives]`: no objective steers the study"),
+        (SMALLEST + '[model]\nname = "qwen"\n', ':6: `[model] name` must be "none": this version runs without a model'),
+        (SMALLEST + "[seeds]\nbaseline = 3\n", ":5: `[seeds]` is not served by this version of cockpit; take it out"),
+    ],
+)
+def test_an_error_names_file_line_key_and_fix(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(written(tmp_path, text))
+    assert said in str(caught.value)
+
+
+def test_every_error_is_said_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(written(tmp_path, SMALLEST.replace("minimize", "down") + "[run.x]\n[seeds]\n"))
+    assert len(str(caught.value).splitlines()) == 3
+
+
+@pytest.mark.parametrize("key", sorted(NOT_YET))
+def test_a_key_of_a_later_version_is_an_error_and_never_ignored(tmp_path: Path, key: tuple[str, ...]) -> None:
+    lines = SMALLEST.splitlines()
+    if len(key) == 1:
+        lines += [f"[{key[0]}]"]
+    elif f"[{key[0]}]" in lines:
+        lines.insert(lines.index(f"[{key[0]}]") + 1, f"{key[1]} = 1")
+    else:
+        lines += [f"[{key[0]}]", f"{key[1]} = 1"]
+    with pytest.raises(ConfigError, match="not served by this version"):
+        read(written(tmp_path, "\n".join(lines)))
+
+
+@given(st.floats(min_value=0.001, max_value=100), st.sampled_from(["", " "]))
+def test_an_effect_is_a_share_or_an_amount(share: float, space: str) -> None:
+    from loop.study import _effect
+
+    assert _effect(f"{share:.4f}{space}%") == Effect(size=float(f"{share:.4f}") / 100, relative=True)
+    assert _effect(share) == Effect(size=share, relative=False)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90 s", 90), ("20 min", 1200), ("1.5h", 5400), ("2 d", 172800)])
+def test_a_time_is_a_number_and_a_unit(text: str, seconds: float) -> None:
+    from loop.study import _seconds
+
+    assert _seconds(text) == seconds
+
+
+def test_the_same_text_is_the_same_revision(tmp_path: Path) -> None:
+    one, other = (read(written(tmp_path, text)).digest for text in (SMALLEST, SMALLEST + "\n"))
+    assert one != other
+    assert read(written(tmp_path, SMALLEST)).digest == one

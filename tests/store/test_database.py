@@ -1,0 +1,68 @@
+"""The record's file."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from store.database import Database, RecordTooNew, statements, versions
+from store.place import RECORD
+
+
+async def test_a_new_record_is_of_the_newest_version(tmp_path: Path) -> None:
+    async with await Database.open(tmp_path, create=True) as database:
+        assert (await database.rows("PRAGMA user_version"))[0][0] == max(versions())
+
+
+async def test_opening_an_existing_record_changes_nothing(tmp_path: Path) -> None:
+    async with await Database.open(tmp_path, create=True) as database:
+        before = [tuple(row) for row in await database.rows("SELECT * FROM sqlite_schema")]
+    async with await Database.open(tmp_path) as database:
+        assert [tuple(row) for row in await database.rows("SELECT * FROM sqlite_schema")] == before
+
+
+async def test_a_record_newer_than_the_program_is_refused_by_name(tmp_path: Path) -> None:
+    async with await Database.open(tmp_path, create=True) as database:
+        await database.rows(f"PRAGMA user_version = {max(versions()) + 1}")
+    with pytest.raises(RecordTooNew, match=rf"{RECORD} is of version {max(versions()) + 1}.*pip install --upgrade"):
+        await Database.open(tmp_path)
+
+
+async def test_a_record_that_is_none_is_not_made_by_looking(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        await Database.open(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+async def test_a_migration_that_fails_halfway_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = {1: "CREATE TABLE half (a INTEGER) STRICT;\nCREATE TABLE half (a INTEGER) STRICT;\n"}
+    monkeypatch.setattr("store.database.versions", lambda: broken)
+    with pytest.raises(sqlite3.OperationalError):
+        await Database.open(tmp_path, create=True)
+    monkeypatch.undo()
+    async with await Database.open(tmp_path) as database:
+        assert not await database.rows("SELECT 1 FROM sqlite_schema WHERE name = 'half'")
+        assert (await database.rows("PRAGMA user_version"))[0][0] == max(versions())
+
+
+async def test_a_transaction_is_kept_whole_or_not_at_all(tmp_path: Path) -> None:
+    async with await Database.open(tmp_path, create=True) as database:
+        with pytest.raises(RuntimeError):
+            async with database.transaction() as change:
+                await change.insert("benches", hash="a", facts={}, at=0.0)
+                raise RuntimeError
+        assert not await database.rows("SELECT 1 FROM benches")
+
+
+async def test_a_value_that_is_not_finite_cannot_be_recorded(tmp_path: Path) -> None:
+    async with await Database.open(tmp_path, create=True) as database:
+        await database.rows("PRAGMA foreign_keys = OFF")
+        for value in (float("inf"), float("nan")):
+            with pytest.raises(sqlite3.IntegrityError):
+                async with database.transaction() as change:
+                    await change.insert("measurements", run=1, objective="loss", value=value, source="scored")
+
+
+def test_a_statement_may_hold_semicolons_of_its_own() -> None:
+    trigger = "CREATE TRIGGER t AFTER INSERT ON a BEGIN\n SELECT 1;\n SELECT 2;\nEND;\n"
+    assert list(statements(f"SELECT 0;\n{trigger}")) == ["SELECT 0;\n", trigger]

@@ -1,0 +1,103 @@
+"""The journal: what happened, once each, in order."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from store import journal, views
+from store.database import Database
+from store.records import Event, Experiment, Measurement, Outcome, Run, Source, Stage, State
+
+BASELINE = Experiment(0, "baseline", State.QUEUED, "t" * 40, "c" * 40, "cockpit/tried/e0000-baseline", 1.0)
+PLANNED = Run(0, BASELINE.tree, "b", 7, "baseline", "full", 1, "slot0", "none", "pss", "plain", 2.0)
+STAGE = Stage("train", Outcome.OK, 0, 1.5, 1.25, 1024, "runs/000001/train.log")
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    async with await Database.open(tmp_path, create=True) as opened:
+        yield opened
+
+
+async def started(database: Database, seed: int = 7, attempt: int = 1) -> Run:
+    await journal.bench_set(database, "b", {})
+    if not await views.experiments(database):
+        await journal.queued(database, BASELINE)
+    return await journal.run_started(database, BASELINE, replace(PLANNED, seed=seed, attempt=attempt))
+
+
+async def state(database: Database) -> State:
+    return (await views.experiments(database))[0].state
+
+
+async def test_an_experiment_goes_through_its_life_an_event_an_arrow(database: Database) -> None:
+    run = await started(database)
+    assert await state(database) is State.RUNNING
+    await journal.stage_ended(database, BASELINE, run, 0, STAGE)
+    await journal.run_ended(database, BASELINE, run, Outcome.OK, "", [Measurement("loss", 0.5, Source.REPORTED)])
+    assert await state(database) is State.MEASURED
+    kinds = [event.kind for event in await views.events_after(database, 0)]
+    assert kinds == ["bench", "queued", "running", "stage", "measured"]
+    (read,) = await views.runs(database, BASELINE.tree)
+    assert (read.outcome, read.stages) == (Outcome.OK, (STAGE,))
+
+
+async def test_a_stage_that_is_said_twice_counts_once(database: Database) -> None:
+    run = await started(database)
+    for _ in range(2):
+        await journal.stage_ended(database, BASELINE, run, 0, STAGE)
+    (read,) = await views.runs(database, BASELINE.tree)
+    assert len(read.stages) == 1
+    assert [event.kind for event in await views.events_after(database, 0)].count("stage") == 1
+
+
+@pytest.mark.parametrize(
+    ("outcome", "expected"),
+    [(Outcome.CRASH, State.FAILED), (Outcome.TIMEOUT, State.FAILED), (Outcome.INTERRUPTED, State.QUEUED)],
+)
+async def test_a_failure_is_the_experiments_and_an_interruption_is_not(
+    database: Database, outcome: Outcome, expected: State
+) -> None:
+    run = await started(database)
+    await journal.run_ended(database, BASELINE, run, outcome, "why", [])
+    (experiment,) = await views.experiments(database)
+    assert experiment.state is expected
+    assert experiment.failure is (outcome if expected is State.FAILED else None)
+
+
+async def test_a_slot_takes_one_run_at_a_time(database: Database) -> None:
+    import sqlite3
+
+    await started(database, seed=1)
+    with pytest.raises(sqlite3.IntegrityError):
+        await started(database, seed=2)
+
+
+async def test_means_are_over_the_good_runs_of_one_bench(database: Database) -> None:
+    for seed, outcome, value in ((1, Outcome.OK, 1.0), (2, Outcome.OK, 3.0), (3, Outcome.CRASH, 100.0)):
+        run = await started(database, seed)
+        measured = [Measurement("loss", value, Source.SCORED)] if outcome is Outcome.OK else []
+        await journal.run_ended(database, BASELINE, run, outcome, "", measured)
+    (experiment,) = await views.experiments(database)
+    assert experiment.measurements == (Measurement("loss", 2.0, Source.SCORED, n=2),)
+
+
+async def test_a_follower_sees_every_event_once_and_in_order_also_the_last(database: Database, tmp_path: Path) -> None:
+    ended = asyncio.Event()
+    seen: list[Event] = []
+
+    async def follow() -> None:
+        async with await Database.open(tmp_path) as reader:
+            seen.extend([event async for event in journal.follow(reader, 0, ended)])
+
+    following = asyncio.create_task(follow())
+    for number in range(30):
+        await journal.bench_set(database, f"b{number}", {})
+        if number % 10 == 0:
+            await asyncio.sleep(0.15)
+    ended.set()
+    await following
+    assert [event.data["bench"] for event in seen] == [f"b{number}" for number in range(30)]
