@@ -41,7 +41,7 @@ class MachineFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What may be spent. None is no limit."""
+    """What may be spent, where it is not what `[budget]` says. None leaves it to the file."""
 
     experiments: int | None = None
     seconds: float | None = None
@@ -181,6 +181,8 @@ class Engine:
 
     async def research(self, limits: Limits) -> Ended:
         """Experiments until there is a reason to end."""
+        budget = self.settings.budget
+        limits = Limits(limits.experiments or budget.experiments, limits.seconds or budget.time)
         if limits.seconds is not None:
             asyncio.get_running_loop().call_later(limits.seconds, self.stop.ask, Ended.TIME)
         for experiment, run in self.adopted:

@@ -9,6 +9,7 @@ import re
 import shlex
 import signal
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -199,7 +200,7 @@ def printed(log: Path, names: Iterable[str]) -> dict[str, float]:
     """The last `name: value` that a log holds for each of these names."""
     pattern = re.compile(rf"(?<![\w.])({'|'.join(map(re.escape, names))})\s*:\s*((?i:{NUMBER}))(?!\w)(?!\.\d)")
     found: dict[str, float] = {}
-    with log.open(encoding="utf-8", errors="replace") as lines:
+    with suppress(FileNotFoundError), log.open(encoding="utf-8", errors="replace") as lines:
         for line in lines:
             for name, value in pattern.findall(line):
                 found[name] = float(value)
@@ -207,10 +208,11 @@ def printed(log: Path, names: Iterable[str]) -> dict[str, float]:
 
 
 def tail(log: Path) -> str:
-    """The end of a log."""
-    with log.open("rb") as file:
+    """The end of a log; nothing where the code under test has deleted it."""
+    with suppress(FileNotFoundError), log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - TAIL_BYTES))
         return file.read().decode(errors="replace")
+    return ""
 
 
 def _last_line(text: str) -> str:

@@ -78,8 +78,8 @@ class Supervisor:
     def stage(self, stage: dict[str, Any]) -> dict[str, Any]:
         """Run one command to its end, or to the end of its time. What it was and what it cost."""
         began = time.monotonic()
-        log_path = os.path.join(self.folder, stage["log"])
-        with open(log_path, "ab") as log:
+        costs = Costs()
+        with open(os.path.join(self.folder, stage["log"]), "ab") as log:
             try:
                 child = subprocess.Popen(
                     stage["argv"], cwd=stage["cwd"], env=stage["env"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -87,64 +87,69 @@ class Supervisor:
                 )  # fmt: skip
             except OSError as error:
                 log.write(f"cockpit could not start {stage['argv'][0]}: {error.strerror}\n".encode())
-                return {
-                    "ended_by": "itself",
-                    "exit_status": 127,
-                    "wall_seconds": 0.0,
-                    "cpu_seconds": 0.0,
-                    "peak_bytes": None,
-                }
-
-        exit_status: int | None = None
-        ended_by, kill_at = "itself", 0.0
-        cpu_seconds = 0.0
-        peak_bytes: int | None = None
-        deadline = began + stage["timeout_seconds"]
-        next_sample, interval = began + FIRST_SAMPLE_SECONDS, FIRST_SAMPLE_SECONDS
-        while exit_status is None:
-            wait = min(next_sample, kill_at or deadline) - time.monotonic()
-            came = signal.sigtimedwait(WAKING, max(wait, 0.01))
-            if came and came.si_signo != signal.SIGCHLD:
-                self.asked = True
-                self.at_once = self.at_once or came.si_signo == AT_ONCE
-            for pid, status, usage in reap():
-                cpu_seconds += usage.ru_utime + usage.ru_stime
-                peak_bytes = max_of(
-                    peak_bytes, usage.ru_maxrss * 1024
-                )  # of its largest process: what no sample may miss
-                if pid == child.pid:
-                    exit_status = os.waitstatus_to_exitcode(status)
-                    child.returncode = exit_status  # it is waited for: Popen must not try
-            if exit_status is not None:
-                break
-            now = time.monotonic()
-            if now >= next_sample:
-                peak_bytes = max_of(peak_bytes, proportional_bytes(descendants()))
-                interval = min(interval * 2, SAMPLE_SECONDS)
-                next_sample = time.monotonic() + interval
-                if os.stat(log_path).st_size > self.spec["log_limit_bytes"]:
-                    ended_by, kill_at = "log", now
-            if not kill_at and self.asked:
-                ended_by, kill_at = "request", now + (0 if self.at_once else GRACE_SECONDS)
-                if not self.at_once:
-                    send(descendants(), signal.SIGTERM)
-            if not kill_at and now >= deadline:
-                ended_by, kill_at = "timeout", now + GRACE_SECONDS
-                send(descendants(), signal.SIGTERM)
-            if kill_at and (now >= kill_at or self.at_once):
-                send(descendants(), signal.SIGKILL)
-        wall_seconds = time.monotonic() - began
-        for usage in sweep():
-            cpu_seconds += usage.ru_utime + usage.ru_stime
-        if ended_by == "itself" and os.stat(log_path).st_size > self.spec["log_limit_bytes"]:
-            ended_by = "log"
+                ended_by, exit_status = "itself", 127
+            else:
+                ended_by, exit_status = self.watch(child, log.fileno(), began + stage["timeout_seconds"], costs)
+            wall_seconds = time.monotonic() - began
+            costs.add(sweep())
         return {
             "ended_by": ended_by,
             "exit_status": exit_status,
             "wall_seconds": wall_seconds,
-            "cpu_seconds": cpu_seconds,
-            "peak_bytes": peak_bytes,
+            "cpu_seconds": costs.cpu_seconds,
+            "peak_bytes": costs.peak_bytes,
         }
+
+    def watch(self, child: "subprocess.Popen[bytes]", log: int, deadline: float, costs: "Costs") -> tuple[str, int]:
+        """Wait for a stage's process and measure it meanwhile. What ended it, and its exit status."""
+        ended_by, kill_at = "itself", 0.0
+        interval = FIRST_SAMPLE_SECONDS
+        next_sample = time.monotonic() + interval
+        while True:
+            due = min(next_sample, kill_at or deadline)
+            came = signal.sigtimedwait(WAKING, max(due - time.monotonic(), 0.01))
+            if came and came.si_signo != signal.SIGCHLD:
+                self.asked = True
+                self.at_once = self.at_once or came.si_signo == AT_ONCE
+            for pid, status, usage in reap():
+                costs.add([usage])
+                if pid == child.pid:
+                    child.returncode = os.waitstatus_to_exitcode(status)  # it is waited for: Popen must not try
+            flooded = os.fstat(log).st_size > self.spec["log_limit_bytes"]
+            if child.returncode is not None:
+                return "log" if flooded and ended_by == "itself" else ended_by, child.returncode
+
+            now = time.monotonic()
+            if now >= next_sample:
+                costs.sample(descendants())
+                interval = min(interval * 2, SAMPLE_SECONDS)
+                next_sample = time.monotonic() + interval
+            if not kill_at:
+                ended_by = "log" if flooded else "request" if self.asked else "timeout" if now >= deadline else "itself"
+                if ended_by != "itself":
+                    kill_at = now + (0 if flooded else GRACE_SECONDS)
+                    send([] if flooded or self.at_once else descendants(), signal.SIGTERM)
+            if kill_at and (now >= kill_at or self.at_once):
+                send(descendants(), signal.SIGKILL)
+
+
+class Costs:
+    """What the processes of a stage used."""
+
+    def __init__(self) -> None:
+        self.cpu_seconds = 0.0
+        self.peak_bytes: int | None = None
+
+    def add(self, used: Iterable[resource.struct_rusage]) -> None:
+        """Processes that have ended. The largest one counts for memory: no sample may have met it."""
+        for usage in used:
+            self.cpu_seconds += usage.ru_utime + usage.ru_stime
+            self.peak_bytes = max(self.peak_bytes or 0, usage.ru_maxrss * 1024)
+
+    def sample(self, pids: Iterable[int]) -> None:
+        """Processes that live, all together."""
+        if (total := proportional_bytes(pids)) is not None:
+            self.peak_bytes = max(self.peak_bytes or 0, total)
 
 
 def prepare_child() -> None:
@@ -237,11 +242,6 @@ def proportional_bytes(pids: Iterable[int]) -> int | None:
         except OSError:
             continue  # it has ended meanwhile
     return total
-
-
-def max_of(one: int | None, other: int | None) -> int | None:
-    """The larger of two, where None is less than all."""
-    return one if other is None else other if one is None else max(one, other)
 
 
 def main() -> None:

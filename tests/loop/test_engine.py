@@ -22,6 +22,7 @@ from tests.conftest import TRAIN, Write, git
 
 pytestmark = pytest.mark.usefixtures("leaves_nothing")
 ONE = Limits(experiments=1)
+SLOW = TRAIN + "import time; print('ready', flush=True); time.sleep(SECONDS)\n"
 
 
 async def record(place: Place) -> tuple[Experiment, list[Run], list[str]]:
@@ -60,6 +61,17 @@ async def test_what_is_measured_is_never_run_again(write: Write) -> None:
 
 async def test_without_a_limit_the_study_ends_because_nobody_proposes(write: Write) -> None:
     assert await research(write(), Limits(), Stop()) is Ended.NO_PROPOSER
+
+
+async def test_the_budget_is_the_files_unless_the_caller_has_another(write: Write) -> None:
+    place = write(SLOW.replace("SECONDS", "60"), more='[budget]\nexperiments = 1\ntime = "1 s"')
+    assert await research(place, Limits(), Stop()) is Ended.TIME
+    assert await research(place, Limits(seconds=0.5), Stop()) is Ended.TIME
+    place.config.write_text(place.config.read_text().replace('"1 s"', '"1 min"'))
+    (place.root / "train.py").write_text(TRAIN)
+    git(place.root, "commit", "-qam", "quick")
+    assert await research(place, Limits(), Stop()) is Ended.EXPERIMENTS
+    assert await research(place, Limits(experiments=2), Stop()) is Ended.NO_PROPOSER
 
 
 async def test_the_users_working_tree_is_not_what_runs(write: Write) -> None:
@@ -208,8 +220,6 @@ async def test_no_run_is_begun_without_room_for_it(write: Write, monkeypatch: py
 
 
 # --- ends and new beginnings -----------------------------------------------------------------------------------------
-
-SLOW = TRAIN + "import time; print('ready', flush=True); time.sleep(SECONDS)\n"
 
 
 async def until_ready(place: Place, number: int = 1) -> None:
