@@ -57,6 +57,8 @@ def _end_on_signals(stop: "Stop") -> None:
         stop.ask()
 
     for number in ENDING_SIGNALS:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            continue  # as nohup and a shell's background jobs mean it
         asyncio.get_running_loop().add_signal_handler(number, came, number)
 
 

@@ -12,7 +12,8 @@ OWN = "supervisor.log"  # cockpit's own, not a stage's
 
 def stage_logs(folder: Path) -> list[Path]:
     """The logs of a run folder, in the order in which its stages wrote last."""
-    return sorted((log for log in folder.glob("*.log") if log.name != OWN), key=lambda log: log.stat().st_mtime_ns)
+    logs = (log for log in folder.glob("*.log") if log.name != OWN and log.is_file())
+    return sorted(logs, key=lambda log: log.stat().st_mtime_ns)
 
 
 def whole(folder: Path) -> list[tuple[str, list[str]]]:

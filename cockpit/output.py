@@ -172,12 +172,11 @@ def experiment_page(experiment: Experiment, runs: Iterable[Run]) -> str:
 
 def tail(log: Path, lines: int) -> list[str]:
     """The last lines of a log; none where it is gone."""
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - lines * 1000))
-            return file.read().decode(errors="replace").splitlines()[-lines:]
-    except FileNotFoundError:
+    if not log.is_file():
         return []
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - lines * 1000))
+        return file.read().decode(errors="replace").splitlines()[-lines:]
 
 
 def status_page(keys: dict[str, Any]) -> str:

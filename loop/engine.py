@@ -30,6 +30,7 @@ from store.place import Place, take_engine_lock
 from store.records import Ended, Experiment, Outcome, Run, Stage, State, Study
 
 FREE_BYTES = 256 * 2**20  # below this much room no run is begun
+TRIES = 3  # of a run that something outside has interrupted
 SLOT = "slot0"
 WALL = "none"  # what stands between the code under test and this machine
 METER = "pss 4 Hz, maxrss"
@@ -189,13 +190,18 @@ class Engine:
             await self._follow(experiment, run)
         baseline = await self._experiment(0)
         runs = await views.runs(self.database, baseline.tree)
-        if not self.stop.why and not any((run.outcome, run.bench) == (Outcome.OK, self.bench.hash) for run in runs):
+        measured = any((run.outcome, run.bench) == (Outcome.OK, self.bench.hash) for run in runs)
+        tries = 0
+        while not measured and not self.stop.why:
+            if (tries := tries + 1) > TRIES:
+                raise MachineFailed(f"{TRIES} runs of {baseline.id} in a row were ended from outside, by none of ours")
             await self._execute(baseline, next(seeds(self.settings.study.seed)), "baseline")
             baseline = await self._experiment(0)
+            if baseline.state is State.FAILED:
+                return Ended.BASELINE_FAILED
+            measured = baseline.state is State.MEASURED
         if self.stop.why:
             return self.stop.why
-        if baseline.state is State.FAILED:
-            return Ended.BASELINE_FAILED
         if limits.experiments is not None and len(await views.experiments(self.database)) >= limits.experiments:
             return Ended.EXPERIMENTS
         return Ended.NO_PROPOSER

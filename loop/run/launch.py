@@ -57,12 +57,11 @@ def locked(folder: Path) -> bool:
 
 
 def status(folder: Path) -> dict[str, Any] | None:
-    """What the supervisor last wrote, or None before its first word."""
+    """What the supervisor last wrote, or None before its first word, and where something else wrote over it."""
     try:
-        text = (folder / "status.json").read_text()
-    except FileNotFoundError:
+        said: dict[str, Any] = json.loads((folder / "status.json").read_text())
+    except (FileNotFoundError, ValueError):
         return None
-    said: dict[str, Any] = json.loads(text)
     return said
 
 

@@ -9,7 +9,6 @@ import re
 import shlex
 import signal
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -24,7 +23,10 @@ from store.records import Measurement, Outcome, Run, Source, Stage
 # In the order in which they run, with the best that a value printed there can be.
 STAGES = {"train": Source.REPORTED, "predict": Source.EVALUATED, "score": Source.SCORED}
 PYTHON = ("python", "python3")  # as a command's first word: the study's interpreter
-NUMBER = r"[-+]?(?:\d[\d_]*\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|nan|inf(?:inity)?)"
+# Possessive throughout (re, Python 3.11): a log of digits must not cost a search that grows with its square.
+NUMBER = r"(?i:[-+]?(?:(?:[0-9]++(?:_[0-9]++)*+(?:\.[0-9]*+)?+|\.[0-9]++)(?:e[-+]?[0-9]++)?+|nan|inf(?:inity)?+))"
+NUMBER_ENDS = r"(?!\w)(?![.,]\d)"  # `0,5` and `1,234.5` are no numbers that Python prints: better none than a wrong one
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 OUT_OF_MEMORY = re.compile(
     r"OutOfMemoryError|out of memory|MemoryError|can't allocate memory|Cannot allocate memory", re.IGNORECASE
 )
@@ -168,9 +170,13 @@ def _outcome(said: dict[str, Any], log: Path, timeout_seconds: float) -> tuple[O
     text = tail(log)
     if OUT_OF_MEMORY.search(text):
         return Outcome.OUT_OF_MEMORY, _last_line(text)
-    how = f"exit status {status}" if status > 0 else f"killed by {signal.Signals(-status).name}"
+    how = f"exit status {status}" if status > 0 else f"killed by {_signal(-status)}"
     last = _last_line(text)
     return Outcome.CRASH, f"{how}: {last}" if last else how
+
+
+def _signal(number: int) -> str:
+    return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
 
 
 def measured(
@@ -198,21 +204,23 @@ def measured(
 
 def printed(log: Path, names: Iterable[str]) -> dict[str, float]:
     """The last `name: value` that a log holds for each of these names."""
-    pattern = re.compile(rf"(?<![\w.])({'|'.join(map(re.escape, names))})\s*:\s*((?i:{NUMBER}))(?!\w)(?!\.\d)")
+    name = "|".join(map(re.escape, names))
+    pattern = re.compile(rf"(?<![\w.])({name})\s*:\s*({NUMBER}){NUMBER_ENDS}", re.ASCII)
     found: dict[str, float] = {}
-    with suppress(FileNotFoundError), log.open(encoding="utf-8", errors="replace") as lines:
-        for line in lines:
-            for name, value in pattern.findall(line):
-                found[name] = float(value)
+    if log.is_file():  # not one that the code under test has deleted, or made into something that never ends
+        with log.open(encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                found |= {name: float(value) for name, value in pattern.findall(COLOUR.sub("", line))}
     return found
 
 
 def tail(log: Path) -> str:
     """The end of a log; nothing where the code under test has deleted it."""
-    with suppress(FileNotFoundError), log.open("rb") as file:
+    if not log.is_file():
+        return ""
+    with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - TAIL_BYTES))
         return file.read().decode(errors="replace")
-    return ""
 
 
 def _last_line(text: str) -> str:

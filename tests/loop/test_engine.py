@@ -219,6 +219,20 @@ async def test_no_run_is_begun_without_room_for_it(write: Write, monkeypatch: py
     assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
 
 
+async def test_a_run_that_is_always_killed_from_outside_is_the_machines_fault_and_nobodys_success(write: Write) -> None:
+    place = write("import os, signal; os.kill(os.getppid(), signal.SIGKILL)")
+    with pytest.raises(MachineFailed, match="3 runs of e0000 in a row were ended from outside"):
+        await research(place, ONE, Stop())
+    baseline, runs, _ = await record(place)
+    assert baseline.state is State.QUEUED
+    assert [run.outcome for run in runs] == [Outcome.INTERRUPTED] * 3
+
+
+async def test_a_status_that_the_code_under_test_scribbles_over_does_not_end_the_engine(write: Write) -> None:
+    place = write(TRAIN + "import time; open('../status.json', 'w').write('{'); time.sleep(0.3)")
+    assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
+
+
 # --- ends and new beginnings -----------------------------------------------------------------------------------------
 
 

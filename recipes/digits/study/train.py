@@ -7,13 +7,14 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
-from model import build
 from safetensors.torch import save_file
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-EPOCHS = 12  # cockpit: 2..60 log
-BATCH_SIZE = 64  # cockpit: 16..256 log
+from model import build
+
+EPOCHS = 12  # cockpit: 2..40 log
+BATCH_SIZE = 64  # cockpit: 32..256 log
 LEARNING_RATE = 0.005  # cockpit: 0.0001..0.1 log
 WEIGHT_DECAY = 0.01  # cockpit: 0.0001..1.0 log
 LABEL_SMOOTHING = 0.0  # cockpit: 0.0..0.2

@@ -1,6 +1,7 @@
 """The stages: what is executed, what a log says, and how far it can be trusted."""
 
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loop.run.stages import Launch, commands, ended, measured, printed, source
+from loop.run.stages import Launch, commands, ended, measured, printed, source, tail
 from loop.study import Settings
 from store.records import Measurement, Outcome, Run, Source, Stage
 
@@ -81,6 +82,18 @@ def test_every_number_that_python_prints_is_read_back(
     [
         ("loss: 0.5", 0.5),
         ("loss : 1_000", 1000),
+        ("\x1b[31mloss:\x1b[0m \x1b[1m0.5\x1b[0m", 0.5),
+        ("loss: 0.5, other: 7", 0.5),
+        ("loss: 5.", 5),
+        ("loss: +.5E-3", 0.0005),
+        ("accuracy 3 loss: -inf", -math.inf),
+        ("loss: 0,5", None),
+        ("loss: 1,234.5", None),
+        ("loss: 1__0", None),
+        ("loss: 1_", None),
+        ("loss: \u0131nf", None),
+        ("loss: \u0663", None),
+        ("loss: 0x10", None),
         ("loss: .5.", 0.5),
         ("step: 3  loss: 5e-3 (best)", 0.005),
         ("train/loss: 2 loss: 1", 1),
@@ -101,6 +114,20 @@ def test_a_metric_is_a_line_with_name_colon_value(tmp_path: Path, line: str, val
 def test_the_last_value_counts_also_after_a_progress_bar(tmp_path: Path) -> None:
     (tmp_path / "log").write_bytes(b"loss: 3\n10%\rloss: 2\r\xff\xfe loss: 1\n")
     assert printed(tmp_path / "log", ["loss"]) == {"loss": 1}
+
+
+def test_a_log_of_digits_is_read_in_no_time_to_speak_of(tmp_path: Path) -> None:
+    """It would take minutes, were the search to begin anew at each digit."""
+    (tmp_path / "log").write_text("loss: " + "1" * 1_000_000 + "x\nloss: 0.5\n")
+    assert printed(tmp_path / "log", ["loss"]) == {"loss": 0.5}
+
+
+def test_what_has_been_put_in_the_place_of_a_log_holds_no_value(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("folder", "pipe", "nothing"):
+        assert printed(tmp_path / name, ["loss"]) == {}
+        assert tail(tmp_path / name) == ""
 
 
 # --- how far it can be trusted ---------------------------------------------------------------------------------------
@@ -177,6 +204,7 @@ def test_what_steers_nothing_may_be_missing(tmp_path: Path) -> None:
         ("itself", 0, "", Outcome.OK, ""),
         ("itself", 1, "Traceback\nValueError: no\n\n", Outcome.CRASH, "exit status 1: ValueError: no"),
         ("itself", -11, "", Outcome.CRASH, "killed by SIGSEGV"),
+        ("itself", -40, "", Outcome.CRASH, "killed by signal 40"),
         ("itself", 1, "torch.OutOfMemoryError: CUDA out of memory.\n", Outcome.OUT_OF_MEMORY, "torch.OutOfMemoryError"),
         ("itself", 1, "MemoryError\n", Outcome.OUT_OF_MEMORY, "MemoryError"),
         ("timeout", -9, "", Outcome.TIMEOUT, "over its limit of 1200 s"),
