@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 
 EXIT = {Ended.BASELINE_FAILED: 3, Ended.INTERRUPTED: 130}
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+FAILED = Ended.MACHINE_FAILED
 TAIL_LINES = 12
 WHY = {
     Ended.EXPERIMENTS: "the number of experiments asked for is reached",
     Ended.TIME: "the time is used up",
     Ended.NO_PROPOSER: "nobody proposes: this version runs the baseline only",
     Ended.BASELINE_FAILED: "the baseline failed: the unchanged code gave no measurement",
+    Ended.MACHINE_FAILED: "the machine failed: no room, no git, no record, or runs that something else keeps ending",
     Ended.INTERRUPTED: "interrupted; the same command goes on from here",
 }
 
@@ -32,13 +34,19 @@ async def run(place: Place, experiments: int | None, seconds: float | None, as_j
     from loop.engine import Limits, Stop, research
 
     stop = Stop()
-    _end_on_signals(stop)
+    _end_on_signals(place, stop)
     async with await Database.open(place.folder, create=True) as database:
         ended = asyncio.Event()
         printing = asyncio.create_task(_print(database, place, ended, as_json))
         printing.add_done_callback(lambda _: stop.ask())  # nobody reads any more, or it is all over
         try:
             why = await research(place, Limits(experiments, seconds), stop)
+        except BaseException:
+            if (last := await views.last_engine(database)) and (last.pid, last.ended_by) == (os.getpid(), FAILED):
+                ended.set()
+                await printing
+                await _summary(database, FAILED, as_json)
+            raise
         finally:
             ended.set()
             await printing
@@ -46,32 +54,45 @@ async def run(place: Place, experiments: int | None, seconds: float | None, as_j
     return EXIT.get(why, 0)
 
 
-def _end_on_signals(stop: "Stop") -> None:
+def _end_on_signals(place: Place, stop: "Stop") -> None:
     """The first signal ends cleanly, the second without grace, the third does not even wait for the record."""
+    from loop.run.launch import signal_supervisor
+    from loop.run.supervisor import AT_ONCE
 
-    def came(number: signal.Signals) -> None:
-        if stop.urgency > 1:
-            os._exit(130)
-        if not stop.urgency:
+    came = 0
+
+    def end(number: signal.Signals) -> None:
+        nonlocal came
+        came += 1
+        if came == 1:
             output.error(f"{number.name}: ending the run; once more ends it at once")
+        if came > 2:
+            for folder in (place.folder / "runs").glob("*"):
+                signal_supervisor(folder, AT_ONCE)
+            os._exit(130)
         stop.ask()
 
     for number in ENDING_SIGNALS:
-        if signal.getsignal(number) is signal.SIG_IGN:
-            continue  # as nohup and a shell's background jobs mean it
-        asyncio.get_running_loop().add_signal_handler(number, came, number)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # which nohup and a shell's background jobs mean
+            asyncio.get_running_loop().add_signal_handler(number, end, number)
 
 
 async def _print(database: Database, place: Place, ended: asyncio.Event, as_json: bool) -> None:
+    """Print the events of this process's engine as they come. In a thread: a reader that is slow holds up no run."""
+    ours = False  # until then it is an engine that was here before us
     async for event in journal.follow(database, await views.last_event(database), ended):
+        ours = ours or (event.kind == "engine started" and event.data["pid"] == os.getpid())
+        if not ours:
+            continue
         if as_json:
-            output.document(output.event_keys(event))
-        else:
-            for text in _head(event.data) if event.kind == "engine started" else ():
-                output.line(text)
-            output.line(f"{output.clock(event.at)}  {event.text}")
-            if event.kind == "failed" and event.run is not None:
-                await _print_tail(database, place, event)
+            await asyncio.to_thread(output.document, output.event_keys(event))
+            continue
+        lines = _head(event.data) if event.kind == "engine started" else []
+        lines.append(f"{output.clock(event.at)}  {event.text}")
+        if event.kind == "failed":
+            lines += await _tail(database, place, event)
+        for text in lines:
+            await asyncio.to_thread(output.line, text)
 
 
 def _head(facts: dict[str, Any]) -> list[str]:
@@ -79,29 +100,30 @@ def _head(facts: dict[str, Any]) -> list[str]:
     accelerate = f"accelerate {facts['accelerate']}" if facts["accelerate"] else "no accelerate"
     lines = [
         f"study {facts['study']}   {facts['python']} ({facts['python_version']}, {accelerate})   {facts['device']}",
-        f"model {facts['model']}   wall {facts['wall']}   memory by {facts['meter']}",
+        f"model {facts['model']}   wall {facts['wall']}   memory by {facts['meter']}   launched by {facts['launch']}",
     ]
     if facts["wall"] == "none":
         lines.append("no wall: what runs can read your files and reach the network; run only code that you trust")
     if left_out := facts["left_out"]:
         names = ", ".join(left_out[:5]) + (", …" if len(left_out) > 5 else "")
         lines.append(f"not committed, so not part of the study: {names}")
+    if facts["submodules"]:
+        lines.append(f"submodules, which are not checked out: {', '.join(facts['submodules'])}")
     return lines
 
 
-async def _print_tail(database: Database, place: Place, event: Event) -> None:
+async def _tail(database: Database, place: Place, event: Event) -> list[str]:
     """The end of the log of the stage that failed."""
     log = await views.last_log(database, event.run or 0)
     if log is None or event.data["outcome"] == Outcome.TIMEOUT:
-        return
-    for text in output.tail(place.folder / log, TAIL_LINES):
-        output.line(f"          | {text}")
+        return []
+    return [f"          | {text}" for text in output.tail(place.folder / log, TAIL_LINES)]
 
 
 async def _summary(database: Database, why: Ended, as_json: bool) -> None:
     study = await views.study(database)
     rows = await views.experiments(database)
-    runs = [run for row in rows for run in await views.runs(database, row.tree)]
+    runs = [run for row in rows for run in await views.runs(database, row.number)]
     seconds = sum(stage.wall_seconds for run in runs for stage in run.stages)
     if as_json:
         output.document(

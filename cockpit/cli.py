@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Coroutine
 from importlib.metadata import version as installed_version
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -68,12 +69,14 @@ def main() -> None:
     """The console command: what is raised becomes a line on standard error and an exit status."""
     from cockpit import output
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a letter still gets the line
     try:
         app(prog_name="cockpit")
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of the output has gone, and wants no more of it
+    except output.ReaderGone:
         sys.exit(130)
     except EngineRuns as error:
         output.error(str(error))
@@ -171,9 +174,10 @@ def status(directory: Directory = Path(), as_json: Json = False) -> None:
     from store.database import ask
 
     place = find(directory)
+    pid = engine_pid(place.folder)  # before the record: an engine that ends in between has not died
     nothing: Standing = (None, None, [])
     study, engine, rows = _wait(ask(place, _standing, nothing))
-    keys = output.status_keys(place.name, study, engine, engine_pid(place.folder), rows)
+    keys = output.status_keys(place.name, study, engine, pid, rows)
     if as_json:
         output.document(keys)
     else:
@@ -236,15 +240,14 @@ def logs(
         _, now = await _experiment(place, identifier)
         return next(run for run in now if run.id == newest.id).outcome is not None
 
-    if follow:
-        _wait(files.follow(folder, ended))
-        return
-    logs = files.whole(folder)
+    async def one_look() -> bool:
+        return True
+
     if as_json:
-        stages = [{"stage": stage, "lines": lines} for stage, lines in logs]
+        stages = [{"stage": stage, "lines": lines} for stage, lines in files.whole(folder)]
         output.document({"id": experiment.id, "run": newest.id, "logs": stages})
-    for stage, lines in logs if not as_json else ():
-        output.line("\n".join([f"== {stage}", *lines]))
+    else:
+        _wait(files.follow(folder, ended if follow else one_look))
 
 
 async def _experiment(place: Place, identifier: str) -> "tuple[Experiment, list[Run]]":
@@ -255,7 +258,7 @@ async def _experiment(place: Place, identifier: str) -> "tuple[Experiment, list[
     number = _number(identifier)
     if (experiment := await ask(place, lambda database: views.experiment(database, number), None)) is None:
         raise Usage(f"the study {place.name} has no experiment {identifier}; `cockpit experiments` lists them")
-    return experiment, await ask(place, lambda database: views.runs(database, experiment.tree), [])
+    return experiment, await ask(place, lambda database: views.runs(database, experiment.number), [])
 
 
 def _number(identifier: str) -> int:

@@ -4,6 +4,7 @@ The JSON keys are a contract (docs/json.md). Numbers for people are short; those
 """
 
 import json
+import os
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -14,14 +15,26 @@ from cockpit.text import clean
 from store.records import Ended, Engine, Event, Experiment, Measurement, Run, Study
 
 
+class ReaderGone(Exception):
+    """Nobody reads the output any more: `cockpit … | head`."""
+
+
 def line(text: str) -> None:
-    """One line or more for people, clean."""
-    print(clean(text), flush=True)
+    """One line or more for people, clean. Raises ReaderGone."""
+    _write(clean(text))
 
 
 def document(value: dict[str, Any]) -> None:
-    """One JSON object, on one line."""
-    print(json.dumps(value, ensure_ascii=True), flush=True)
+    """One JSON object, on one line. Raises ReaderGone."""
+    _write(json.dumps(value, ensure_ascii=True))
+
+
+def _write(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in the buffer goes nowhere
+        raise ReaderGone from error
 
 
 def error(text: str) -> None:
@@ -84,6 +97,7 @@ def run_keys(run: Run) -> dict[str, Any]:
         "attempt": run.attempt,
         "outcome": run.outcome,
         "detail": run.detail,
+        "tree": run.tree,
         "bench": run.bench,
         "slot": run.slot,
         "wall": run.wall,
@@ -97,6 +111,7 @@ def run_keys(run: Run) -> dict[str, Any]:
                 "outcome": stage.outcome,
                 "detail": stage.detail,
                 "exit_status": stage.exit_status,
+                "started_at": time_of(stage.started_at),
                 "wall_seconds": stage.wall_seconds,
                 "cpu_seconds": stage.cpu_seconds,
                 "peak_memory_bytes": stage.peak_bytes,

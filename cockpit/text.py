@@ -28,7 +28,8 @@ def clean(text: str) -> Clean:
 
 
 def _line(line: str) -> str:
-    shown = "".join(map(_shown, line.expandtabs(TAB_WIDTH)))
+    line = line[: LONGEST_LINE + 1].expandtabs(TAB_WIDTH)
+    shown = line if line.isprintable() else "".join(map(_shown, line))
     return shown if len(shown) <= LONGEST_LINE else f"{shown[: LONGEST_LINE - 1]}…"
 
 

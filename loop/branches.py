@@ -30,7 +30,7 @@ SAFE = {
     "tag.gpgSign": "false",
     "log.showSignature": "false",
     "diff.external": "",
-    "protocol.ext.allow": "never",
+    "protocol.allow": "never",
     "submodule.recurse": "false",
     "gc.auto": "0",
     "maintenance.auto": "false",
@@ -41,7 +41,6 @@ NOBODY = {  # what cockpit commits, cockpit signs
     "GIT_COMMITTER_NAME": "cockpit",
     "GIT_COMMITTER_EMAIL": "cockpit@localhost",
 }
-ABSENT = "0" * 40
 
 
 class GitError(Exception):
@@ -62,20 +61,27 @@ def environment() -> dict[str, str]:
         "GIT_OPTIONAL_LOCKS": "0",
         "GIT_NO_REPLACE_OBJECTS": "1",
         "GIT_LITERAL_PATHSPECS": "1",
+        "GIT_NO_LAZY_FETCH": "1",
     }
 
 
-async def run(words: list[str], variables: Mapping[str, str], stdin: bytes = b"") -> bytes:
-    """Run git with these words, hardened, and return what it prints. Raises GitError."""
+async def run(
+    words: list[str], variables: Mapping[str, str], settings: Mapping[str, str] = SAFE, stdin: bytes = b""
+) -> bytes:
+    """Run git with these words, hardened, and return what it prints. Raises GitError.
+
+    Settings go by the environment (git-config(1), GIT_CONFIG_COUNT): in words, a name that holds a `=` is cut short.
+    """
     if (git := shutil.which("git")) is None:
         raise GitError("git is not on PATH: install it")
-    options = [part for name, value in SAFE.items() for part in ("-c", f"{name}={value}")]
+    given = {"GIT_CONFIG_COUNT": str(len(settings))}
+    for number, (name, value) in enumerate(settings.items()):
+        given |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
     process = await asyncio.create_subprocess_exec(
         git,
         "--no-pager",
-        *options,
         *words,
-        env={**environment(), **variables},
+        env={**environment(), **given, **variables},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -83,9 +89,8 @@ async def run(words: list[str], variables: Mapping[str, str], stdin: bytes = b""
     )
     out, errors = await process.communicate(stdin)
     if process.returncode:
-        raise GitError(
-            f"git {' '.join(words)}: {errors.decode(errors='replace').strip() or f'exit status {process.returncode}'}"
-        )
+        said = errors.decode(errors="replace").strip() or f"exit status {process.returncode}"
+        raise GitError(f"git {' '.join(words)}: {said}")
     return out
 
 
@@ -94,23 +99,18 @@ class Branches:
     """The branches of one study."""
 
     place: Place
-    filters: tuple[str, ...] = field(default=())  # options that blank the filters the repository configures
+    settings: Mapping[str, str] = field(default_factory=lambda: SAFE)
 
     @classmethod
     async def of(cls, place: Place) -> "Branches":
-        """Look at a repository: which filters does its configuration name?"""
+        """The branches of a study, with every filter blanked that the configuration of its repository names."""
         self = cls(place)
         out = await self._git("config", "--null", "--list", "--name-only")
         names = {
             name.rpartition(".")[0] for name in out.decode(errors="replace").split("\0") if name.startswith("filter.")
         }
-        blank = [
-            part
-            for name in sorted(names)
-            for key in ("smudge", "clean", "process")
-            for part in ("-c", f"{name}.{key}=", "-c", f"{name}.required=false")
-        ]
-        return cls(place, tuple(blank))
+        blank = {f"{name}.{key}": "" for name in names for key in ("smudge", "clean", "process")}
+        return cls(place, {**SAFE, **blank, **{f"{name}.required": "false" for name in names}})
 
     async def _git(
         self, *words: str, index: Path | None = None, work_tree: Path | None = None, stdin: bytes = b""
@@ -120,7 +120,7 @@ class Branches:
             "GIT_WORK_TREE": str(work_tree or self.place.root),
             "GIT_INDEX_FILE": str(index or "/dev/null"),
         }
-        return await run([*self.filters, *words], variables, stdin)
+        return await run(list(words), variables, self.settings, stdin)
 
     # --- looking -----------------------------------------------------------------------------------------------------
 
@@ -147,6 +147,10 @@ class Branches:
         entries = [entry.partition("\t") for entry in out.decode("utf-8", "surrogateescape").split("\0") if entry]
         return {path: facts for facts, _, path in entries}
 
+    async def submodules(self, tree: str) -> list[str]:
+        """The submodules of a tree. They are not checked out."""
+        return [path for path, facts in (await self.files(tree)).items() if facts.startswith("160000 ")]
+
     async def content(self, tree: str, path: str) -> bytes:
         """A file of a tree."""
         return await self._git("cat-file", "blob", f"{tree}:{path}")
@@ -161,12 +165,15 @@ class Branches:
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
-    async def point(self, refs: Mapping[str, tuple[str, str]]) -> None:
-        """Make branches stand at commits, all of them or none: `{branch: (commit, where it stands now or ABSENT)}`.
+    async def point(self, refs: Mapping[str, tuple[str, str | None]]) -> None:
+        """Make branches stand at commits, all of them or none: `{branch: (commit, where it stands now, or None)}`.
 
         Raises GitError where a branch stands elsewhere than was said: somebody else has moved it.
         """
-        orders = [f"update refs/heads/{branch} {new} {old}\n" for branch, (new, old) in refs.items()]
+        orders = [
+            f"create refs/heads/{branch} {new}\n" if old is None else f"update refs/heads/{branch} {new} {old}\n"
+            for branch, (new, old) in refs.items()
+        ]
         script = "".join(["start\n", *orders, "prepare\n", "commit\n"])
         await self._git("update-ref", "--no-deref", "-m", "cockpit", "--stdin", stdin=script.encode())
 
@@ -176,7 +183,7 @@ class Branches:
         with _index() as index:
             await self._git("read-tree", tree, index=index)
             if without:
-                await self._git("rm", "-r", "--cached", "-q", "--ignore-unmatch", "--", *without, index=index)
+                await self._git("rm", "-r", "-f", "--cached", "-q", "--ignore-unmatch", "--", *without, index=index)
             await self._git("checkout-index", "--all", "--force", index=index, work_tree=folder)
 
 

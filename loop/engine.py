@@ -1,6 +1,7 @@
 """The engine: one process a study, which carries out the research. The story of one experiment, in the code's order:
 
-    the study is opened: lock, record, interpreter, bench         (open_study)
+    one engine a study: the lock, the record                      (the_engine)
+    what is here: study, interpreter, bench                       (open)
     what an earlier engine left running is adopted or closed      (settle)
     the baseline is admitted: the user's commit, two branches     (admit_baseline)
     a run takes a slot and a fresh folder, its supervisor starts (execute)
@@ -20,16 +21,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from loop.branches import ABSENT, Branches, GitError
+from loop.branches import Branches, GitError
 from loop.run import bench, launch, stages
 from loop.run.devices import kind
-from loop.study import ConfigError, Revision, Settings, read
+from loop.study import ConfigError, Revision, Settings, parse, read
 from store import journal, views
 from store.database import Database
 from store.place import Place, take_engine_lock
 from store.records import Ended, Experiment, Outcome, Run, Stage, State, Study
 
 FREE_BYTES = 256 * 2**20  # below this much room no run is begun
+HOMES = ("tree.home", "tree.tmp", "scorer.home", "scorer.tmp")  # of the code under test, and of the scorer
 TRIES = 3  # of a run that something outside has interrupted
 SLOT = "slot0"
 WALL = "none"  # what stands between the code under test and this machine
@@ -76,18 +78,6 @@ async def research(place: Place, limits: Limits, stop: Stop) -> Ended:
 
     Raises ConfigError, Unusable, EngineRuns, RecordTooNew, MachineFailed, GitError, OSError and sqlite3.Error.
     """
-    async with open_study(place, stop) as engine:
-        ended = Ended.MACHINE_FAILED
-        try:
-            ended = await engine.research(limits)
-        finally:
-            await engine.close(ended)
-        return ended
-
-
-@asynccontextmanager
-async def open_study(place: Place, stop: Stop) -> AsyncIterator["Engine"]:
-    """Become the study's engine. The lock is held until the end, or the death of this process."""
     revision = read(place.config)
     branches = await Branches.of(place)
     try:
@@ -96,13 +86,24 @@ async def open_study(place: Place, stop: Stop) -> AsyncIterator["Engine"]:
         raise ConfigError(
             f"{place.root} has no commit yet: `git add -A && git commit` first, a study starts from HEAD"
         ) from None
+    async with the_engine(place, revision, branches, stop) as engine:
+        ended = Ended.MACHINE_FAILED
+        try:
+            await engine.open(revision, head)
+            ended = await engine.research(limits)
+        finally:
+            await engine.close(ended)
+    return ended
+
+
+@asynccontextmanager
+async def the_engine(place: Place, revision: Revision, branches: Branches, stop: Stop) -> AsyncIterator["Engine"]:
+    """Become the study's engine. The lock is held until the end, or the death of this process."""
     place.folder.mkdir(parents=True, exist_ok=True)
     lock = await asyncio.to_thread(take_engine_lock, place.folder)
     try:
         async with await Database.open(place.folder, create=True) as database:
-            engine = Engine(place, revision.settings, branches, database, stop)
-            await engine.open(revision, head)
-            yield engine
+            yield Engine(place, revision.settings, branches, database, stop)
     finally:
         os.close(lock)
 
@@ -116,17 +117,20 @@ class Engine:
         self.branches = branches
         self.database = database
         self.stop = stop
+        self.life: int | None = None  # in the record, once it is there
         self.adopted: list[tuple[Experiment, Run]] = []
+        self.failed = False  # whether a run of the baseline has failed in this life
         self._deleting: list[asyncio.Task[None]] = []
 
     # --- opening -----------------------------------------------------------------------------------------------------
 
     async def open(self, revision: Revision, head: str) -> None:
         """Find out what is here, and record it: study, revision, interpreter, bench."""
+        self.revision = revision.digest
         baseline = await views.experiment(self.database, 0)
-        runs = await views.runs(self.database, baseline.tree) if baseline else []
+        runs = await views.runs(self.database, 0)
         # Until the unchanged code has given a measurement, the study follows the user's HEAD: they may have mended it.
-        stands = any(run.outcome in (None, Outcome.OK) for run in runs)
+        stands = any(run.outcome is Outcome.OK or self._has_more_to_say(run) for run in runs)
         commit = baseline.commit if baseline and stands else head
         tree = await self.branches.tree(commit)
         self.bench = await bench.set_up(self.place, self.settings, self.branches, self.database, tree)
@@ -136,28 +140,39 @@ class Engine:
             "python": str(self.bench.interpreter.python),
             "python_version": self.bench.interpreter.version,
             "accelerate": self.bench.interpreter.packages.get("accelerate"),
+            "launch": self.bench.launch.how,
             "device": kind(),
             "wall": WALL,
             "meter": METER,
             "model": self.settings.model.name,
             "left_out": await self.branches.dirty(),
+            "submodules": await self.branches.submodules(tree),
         }
-        self.id = await journal.engine_started(self.database, os.getpid(), facts, f"engine started, pid {os.getpid()}")
-        if await views.study(self.database) is None:
+        self.life = await journal.engine_started(
+            self.database, os.getpid(), facts, f"engine started, pid {os.getpid()}"
+        )
+        study = await views.study(self.database)
+        if study is None:
             question = self.settings.study
-            await journal.study_began(
-                self.database, Study(self.place.name, question.goal, question.seed, commit, time.time())
-            )
+            study = Study(self.place.name, question.goal, question.seed, commit, time.time())
+            await journal.study_began(self.database, study)
+        self.seed = study.seed
         await journal.study_revised(self.database, revision.digest, revision.text)
         await journal.bench_set(self.database, self.bench.hash, self.bench.facts)
         await self._settle()
         if not stands:
             await self._admit_baseline(baseline, commit, tree)
 
+    def _has_more_to_say(self, run: Run) -> bool:
+        """Whether an unfinished run goes on without an engine, or has ended while there was none."""
+        folder = self.place.folder / run.folder
+        said = launch.status(folder)
+        return run.outcome is None and (launch.locked(folder) or bool(said and said["ended"]))
+
     async def _settle(self) -> None:
         """Close or adopt what an earlier engine left: its runs may have ended meanwhile, or may go on now."""
         for run in await views.unfinished_runs(self.database):
-            experiment = next(e for e in await views.experiments(self.database) if e.tree == run.tree)
+            experiment = await self._experiment(run.experiment)
             if launch.locked(self.place.folder / run.folder):
                 self.adopted.append((experiment, run))
             else:
@@ -173,36 +188,44 @@ class Engine:
         if before is None:
             baseline = Experiment(0, "baseline", State.QUEUED, tree, commit, branch, time.time())
             await journal.queued(self.database, baseline)
-        elif before.commit != commit:
-            await journal.baseline_moved(self.database, replace(before, commit=commit, tree=tree), before.commit)
         tips = await self.branches.tips()
-        await self.branches.point({name: (commit, tips.get(name, ABSENT)) for name in (trunk, branch)})
+        known = {None, commit, before.commit if before else None}
+        for name in (trunk, branch):
+            if tips.get(name) not in known:
+                raise GitError(
+                    f"the branch {name} is there already and stands at {tips[name][:7]}, which this study "
+                    f"knows nothing of: keep what it holds under another name, then `git branch -D {name}`"
+                )
+        await self.branches.point({name: (commit, tips.get(name)) for name in (trunk, branch)})
+        if before is not None and before.commit != commit:
+            await journal.baseline_moved(self.database, replace(before, commit=commit, tree=tree), before.commit)
 
     # --- the research ------------------------------------------------------------------------------------------------
 
     async def research(self, limits: Limits) -> Ended:
         """Experiments until there is a reason to end."""
         budget = self.settings.budget
-        limits = Limits(limits.experiments or budget.experiments, limits.seconds or budget.time)
-        if limits.seconds is not None:
-            asyncio.get_running_loop().call_later(limits.seconds, self.stop.ask, Ended.TIME)
+        count, seconds = limits.experiments or budget.experiments, limits.seconds
+        if seconds is None and budget.time is not None:
+            seconds = budget.time - await views.engine_seconds(self.database)
+        if seconds is not None:
+            asyncio.get_running_loop().call_later(max(seconds, 0.0), self.stop.ask, Ended.TIME)
         for experiment, run in self.adopted:
             await self._follow(experiment, run)
-        baseline = await self._experiment(0)
-        runs = await views.runs(self.database, baseline.tree)
+
+        runs = await views.runs(self.database, 0)
         measured = any((run.outcome, run.bench) == (Outcome.OK, self.bench.hash) for run in runs)
         tries = 0
-        while not measured and not self.stop.why:
+        while not measured and not self.stop.why and not self.failed:
             if (tries := tries + 1) > TRIES:
-                raise MachineFailed(f"{TRIES} runs of {baseline.id} in a row were ended from outside, by none of ours")
-            await self._execute(baseline, next(seeds(self.settings.study.seed)), "baseline")
-            baseline = await self._experiment(0)
-            if baseline.state is State.FAILED:
-                return Ended.BASELINE_FAILED
-            measured = baseline.state is State.MEASURED
+                raise MachineFailed(f"{TRIES} runs of e0000 in a row were ended from outside, and not by cockpit")
+            await self._execute(await self._experiment(0), next(seeds(self.seed)), "baseline")
+            measured = (await self._experiment(0)).state is State.MEASURED
         if self.stop.why:
             return self.stop.why
-        if limits.experiments is not None and len(await views.experiments(self.database)) >= limits.experiments:
+        if self.failed:
+            return Ended.BASELINE_FAILED
+        if count is not None and len(await views.experiments(self.database)) >= count:
             return Ended.EXPERIMENTS
         return Ended.NO_PROPOSER
 
@@ -219,11 +242,13 @@ class Engine:
                 f"{self.place.folder} has less than {FREE_BYTES // 2**20} MiB of room left: no run is begun"
             )
         earlier = [
-            run for run in await views.runs(self.database, experiment.tree)
-            if (run.bench, run.seed, run.purpose) == (self.bench.hash, seed, purpose)
+            run for run in await views.runs(self.database, experiment.number)
+            if (run.tree, run.bench, run.seed, run.purpose) == (experiment.tree, self.bench.hash, seed, purpose)
         ]  # fmt: skip
         planned = Run(
             id=0,
+            experiment=experiment.number,
+            revision=self.revision,
             tree=experiment.tree,
             bench=self.bench.hash,
             seed=seed,
@@ -245,7 +270,9 @@ class Engine:
     async def _run_folder(self, experiment: Experiment, run: Run) -> Path:
         """A fresh folder: the experiment's tree without what is sealed, and trunk's tree for the scorer."""
         folder = self.place.folder / run.folder
-        for name in ("output", "home", "tmp"):
+        if folder.exists():  # of a record that is gone: nothing is lost, and nothing old is run
+            folder.rename(folder.with_name(f"{folder.name}.{time.time_ns()}"))
+        for name in ("output", *HOMES):
             (folder / name).mkdir(parents=True)
         sealed = tuple(path for path in self.settings.data.sealed if not path.startswith("{study}/"))
         await self.branches.check_out(experiment.tree, folder / "tree", without=sealed)
@@ -255,8 +282,10 @@ class Engine:
                 await self.branches.tree(study.trunk if study else experiment.commit), folder / "scorer"
             )
             for path in sealed:  # what git does not track is lent from where it stands
-                if not (folder / "scorer" / path).exists():
-                    (folder / "scorer" / path).symlink_to(bench.sealed(self.place, path))
+                lent = folder / "scorer" / path
+                if not lent.exists():
+                    lent.parent.mkdir(parents=True, exist_ok=True)
+                    lent.symlink_to(bench.sealed(self.place, path))
         if self.bench.launch.launcher:
             (folder / "accelerate.yaml").write_text(stages.LAUNCHER_CONFIG)
         return folder
@@ -283,10 +312,17 @@ class Engine:
     async def _record_stages(self, experiment: Experiment, run: Run, recorded: list[Stage]) -> None:
         """Record the stages that have ended since, and add them to those that are."""
         said = launch.status(self.place.folder / run.folder)
+        settings = await self._settings(run)
         for words in said["stages"][len(recorded) :] if said else ():
-            if (stage := stages.ended(run, self.place.folder, self.settings, words)) is not None:
+            if (stage := stages.ended(run, self.place.folder, settings, words)) is not None:
                 await journal.stage_ended(self.database, experiment, run, len(recorded), stage)
                 recorded.append(stage)
+
+    async def _settings(self, run: Run) -> Settings:
+        """The settings with which a run was started: it is read by those, whatever the file says now."""
+        if run.revision == self.revision:
+            return self.settings
+        return parse(await views.revision(self.database, run.revision), self.place.config).settings
 
     async def _close(self, experiment: Experiment, run: Run, recorded: list[Stage]) -> None:
         """Say how a run ended, from what its supervisor left: measured, failed or interrupted."""
@@ -301,9 +337,14 @@ class Engine:
             await journal.run_ended(self.database, experiment, run, Outcome.INTERRUPTED, "its supervisor is gone", ())
         else:
             outcome, detail, values = await asyncio.to_thread(
-                stages.measured, self.place.folder, self.settings, recorded, await self.branches.files(run.tree)
+                stages.measured,
+                self.place.folder,
+                await self._settings(run),
+                recorded,
+                await self.branches.files(run.tree),
             )
             await journal.run_ended(self.database, experiment, run, outcome, detail, values)
+        self.failed = self.failed or (await self._experiment(experiment.number)).state is State.FAILED
         self._clear(folder)
 
     def _clear(self, folder: Path) -> None:
@@ -311,7 +352,7 @@ class Engine:
 
         Logs and outputs stay; the checked-out files are the commit's and can be had again.
         """
-        for name in ("tree", "scorer", "home", "tmp"):
+        for name in ("tree", "scorer", *HOMES):
             if (folder / name).exists():
                 deletion = asyncio.to_thread(shutil.rmtree, folder / name, ignore_errors=True)
                 self._deleting.append(asyncio.create_task(deletion))
@@ -319,4 +360,5 @@ class Engine:
     async def close(self, why: Ended) -> None:
         """The end of this engine's life, recorded."""
         await asyncio.gather(*self._deleting)
-        await journal.engine_ended(self.database, self.id, why)
+        if self.life is not None:
+            await journal.engine_ended(self.database, self.life, why)

@@ -87,8 +87,8 @@ def _command(*placeholders: str) -> AfterValidator:
             words = shlex.split(command)
         except ValueError as error:
             raise ValueError(f"the command cannot be split into words: {error}") from None
-        if not words:
-            raise ValueError("the command is empty")
+        if not words or "\0" in command:
+            raise ValueError("the command is empty, or holds a character that no command can hold")
         return command
 
     return AfterValidator(check)
@@ -234,11 +234,17 @@ def read(file: Path) -> Revision:
     """Read and check a `cockpit.toml`. Raises ConfigError."""
     try:
         text = file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: cannot be read: {error}") from error
+    return parse(text, file)
+
+
+def parse(text: str, file: Path) -> Revision:
+    """Check the text of a `cockpit.toml`. Raises ConfigError, which names the file."""
+    try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file}: {error}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: cannot be read: {error}") from error
     errors = [
         f"{_where(file, text, path)}: `{_key(path)}` is not served by this version of cockpit; take it out"
         for path in sorted(NOT_YET)

@@ -5,7 +5,7 @@ import json
 import re
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 from types import TracebackType
@@ -90,13 +90,18 @@ class Database:
     async def transaction(self) -> AsyncIterator["Change"]:
         """All that is done through the Change is kept together, or not at all."""
         async with self._turn:
-            await self._connection.execute("BEGIN IMMEDIATE")
             try:
+                await self._connection.execute("BEGIN IMMEDIATE")
                 yield Change(self._connection)
+                await self._connection.execute("COMMIT")
             except BaseException:
-                await self._connection.execute("ROLLBACK")
+                # Also where a cancelled BEGIN is still on its way: the connection takes its orders in turn.
+                with suppress(sqlite3.OperationalError):
+                    await asyncio.shield(self._roll_back())
                 raise
-            await self._connection.execute("COMMIT")
+
+    async def _roll_back(self) -> None:
+        await self._connection.execute("ROLLBACK")
 
     async def close(self) -> None:
         """Close the connection; its thread ends."""

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from store.database import Change, Database
@@ -66,7 +66,10 @@ async def engine_started(database: Database, pid: int, facts: dict[str, Any], te
     """An engine begins its life; one that went without a word is closed first. Its id."""
     async with database.transaction() as change:
         now = time.time()
-        await change.execute("UPDATE engines SET ended_at = ?, ended_by = ? WHERE ended_at IS NULL", now, Ended.DIED)
+        await change.execute(
+            "UPDATE engines SET ended_at = (SELECT max(at) FROM events), ended_by = ? WHERE ended_at IS NULL",
+            Ended.DIED,
+        )
         engine = await change.insert("engines", pid=pid, started_at=now, facts=facts)
         await _say(change, "engine started", text, at=now, pid=pid, **facts)
     return engine
@@ -128,6 +131,8 @@ async def baseline_moved(database: Database, experiment: Experiment, old_commit:
 async def run_started(database: Database, experiment: Experiment, run: Run) -> Run:
     """A run takes a slot. It is recorded before anything of it exists in the world. With its id."""
     columns = (
+        "experiment",
+        "revision",
         "tree",
         "bench",
         "seed",
@@ -159,10 +164,8 @@ async def stage_ended(database: Database, experiment: Experiment, run: Run, posi
     async with database.transaction() as change:
         if await database.rows("SELECT 1 FROM stages WHERE run = ? AND position = ?", run.id, position):
             return
-        columns = ("name", "outcome", "exit_status", "wall_seconds", "cpu_seconds", "peak_bytes", "log", "detail")
-        await change.insert(
-            "stages", run=run.id, position=position, **{column: getattr(stage, column) for column in columns}
-        )
+        values = {field.name: getattr(stage, field.name) for field in fields(stage)}
+        await change.insert("stages", run=run.id, position=position, **values)
         how = f"{stage.outcome}, {stage.detail}" if stage.detail else stage.outcome
         costs = {column: getattr(stage, column) for column in ("outcome", "wall_seconds", "cpu_seconds", "peak_bytes")}
         await _say(

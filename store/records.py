@@ -87,6 +87,7 @@ class Stage:
     name: str
     outcome: Outcome
     exit_status: int | None  # minus the signal's number where a signal ended it
+    started_at: float
     wall_seconds: float
     cpu_seconds: float | None
     peak_bytes: int | None
@@ -99,6 +100,8 @@ class Run:
     """One execution of a tree: one seed, one fidelity, one attempt, on one slot. Unfinished while `outcome` is None."""
 
     id: int
+    experiment: int  # the number of the one for whose sake it was run
+    revision: str  # the digest of the cockpit.toml by which it is read
     tree: str
     bench: str
     seed: int

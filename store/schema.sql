@@ -37,20 +37,21 @@ CREATE TABLE engines (              -- each life of the engine
 CREATE TABLE experiments (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     slug TEXT NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('queued', 'running', 'measured', 'failed')),
+    state TEXT NOT NULL,
     tree TEXT NOT NULL,
     commit_oid TEXT NOT NULL,
     branch TEXT NOT NULL UNIQUE,
     failure TEXT,
     detail TEXT NOT NULL DEFAULT '',
-    created_at REAL NOT NULL,
-    CHECK ((state = 'failed') = (failure IS NOT NULL))
+    created_at REAL NOT NULL
 ) STRICT;
 CREATE INDEX experiments_tree ON experiments (tree);
 
 CREATE TABLE runs (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
-    tree TEXT NOT NULL,
+    experiment INTEGER NOT NULL REFERENCES experiments (number),    -- for whose sake it was run, and who is booked
+    revision TEXT NOT NULL REFERENCES revisions (digest),           -- the cockpit.toml by which it is read
+    tree TEXT NOT NULL,             -- what was run: the measurements are the tree's
     bench TEXT NOT NULL REFERENCES benches (hash),
     seed INTEGER NOT NULL,
     purpose TEXT NOT NULL,
@@ -68,7 +69,9 @@ CREATE TABLE runs (
     CHECK ((outcome IS NULL) = (ended_at IS NULL))
 ) STRICT;
 CREATE UNIQUE INDEX runs_slot ON runs (slot) WHERE outcome IS NULL;    -- a slot is busy iff an unfinished run names it
-CREATE UNIQUE INDEX runs_ok ON runs (tree, bench, seed, fidelity) WHERE outcome = 'ok';    -- what succeeded is never run twice
+-- What has succeeded is not run again.
+CREATE UNIQUE INDEX runs_ok ON runs (tree, bench, seed, purpose, fidelity) WHERE outcome = 'ok';
+CREATE INDEX runs_experiment ON runs (experiment);
 
 CREATE TABLE stages (
     run INTEGER NOT NULL REFERENCES runs (id),
@@ -76,6 +79,7 @@ CREATE TABLE stages (
     name TEXT NOT NULL,
     outcome TEXT NOT NULL,
     exit_status INTEGER,
+    started_at REAL NOT NULL,
     wall_seconds REAL NOT NULL,
     cpu_seconds REAL,
     peak_bytes INTEGER,

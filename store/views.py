@@ -39,9 +39,9 @@ async def experiment(database: Database, number: int) -> Experiment | None:
     return _experiment(rows[0], await _means(database, rows[0]["tree"])) if rows else None
 
 
-async def runs(database: Database, tree: str) -> list[Run]:
-    """All runs of a tree, oldest first, with their stages."""
-    rows = await database.rows("SELECT * FROM runs WHERE tree = ? ORDER BY id", tree)
+async def runs(database: Database, number: int) -> list[Run]:
+    """All runs of an experiment, oldest first, with their stages."""
+    rows = await database.rows("SELECT * FROM runs WHERE experiment = ? ORDER BY id", number)
     return [await _run(database, row) for row in rows]
 
 
@@ -56,6 +56,17 @@ async def last_log(database: Database, run: int) -> str | None:
     """The log of the last stage of a run, relative to the study's folder."""
     rows = await database.rows("SELECT log FROM stages WHERE run = ? ORDER BY position DESC LIMIT 1", run)
     return str(rows[0]["log"]) if rows else None
+
+
+async def revision(database: Database, digest: str) -> str:
+    """The text of a `cockpit.toml` that the study has had."""
+    return str((await database.rows("SELECT text FROM revisions WHERE digest = ?", digest))[0]["text"])
+
+
+async def engine_seconds(database: Database) -> float:
+    """How long the engines of the study have lived, all together, those that have ended."""
+    rows = await database.rows("SELECT coalesce(sum(ended_at - started_at), 0) FROM engines WHERE ended_at IS NOT NULL")
+    return float(rows[0][0])
 
 
 async def launch_variables(database: Database, interpreter: str, device: str) -> dict[str, str] | None:
@@ -127,7 +138,7 @@ def _experiment(row: sqlite3.Row, means: dict[str, list[Measurement]]) -> Experi
 async def _run(database: Database, row: sqlite3.Row) -> Run:
     stages = await database.rows(
         """
-        SELECT name, outcome, exit_status, wall_seconds, cpu_seconds, peak_bytes, log, detail
+        SELECT name, outcome, exit_status, started_at, wall_seconds, cpu_seconds, peak_bytes, log, detail
         FROM stages WHERE run = ? ORDER BY position
         """,
         row["id"],

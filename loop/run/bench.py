@@ -1,5 +1,6 @@
 """What makes runs comparable: the bench. It is found out once at each start of the engine, and hashed."""
 
+import asyncio
 import hashlib
 import json
 import shlex
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from loop.branches import Branches
-from loop.run.devices import kind
+from loop.run.devices import cores, kind
 from loop.run.interpreter import Interpreter, Unusable, chosen, imports, launcher_variables, look
 from loop.run.stages import PYTHON, STAGES, Launch, environment, scripts
 from loop.study import ConfigError, Settings
@@ -36,8 +37,16 @@ async def set_up(place: Place, settings: Settings, branches: Branches, database:
     """Find out what the runs of a tree share. Raises ConfigError and Unusable where they could not run at all."""
     files = await branches.files(tree)
     check(place, settings, files)
-    variables = environment(place.folder)
-    needed = await _needed(settings, branches, tree, files)
+    needed = set[str]()
+    for name in STAGES:
+        reached, modules = await _reach(getattr(settings.run, name) or ":", branches, tree, files)
+        needed |= modules
+        if name == "score" and (touched := next(filter(settings.editable, sorted(reached)), None)):
+            raise ConfigError(
+                f"{place.config}: `[run] score`: the scorer is or imports {touched}, which must not be in "
+                "`[space] edit`; take it out"
+            )
+    variables = environment(place.folder, "tree")
     interpreter = await look(chosen(place.root, settings.run.python), needed, variables)
     run = settings.run
     by_python = shlex.split(run.train)[0] in PYTHON
@@ -47,11 +56,13 @@ async def set_up(place: Place, settings: Settings, branches: Branches, database:
         "launch": launch.variables,
         "launcher": launch.launcher,
         "device": kind(),
+        "threads": cores(),
         "commands": {"train": run.train, "predict": run.predict, "score": run.score, "seed": run.seed},
         "protected": {
             path: fact for path, fact in files.items() if path != place.config.name and not settings.editable(path)
         },
-        "sealed": {path: _digest(sealed(place, path)) for path in settings.data.sealed},
+        "objectives": {name: objective.direction for name, objective in settings.objectives.items()},
+        "sealed": {path: await asyncio.to_thread(_digest, sealed(place, path)) for path in settings.data.sealed},
     }
     return Bench(interpreter, launch, facts)
 
@@ -62,11 +73,6 @@ def check(place: Place, settings: Settings, files: dict[str, str]) -> None:
         if not any(fnmatch(path, pattern) for path in files):
             raise ConfigError(
                 f"{place.config}: `[space] edit`: no committed file is called {pattern!r}; commit it, or mend the name"
-            )
-    for path in scripts(settings.run.score, files) if settings.run.score is not None else ():
-        if settings.editable(path):
-            raise ConfigError(
-                f"{place.config}: `[run] score`: {path} is the scorer and must not be in `[space] edit`; take it out"
             )
     for path in settings.data.sealed:
         if not sealed(place, path).exists():
@@ -81,19 +87,19 @@ def sealed(place: Place, path: str) -> Path:
     return (place.root if inside == path else place.folder) / inside
 
 
-async def _needed(settings: Settings, branches: Branches, tree: str, files: dict[str, str]) -> set[str]:
-    """The installed modules that the stages' scripts import, directly or through files of the repository."""
+async def _reach(command: str, branches: Branches, tree: str, files: dict[str, str]) -> tuple[set[str], set[str]]:
+    """The files of the repository that a command names or they import, and the installed modules that these import."""
     own = {Path(path).stem for path in files} | {part for path in files for part in Path(path).parts[:-1]}
-    commands = (getattr(settings.run, name) for name in STAGES)
-    ahead = [path for command in commands if command for path in scripts(command, files) if path.endswith(".py")]
-    needed, seen = set[str](), set[str]()
+    ahead = [path for path in scripts(command, files) if path.endswith(".py")]
+    reached, needed = set[str](), set[str]()
     while ahead:
         path = ahead.pop()
-        seen.add(path)
+        reached.add(path)
         names = imports(await branches.content(tree, path))
         needed |= names - own
-        ahead += [f"{name}.py" for name in names if f"{name}.py" in files and f"{name}.py" not in seen]
-    return needed
+        near = {f"{name}.py" for name in names} | {str(Path(path).with_name(f"{name}.py")) for name in names}
+        ahead += sorted((near & files.keys()) - reached)
+    return reached, needed
 
 
 async def _launch(interpreter: Interpreter, database: Database, variables: dict[str, str]) -> Launch:
@@ -114,5 +120,7 @@ def _digest(path: Path) -> str:
     whole = hashlib.sha256()
     for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
         if file.is_file():
-            whole.update(f"{file.relative_to(path.parent)}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
+            with file.open("rb") as content:
+                digest = hashlib.file_digest(content, "sha256").digest()
+            whole.update(f"{file.relative_to(path.parent)}\0".encode() + digest)
     return whole.hexdigest()

@@ -40,6 +40,9 @@ print(json.dumps({name: value for name, value in variables.items() if os.environ
 """
 
 
+ANSWER_SECONDS = 120.0
+
+
 class Unusable(Exception):
     """The study's interpreter is not there, does not start, or lacks what is needed. The message says the mend."""
 
@@ -108,16 +111,25 @@ async def _ask(python: Path, script: str, argument: str, variables: dict[str, st
         process = await asyncio.create_subprocess_exec(
             str(python), "-c", script, argument, cwd="/", env=variables, stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,  # a Ctrl-C at the terminal is for cockpit: a half-asked question has no answer
         )  # fmt: skip
     except OSError as error:
         raise Unusable(
             f"{python} cannot be started: {error.strerror}; name an interpreter with `python = ...` in [run]"
         ) from error
-    out, errors = await process.communicate()
+    try:
+        out, errors = await asyncio.wait_for(process.communicate(), ANSWER_SECONDS)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        raise Unusable(f"{python} did not answer within {ANSWER_SECONDS:.0f} s") from None
     if process.returncode:
         last = errors.decode(errors="replace").strip().splitlines()[-1:] or [f"exit status {process.returncode}"]
         raise Unusable(f"{python} does not work: {last[0]}")
-    said: dict[str, Any] = json.loads(out.decode().splitlines()[-1])
+    try:
+        said: dict[str, Any] = json.loads(out.decode().splitlines()[-1])
+    except (ValueError, IndexError):
+        raise Unusable(f"{python} is no Python; name one with `python = ...` in [run]") from None
     return said
 
 

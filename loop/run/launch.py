@@ -10,7 +10,9 @@ import fcntl
 import json
 import os
 import signal
+import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -73,11 +75,18 @@ async def start(folder: Path, commands: list[Command]) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         with (folder / "supervisor.log").open("ab") as log:
-            await asyncio.create_subprocess_exec(
-                sys.executable, "-P", "-E", "-S", supervisor.__file__, str(folder), str(lock),
-                stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder,
-                pass_fds=(lock,), start_new_session=True,
-            )  # fmt: skip
+            # Not by asyncio: its transport kills the child when the loop closes, and a supervisor lives on.
+            process = await asyncio.to_thread(
+                subprocess.Popen,
+                [sys.executable, "-P", "-E", "-S", supervisor.__file__, str(folder), str(lock)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=folder,
+                pass_fds=(lock,),
+                start_new_session=True,
+            )
+        threading.Thread(target=process.wait, daemon=True).start()  # so that it does not stay a zombie
     finally:
         os.close(lock)
 
@@ -91,11 +100,17 @@ async def gone(folder: Path) -> None:
 
 async def ask_to_end(folder: Path, *, at_once: bool = False) -> None:
     """Ask a run's supervisor to end it, with a grace of three seconds or `at_once`."""
-    while (said := status(folder)) is None and locked(folder):
+    while status(folder) is None and locked(folder):
         await asyncio.sleep(POLL_SECONDS)  # it has just been started
+    signal_supervisor(folder, AT_ONCE if at_once else WITH_GRACE)
+
+
+def signal_supervisor(folder: Path, number: int) -> None:
+    """Send a signal to a run's supervisor, if it lives and has said who it is."""
+    said = status(folder)
     if said and locked(folder) and start_ticks(said["pid"]) == said["start_ticks"]:
         with suppress(ProcessLookupError):
-            os.kill(said["pid"], AT_ONCE if at_once else WITH_GRACE)
+            os.kill(said["pid"], number)
 
 
 def sweep(folder: Path) -> None:

@@ -10,6 +10,7 @@ import shlex
 import signal
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -58,8 +59,11 @@ class Launch:
         return "accelerate launch" if self.launcher else "accelerate variables" if self.variables else "plain"
 
 
-def environment(folder: Path) -> dict[str, str]:
-    """The variables of the code under test: a few of the user's, a home of its own, what keeps libraries offline."""
+def environment(folder: Path, name: str) -> dict[str, str]:
+    """The variables of a stage that runs in `folder/name`: a few of the user's, and a home of its own.
+
+    The scorer's home is not the candidate's: Python runs code that it finds in a home.
+    """
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -67,8 +71,9 @@ def environment(folder: Path) -> dict[str, str]:
     }
     return {
         **kept,
-        "HOME": str(folder / "home"),
-        "TMPDIR": str(folder / "tmp"),
+        "HOME": str(folder / f"{name}.home"),
+        "TMPDIR": str(folder / f"{name}.tmp"),
+        "PYTHONNOUSERSITE": "1",
         TAG: str(folder),
         "GIT_CEILING_DIRECTORIES": str(folder),
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -85,12 +90,7 @@ def environment(folder: Path) -> dict[str, str]:
 def commands(settings: Settings, study: Path, folder: Path, launch: Launch, run: Run, commit: str) -> list[Command]:
     """What the supervisor is to run. `study` is the study's folder, `folder` the run's."""
     values = {"output": str(folder / "output"), "seed": str(run.seed), "study": str(study)}
-    shared = {
-        **environment(folder),
-        "COCKPIT_SEED": str(run.seed),
-        "COCKPIT_OUTPUT": values["output"],
-        "COCKPIT_COMMIT": commit,
-    }
+    told = {"COCKPIT_SEED": str(run.seed), "COCKPIT_OUTPUT": values["output"], "COCKPIT_COMMIT": commit}
     found = []
     for name in STAGES:
         text = getattr(settings.run, name)
@@ -115,7 +115,8 @@ def commands(settings: Settings, study: Path, folder: Path, launch: Launch, run:
         own = launch.variables if under_accelerate else {}
         # Before all else, so that the tree's own code shadows a package of the same name that is installed.
         roots = os.pathsep.join(str(root) for root in (where, where / "src") if root.is_dir())
-        found.append(Command(name, argv, str(where), {**shared, **own, "PYTHONPATH": roots}, settings.run.timeout))
+        env = {**environment(folder, where.name), **told, **own, "PYTHONPATH": roots}
+        found.append(Command(name, argv, str(where), env, settings.run.timeout))
     return found
 
 
@@ -124,9 +125,11 @@ def _filled(word: str, values: dict[str, str]) -> str:
 
 
 def scripts(command: str, files: Iterable[str]) -> list[str]:
-    """The files of the repository that a command names."""
+    """The files of the repository that a command names, as `name.py` or as `-m name`."""
+    words = shlex.split(command)
+    modules = [after.replace(".", "/") + ".py" for word, after in pairwise(words) if word == "-m"]
     known = set(files)
-    return [word for word in map(os.path.normpath, shlex.split(command)) if word in known]
+    return [path for path in [*map(os.path.normpath, words), *modules] if path in known]
 
 
 def source(settings: Settings, stage: str, files: Iterable[str]) -> Source:
@@ -148,6 +151,7 @@ def ended(run: Run, study: Path, settings: Settings, said: dict[str, Any]) -> St
         name=said["name"],
         outcome=outcome,
         exit_status=said["exit_status"],
+        started_at=said["started_at"],
         wall_seconds=said["wall_seconds"],
         cpu_seconds=said["cpu_seconds"],
         peak_bytes=said["peak_bytes"],
@@ -205,7 +209,7 @@ def measured(
 def printed(log: Path, names: Iterable[str]) -> dict[str, float]:
     """The last `name: value` that a log holds for each of these names."""
     name = "|".join(map(re.escape, names))
-    pattern = re.compile(rf"(?<![\w.])({name})\s*:\s*({NUMBER}){NUMBER_ENDS}", re.ASCII)
+    pattern = re.compile(rf"(?<![\w./-])({name})\s*:\s*({NUMBER}){NUMBER_ENDS}", re.ASCII)
     found: dict[str, float] = {}
     if log.is_file():  # not one that the code under test has deleted, or made into something that never ends
         with log.open(encoding="utf-8", errors="replace") as lines:

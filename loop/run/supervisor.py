@@ -85,8 +85,8 @@ class Supervisor:
                     stage["argv"], cwd=stage["cwd"], env=stage["env"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                     start_new_session=True, preexec_fn=prepare_child,
                 )  # fmt: skip
-            except OSError as error:
-                log.write(f"cockpit could not start {stage['argv'][0]}: {error.strerror}\n".encode())
+            except (OSError, ValueError) as error:
+                log.write(f"cockpit could not start {stage['argv'][0]}: {error}\n".encode())
                 ended_by, exit_status = "itself", 127
             else:
                 ended_by, exit_status = self.watch(child, log.fileno(), began + stage["timeout_seconds"], costs)

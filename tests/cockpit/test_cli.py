@@ -213,7 +213,7 @@ def test_a_second_engine_is_refused_and_the_first_ones_pid_said(going: tuple[Pla
     place, batch = going
     assert keys("status", "--json", str(place.root))["engine"] == {"pid": batch.pid}
     done = cockpit("--batch", str(place.root))
-    assert done.returncode == 4
+    assert (done.returncode, done.stdout) == (4, "")
     assert f"another engine runs this study (pid {batch.pid})" in done.stderr
     batch.send_signal(signal.SIGINT)
     batch.wait(20)
@@ -229,6 +229,31 @@ def test_a_signal_ends_a_batch_cleanly(going: tuple[Place, "subprocess.Popen[str
     assert engine_pid(place.folder) is None
     (row,) = keys("experiments", "--json", str(place.root))["experiments"]
     assert row["state"] == "queued"
+
+
+def test_the_third_signal_waits_for_nothing_and_leaves_nothing(going: tuple[Place, "subprocess.Popen[str]"]) -> None:
+    _, batch = going
+    for _ in range(3):
+        batch.send_signal(signal.SIGINT)
+        time.sleep(0.01)
+    batch.wait(20)
+    assert batch.returncode == 130
+
+
+def test_a_signal_that_was_ignored_at_the_start_stays_ignored(write: Write) -> None:
+    place = write(TRAIN + "import time; time.sleep(1)")
+    batch = subprocess.Popen(
+        ["nohup", sys.executable, "-m", "cockpit", "--batch", "--json", "--experiments", "1", str(place.root)],
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    while not (place.folder / "runs" / "000001" / "train.log").exists():
+        time.sleep(0.02)
+    batch.send_signal(signal.SIGHUP)
+    out, _ = batch.communicate(timeout=20)
+    assert json.loads(out.splitlines()[-1])["ended_by"] == "experiments"
 
 
 def test_a_batch_whose_reader_has_gone_ends(going: tuple[Place, "subprocess.Popen[str]"]) -> None:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from loop.branches import ABSENT, Branches, GitError
+from loop.branches import Branches, GitError
 from loop.new import CannotMake, new
+from store.place import find
 from tests.conftest import Write, git
 
 
@@ -29,12 +30,12 @@ async def everything(branches: Branches, folder: Path) -> None:
     files = await branches.files(tree)
     await branches.content(tree, next(iter(files)))
     await branches.dirty()
-    await branches.point({"cockpit/tried/trunk": (commit, (await branches.tips()).get("cockpit/tried/trunk", ABSENT))})
+    await branches.point({"cockpit/tried/trunk": (commit, (await branches.tips()).get("cockpit/tried/trunk"))})
     await branches.check_out(tree, folder)
 
 
 async def test_no_program_that_the_repository_configures_is_run(write: Write, tmp_path: Path) -> None:
-    place = write(files={".gitattributes": "*.py filter=trap diff=trap\n"})
+    place = write(files={".gitattributes": "*.py filter=trap diff=trap\n*.toml filter=a=b\n"})
     trap = tmp_path / "trap"
     trap.write_text(f'#!/bin/sh\necho "$0 $*" >> {tmp_path}/sprung\ncat\n')
     trap.chmod(0o755)
@@ -48,6 +49,8 @@ async def test_no_program_that_the_repository_configures_is_run(write: Write, tm
         "filter.trap.clean",
         "filter.trap.smudge",
         "filter.trap.process",
+        "filter.a=b.clean",
+        "filter.a=b.smudge",
         "diff.external",
         "diff.trap.textconv",
         "diff.trap.command",
@@ -63,6 +66,28 @@ async def test_no_program_that_the_repository_configures_is_run(write: Write, tm
 
     assert not (tmp_path / "sprung").exists(), (tmp_path / "sprung").read_text()
     assert (tmp_path / "out" / "train.py").read_text().startswith("import os")
+
+
+async def test_a_partial_clone_fetches_nothing(write: Write, tmp_path: Path) -> None:
+    origin = write()
+    git(origin.root, "config", "uploadpack.allowFilter", "true")
+    git(tmp_path, "clone", "-q", "--filter=blob:none", "--no-checkout", f"file://{origin.root}", "partial")
+    git(tmp_path / "partial", "config", "remote.origin.uploadpack", f"touch {tmp_path}/sprung; git-upload-pack")
+    (tmp_path / "partial" / "cockpit.toml").write_text('[study]\nname = "tried"\n')
+    branches = await Branches.of(find(tmp_path / "partial"))
+    with pytest.raises(GitError):
+        await branches.check_out(await branches.tree("HEAD"), tmp_path / "out")
+    assert not (tmp_path / "sprung").exists()
+
+
+async def test_a_repository_of_the_other_object_format_is_as_good(write: Write, tmp_path: Path) -> None:
+    place = write()
+    git(tmp_path, "init", "-q", "--object-format=sha256", "other")
+    for name in ("train.py", "cockpit.toml"):
+        (tmp_path / "other" / name).write_bytes((place.root / name).read_bytes())
+    git(tmp_path / "other", "add", "-A")
+    git(tmp_path / "other", "commit", "-qm", "base")
+    await everything(await Branches.of(find(tmp_path / "other")), tmp_path / "out")
 
 
 async def test_a_dirty_working_tree_with_a_stash_stays_byte_for_byte(write: Write, tmp_path: Path) -> None:
@@ -91,8 +116,6 @@ async def test_what_a_calling_git_left_in_the_environment_does_not_lead_astray(
 
 
 async def test_a_linked_working_tree_starts_from_its_own_head(write: Write, tmp_path: Path) -> None:
-    from store.place import find
-
     place = write()
     git(place.root, "worktree", "add", "-q", "-b", "other", str(tmp_path / "linked"))
     (tmp_path / "linked" / "train.py").write_text("print('loss: 1')\n")
@@ -106,9 +129,9 @@ async def test_branches_move_together_or_not_at_all(write: Write) -> None:
     place = write()
     branches = await Branches.of(place)
     commit = await branches.commit("HEAD")
-    await branches.point({"cockpit/tried/trunk": (commit, ABSENT)})
+    await branches.point({"cockpit/tried/trunk": (commit, None)})
     with pytest.raises(GitError):
-        await branches.point({"cockpit/tried/new": (commit, ABSENT), "cockpit/tried/trunk": (commit, "1" * 40)})
+        await branches.point({"cockpit/tried/new": (commit, None), "cockpit/tried/trunk": (commit, "1" * 40)})
     assert await branches.tips() == {"cockpit/tried/trunk": commit}
 
 

@@ -11,6 +11,7 @@ from itertools import islice
 
 import pytest
 
+from loop.branches import GitError
 from loop.engine import Limits, MachineFailed, Stop, research, seeds
 from loop.run.interpreter import Unusable
 from loop.study import ConfigError
@@ -31,7 +32,7 @@ async def record(place: Place) -> tuple[Experiment, list[Run], list[str]]:
         baseline = await views.experiment(database, 0)
         assert baseline is not None
         events = await views.events_after(database, 0)
-        return baseline, await views.runs(database, baseline.tree), [event.kind for event in events]
+        return baseline, await views.runs(database, 0), [event.kind for event in events]
 
 
 # --- the first run ---------------------------------------------------------------------------------------------------
@@ -154,7 +155,11 @@ async def test_a_failed_baseline_starts_again_from_where_the_user_has_mended_it(
     assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
     baseline, runs, _ = await record(place)
     assert git(place.root, "rev-parse", "HEAD", "cockpit/tried/trunk").split() == [baseline.commit] * 2
-    assert [run.attempt for run in runs] == [1]
+    assert [(run.attempt, run.outcome) for run in runs] == [
+        (1, Outcome.CRASH),
+        (2, Outcome.CRASH),
+        (1, Outcome.OK),
+    ]
 
 
 async def test_once_measured_the_study_stays_where_it_began(write: Write) -> None:
@@ -182,7 +187,10 @@ async def test_a_changed_bench_has_the_baseline_measured_again(write: Write) -> 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"run": SCORED, "files": {**FILES, "train.py": ""}, "edit": '"*.py"'}, "score.py is the scorer and must not"),
+        (
+            {"run": SCORED, "files": {**FILES, "train.py": ""}, "edit": '"*.py"'},
+            "the scorer is or imports score.py, which must not",
+        ),
         ({"edit": '"trian.py"'}, "no committed file is called 'trian.py'"),
         ({"more": '[data]\nsealed = ["labels"]'}, "there is no .*/labels"),
     ],
@@ -338,6 +346,19 @@ async def test_branches_are_made_though_the_engine_died_before_it_could(
     monkeypatch.undo()
     assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
     assert git(place.root, "rev-parse", "cockpit/tried/trunk") == git(place.root, "rev-parse", "HEAD")
+
+
+async def test_an_engine_that_could_not_open_the_study_says_so_in_the_record(write: Write) -> None:
+    place = write()
+    git(place.root, "branch", "cockpit")  # so that there can be no cockpit/tried/trunk
+    with pytest.raises(GitError, match="refs/heads/cockpit' exists"):
+        await research(place, ONE, Stop())
+    async with await Database.open(place.folder) as database:
+        engine_row = await views.last_engine(database)
+        assert engine_row is not None
+        assert engine_row.ended_by is Ended.MACHINE_FAILED
+    git(place.root, "branch", "-D", "cockpit")
+    assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
 
 
 async def test_what_an_earlier_engine_left_to_delete_is_deleted(write: Write) -> None:

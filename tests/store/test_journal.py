@@ -12,8 +12,8 @@ from store.database import Database
 from store.records import Event, Experiment, Measurement, Outcome, Run, Source, Stage, State
 
 BASELINE = Experiment(0, "baseline", State.QUEUED, "t" * 40, "c" * 40, "cockpit/tried/e0000-baseline", 1.0)
-PLANNED = Run(0, BASELINE.tree, "b", 7, "baseline", "full", 1, "slot0", "none", "pss", "plain", 2.0)
-STAGE = Stage("train", Outcome.OK, 0, 1.5, 1.25, 1024, "runs/000001/train.log")
+PLANNED = Run(0, 0, "r", BASELINE.tree, "b", 7, "baseline", "full", 1, "slot0", "none", "pss", "plain", 2.0)
+STAGE = Stage("train", Outcome.OK, 0, 2.0, 1.5, 1.25, 1024, "runs/000001/train.log")
 
 
 @pytest.fixture
@@ -24,6 +24,7 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 
 async def started(database: Database, seed: int = 7, attempt: int = 1) -> Run:
     await journal.bench_set(database, "b", {})
+    await journal.study_revised(database, "r", "")
     if not await views.experiments(database):
         await journal.queued(database, BASELINE)
     return await journal.run_started(database, BASELINE, replace(PLANNED, seed=seed, attempt=attempt))
@@ -40,8 +41,8 @@ async def test_an_experiment_goes_through_its_life_an_event_an_arrow(database: D
     await journal.run_ended(database, BASELINE, run, Outcome.OK, "", [Measurement("loss", 0.5, Source.REPORTED)])
     assert await state(database) is State.MEASURED
     kinds = [event.kind for event in await views.events_after(database, 0)]
-    assert kinds == ["bench", "queued", "running", "stage", "measured"]
-    (read,) = await views.runs(database, BASELINE.tree)
+    assert kinds == ["bench", "revised", "queued", "running", "stage", "measured"]
+    (read,) = await views.runs(database, 0)
     assert (read.outcome, read.stages) == (Outcome.OK, (STAGE,))
 
 
@@ -49,7 +50,7 @@ async def test_a_stage_that_is_said_twice_counts_once(database: Database) -> Non
     run = await started(database)
     for _ in range(2):
         await journal.stage_ended(database, BASELINE, run, 0, STAGE)
-    (read,) = await views.runs(database, BASELINE.tree)
+    (read,) = await views.runs(database, 0)
     assert len(read.stages) == 1
     assert [event.kind for event in await views.events_after(database, 0)].count("stage") == 1
 

@@ -28,34 +28,43 @@ def test_the_nearest_interpreter_is_chosen(tmp_path: Path, monkeypatch: pytest.M
 
 async def test_what_is_missing_is_named_with_the_command_that_mends_it(tmp_path: Path, bare_python: Path) -> None:
     with pytest.raises(Unusable) as caught:
-        await look(bare_python, ["json", "torch", "accelerate"], environment(tmp_path))
+        await look(bare_python, ["json", "torch", "accelerate"], environment(tmp_path, "tree"))
     assert f"{bare_python} lacks accelerate, torch, which the study's scripts import" in str(caught.value)
     assert f"{bare_python} -m pip install accelerate torch" in str(caught.value)
 
 
 async def test_an_interpreter_that_is_not_there_or_no_python_is_said(tmp_path: Path) -> None:
     with pytest.raises(Unusable, match=r"cannot be started: No such file.*python = "):
-        await look(tmp_path / "python", [], environment(tmp_path))
+        await look(tmp_path / "python", [], environment(tmp_path, "tree"))
     (tmp_path / "python").write_text("#!/bin/sh\necho broken >&2; exit 3\n")
     (tmp_path / "python").chmod(0o755)
     with pytest.raises(Unusable, match="does not work: broken"):
-        await look(tmp_path / "python", [], environment(tmp_path))
+        await look(tmp_path / "python", [], environment(tmp_path, "tree"))
 
 
 async def test_two_interpreters_with_the_same_packages_are_one_to_a_bench(tmp_path: Path, bare_python: Path) -> None:
-    one = await look(bare_python, [], environment(tmp_path))
-    other = await look(Path(sys.executable), [], environment(tmp_path))
+    one = await look(bare_python, [], environment(tmp_path, "tree"))
+    other = await look(Path(sys.executable), [], environment(tmp_path, "tree"))
     assert one.digest != other.digest
-    assert (await look(bare_python, ["json"], environment(tmp_path))).digest == one.digest
+    assert (await look(bare_python, ["json"], environment(tmp_path, "tree"))).digest == one.digest
 
 
 async def test_accelerate_tells_what_its_launcher_sets(tmp_path: Path) -> None:
     """Pins a function that is private to Accelerate: where this fails, runs fall back to the launcher itself."""
-    interpreter = await look(Path(sys.executable), ["accelerate"], environment(tmp_path))
-    variables = await launcher_variables(interpreter, environment(tmp_path))
+    interpreter = await look(Path(sys.executable), ["accelerate"], environment(tmp_path, "tree"))
+    variables = await launcher_variables(interpreter, environment(tmp_path, "tree"))
     assert variables["ACCELERATE_MIXED_PRECISION"] == "no"
     assert variables["ACCELERATE_DYNAMO_BACKEND"] == "NO"
-    assert {**environment(tmp_path), **variables}["OMP_NUM_THREADS"] == str(cores())
+    assert {**environment(tmp_path, "tree"), **variables}["OMP_NUM_THREADS"] == str(cores())
+
+
+async def test_a_ctrl_c_at_the_terminal_does_not_reach_the_interpreter_that_is_asked(tmp_path: Path) -> None:
+    """It would be taken for an Accelerate without its function, and the launcher would be used for good."""
+    (tmp_path / "python").write_text("#!/bin/sh\nps -o pgid= -p $$ >&2; exit 1\n")
+    (tmp_path / "python").chmod(0o755)
+    with pytest.raises(Unusable) as caught:
+        await look(tmp_path / "python", [], environment(tmp_path, "tree"))
+    assert str(os.getpgrp()) != str(caught.value).split()[-1]
 
 
 def test_only_what_a_script_surely_imports_is_asked_for() -> None:
@@ -77,5 +86,5 @@ def late():
 
 
 def test_the_environment_is_made_anew(tmp_path: Path) -> None:
-    assert environment(tmp_path)["PATH"] == os.environ["PATH"]
-    assert "PYTEST_CURRENT_TEST" not in environment(tmp_path)
+    assert environment(tmp_path, "tree")["PATH"] == os.environ["PATH"]
+    assert "PYTEST_CURRENT_TEST" not in environment(tmp_path, "tree")

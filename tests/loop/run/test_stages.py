@@ -13,7 +13,7 @@ from loop.run.stages import Launch, commands, ended, measured, printed, source, 
 from loop.study import Settings
 from store.records import Measurement, Outcome, Run, Source, Stage
 
-RUN = Run(3, "t" * 40, "b", 42, "baseline", "full", 1, "slot0", "none", "pss", "plain", 2.0)
+RUN = Run(3, 0, "r", "t" * 40, "b", 42, "baseline", "full", 1, "slot0", "none", "pss", "plain", 2.0)
 SCORED = {
     "train": "python train.py --out {output}",
     "predict": "python predict.py",
@@ -60,7 +60,7 @@ def test_code_under_test_gets_none_of_the_users_secrets(tmp_path: Path, monkeypa
     monkeypatch.setenv("PYTHONSTARTUP", "secret")
     (train,) = commands(settings(), tmp_path, tmp_path, Launch(Path("p"), {}), RUN, "c")
     assert "secret" not in train.env.values()
-    assert train.env["HOME"] == f"{tmp_path}/home"
+    assert train.env["HOME"] == f"{tmp_path}/tree.home"
 
 
 # --- what a log says -------------------------------------------------------------------------------------------------
@@ -96,9 +96,10 @@ def test_every_number_that_python_prints_is_read_back(
         ("loss: 0x10", None),
         ("loss: .5.", 0.5),
         ("step: 3  loss: 5e-3 (best)", 0.005),
-        ("train/loss: 2 loss: 1", 1),
+        ("loss: 1 train/loss: 2", 1),
         ("loss: NaN", math.nan),
         ("val_loss: 3", None),
+        ("val-loss: 3", None),
         ("loss: 1.2.3", None),
         ("loss: 5x", None),
         ("loss = 5", None),
@@ -150,7 +151,7 @@ def stages(folder: Path, **logs: str) -> list[Stage]:
     (folder / RUN.folder).mkdir(parents=True, exist_ok=True)
     for name, text in logs.items():
         (folder / RUN.folder / f"{name}.log").write_text(text)
-    return [Stage(name, Outcome.OK, 0, 1.5, 1.0, 7, f"{RUN.folder}/{name}.log") for name in logs]
+    return [Stage(name, Outcome.OK, 0, 2.0, 1.5, 1.0, 7, f"{RUN.folder}/{name}.log") for name in logs]
 
 
 def test_the_scorers_word_stands_above_the_candidates(tmp_path: Path) -> None:
@@ -217,7 +218,7 @@ def test_an_end_has_one_name_and_a_reason(
     tmp_path: Path, ended_by: str, status: int, log: str, outcome: Outcome, detail: str
 ) -> None:
     stages(tmp_path, train=log)
-    said = {"name": "train", "ended_by": ended_by, "exit_status": status}
+    said = {"name": "train", "ended_by": ended_by, "exit_status": status, "started_at": 2.0}
     stage = ended(RUN, tmp_path, settings(), {**said, "wall_seconds": 1.0, "cpu_seconds": 1.0, "peak_bytes": 1})
     assert stage is not None
     assert stage.outcome is outcome
