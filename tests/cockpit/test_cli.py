@@ -187,6 +187,33 @@ def test_logs_are_printed_stage_by_stage_and_clean(write: Write) -> None:
     assert len(stage["lines"]) == 2
 
 
+def test_output_that_nobody_reads_is_no_error_of_the_configuration(write: Write) -> None:
+    place = write(TRAIN + "print('x' * 100 + chr(10), end='') or [print('line') for _ in range(200_000)]\n")
+    cockpit("--batch", "--experiments", "1", str(place.root))
+    words = [sys.executable, "-m", "cockpit", "logs", "e0000", str(place.root)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as logs:
+        assert logs.stdout is not None
+        assert logs.stderr is not None
+        logs.stdout.readline()
+        logs.stdout.close()
+        assert (logs.wait(30), logs.stderr.read()) == (130, "")
+
+
+def test_a_terminal_that_cannot_show_a_letter_still_gets_the_line(write: Write) -> None:
+    place = write("print('caf\u00e9')\nraise SystemExit(1)")
+    done = cockpit("--batch", str(place.root), PYTHONIOENCODING="ascii")
+    assert done.returncode == 3, done.stderr
+    assert "| caf?" in done.stdout
+
+
+def test_a_failed_machine_is_exit_status_5_and_its_last_line_is_the_summary(write: Write) -> None:
+    place = write("import os, signal; os.kill(os.getppid(), signal.SIGKILL)")
+    done = cockpit("--batch", "--json", str(place.root))
+    assert done.returncode == 5
+    assert objects(done)[-1]["event"] == "summary"
+    assert objects(done)[-1]["ended_by"] == "machine failed"
+
+
 @pytest.fixture
 def going(write: Write) -> Iterator[tuple[Place, "subprocess.Popen[str]"]]:
     """A batch whose run goes on for a minute."""
@@ -262,7 +289,7 @@ def test_a_batch_whose_reader_has_gone_ends(going: tuple[Place, "subprocess.Pope
     batch.stdout.close()
     batch.send_signal(signal.SIGINT)  # the next line that it prints finds nobody
     batch.stdout = None
-    batch.wait(20)
+    assert batch.wait(20) == 130
     assert engine_pid(place.folder) is None
 
 
@@ -283,7 +310,9 @@ def test_following_a_log_ends_with_its_run(write: Write) -> None:
         [sys.executable, "-m", "cockpit", "--batch", "--experiments", "1", str(place.root)], stdout=subprocess.DEVNULL
     )
     log = place.folder / "runs" / "000001" / "train.log"
+    deadline = time.monotonic() + 20
     while not (log.exists() and "ready" in log.read_text()):
+        assert time.monotonic() < deadline
         time.sleep(0.02)
     done = cockpit("logs", "-f", "e0000", str(place.root))
     assert batch.wait(20) == 0

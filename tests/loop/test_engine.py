@@ -64,6 +64,14 @@ async def test_without_a_limit_the_study_ends_because_nobody_proposes(write: Wri
     assert await research(write(), Limits(), Stop()) is Ended.NO_PROPOSER
 
 
+async def test_the_time_of_the_file_is_that_of_all_engines_together(write: Write) -> None:
+    place = write(SLOW.replace("SECONDS", "60"), more='[budget]\ntime = "2 s"')
+    assert await research(place, Limits(seconds=1.2), Stop()) is Ended.TIME
+    began = time.monotonic()
+    assert await research(place, Limits(), Stop()) is Ended.TIME
+    assert time.monotonic() - began < 1.9
+
+
 async def test_the_budget_is_the_files_unless_the_caller_has_another(write: Write) -> None:
     place = write(SLOW.replace("SECONDS", "60"), more='[budget]\nexperiments = 1\ntime = "1 s"')
     assert await research(place, Limits(), Stop()) is Ended.TIME
@@ -120,6 +128,65 @@ async def test_sealed_data_that_git_does_not_track_is_lent_to_the_scorer(write: 
     place = write(run=SCORED, more='[data]\nsealed = ["labels"]', files={**FILES, ".gitignore": "labels\n"})
     assert git(place.root, "ls-files", "labels") == ""
     assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
+
+
+async def test_sealed_files_stay_sealed_after_the_user_has_gone_on(write: Write) -> None:
+    train = TRAIN + "print('labels:', os.path.exists('labels'))\n"
+    place = write(train, run=SCORED, more='[data]\nsealed = ["labels"]', files=FILES)
+    await research(place, ONE, Stop())
+    (place.root / "labels" / "a").write_text("committed later")
+    git(place.root, "commit", "-qam", "later")
+    (place.root / "labels" / "a").write_text("and edited")
+    assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
+    _, runs, _ = await record(place)
+    assert len(runs) == 2, "changed labels are another bench"
+    assert "labels: False" in (place.folder / runs[1].folder / "train.log").read_text()
+
+
+async def test_a_sealed_folder_deep_in_an_ignored_one_is_lent_to_the_scorer(write: Write) -> None:
+    files = {**FILES, ".gitignore": "data\n", "data/labels/a": "x"}
+    place = write(run=SCORED, more='[data]\nsealed = ["data/labels"]', files=files)
+    assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
+
+
+async def test_the_scorer_does_not_run_what_the_candidate_left_in_its_home(write: Write) -> None:
+    train = TRAIN + (
+        "import pathlib, site\n"
+        "for home in (os.environ['HOME'], os.environ['TMPDIR']):\n"
+        "    pathlib.Path(home, 'left').touch()\n"
+    )
+    score = "import os; print('loss:', sum(len(os.listdir(os.environ[name])) for name in ('HOME', 'TMPDIR')))"
+    place = write(train, run=SCORED, files={**FILES, "score.py": score})
+    assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
+    assert (await record(place))[0].measurements[0].value == 0
+
+
+async def test_an_objective_that_is_added_has_the_baseline_measured_again(write: Write) -> None:
+    place = write(TRAIN + "print('extra: 3')\n")
+    await research(place, ONE, Stop())
+    place.config.write_text(place.config.read_text() + '\nextra = { direction = "minimize" }\n')
+    assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
+    assert [m.objective for m in (await record(place))[0].measurements] == ["loss", "extra"]
+
+
+async def test_a_run_folder_of_a_record_that_is_gone_is_put_aside(write: Write) -> None:
+    place = write()
+    await research(place, ONE, Stop())
+    for file in place.folder.glob("record.sqlite*"):
+        file.unlink()
+    assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
+    assert len(list((place.folder / "runs").iterdir())) == 2
+
+
+async def test_a_branch_that_the_study_knows_nothing_of_is_refused_by_name(write: Write) -> None:
+    place = write()
+    git(place.root, "checkout", "-q", "-b", "cockpit/tried/trunk")
+    git(place.root, "commit", "-q", "--allow-empty", "-m", "mine")
+    mine = git(place.root, "rev-parse", "HEAD")
+    git(place.root, "checkout", "-q", "main")
+    with pytest.raises(GitError, match="cockpit/tried/trunk is there already"):
+        await research(place, ONE, Stop())
+    assert git(place.root, "rev-parse", "cockpit/tried/trunk") == mine
 
 
 # --- failures --------------------------------------------------------------------------------------------------------
@@ -189,8 +256,9 @@ async def test_a_changed_bench_has_the_baseline_measured_again(write: Write) -> 
     [
         (
             {"run": SCORED, "files": {**FILES, "train.py": ""}, "edit": '"*.py"'},
-            "the scorer is or imports score.py, which must not",
+            "the scorer is or imports score.py",
         ),
+        ({"run": SCORED, "files": {**FILES, "score.py": "import train"}}, "the scorer is or imports train.py"),
         ({"edit": '"trian.py"'}, "no committed file is called 'trian.py'"),
         ({"more": '[data]\nsealed = ["labels"]'}, "there is no .*/labels"),
     ],
@@ -306,6 +374,38 @@ async def test_a_run_that_ended_while_no_engine_lived_is_taken_in(write: Write) 
     assert run.outcome is Outcome.OK
 
 
+async def test_an_adopted_run_that_fails_is_not_run_again(write: Write) -> None:
+    place = write(SLOW.replace("SECONDS", "1") + "raise SystemExit(1)")
+    with engine(place) as first:
+        await until_ready(place)
+        first.kill()
+    assert await research(place, ONE, Stop()) is Ended.BASELINE_FAILED
+    assert [run.outcome for run in (await record(place))[1]] == [Outcome.CRASH]
+
+
+async def test_a_run_that_failed_while_no_engine_lived_is_not_run_again(write: Write) -> None:
+    place = write(SLOW.replace("SECONDS", "0.1") + "raise SystemExit(1)")
+    with engine(place) as first:
+        await until_ready(place)
+        first.kill()
+    await asyncio.sleep(0.7)
+    assert await research(place, ONE, Stop()) is Ended.BASELINE_FAILED
+    assert [run.outcome for run in (await record(place))[1]] == [Outcome.CRASH]
+
+
+async def test_an_adopted_run_is_read_by_the_file_it_was_started_with(write: Write) -> None:
+    predict = FILES["predict.py"] + "import time; time.sleep(1)\n"
+    place = write(TRAIN + "print('ready', flush=True)\n", run=SCORED, files={**FILES, "predict.py": predict})
+    with engine(place) as first:
+        await until_ready(place)
+        first.kill()
+    place.config.write_text(place.config.read_text().replace(SCORED, ""))
+    await research(place, ONE, Stop())
+    _, runs, _ = await record(place)
+    assert [[stage.name for stage in run.stages] for run in runs] == [["train", "predict", "score"], ["train"]]
+    assert len({run.bench for run in runs}) == 2
+
+
 async def test_a_run_whose_supervisor_was_killed_too_is_tried_again_and_nothing_is_left(write: Write) -> None:
     place = write(SLOW.replace("SECONDS", "1 if os.path.exists(os.environ['COCKPIT_OUTPUT'] + '/../../again') else 60"))
     with engine(place) as first:
@@ -319,12 +419,41 @@ async def test_a_run_whose_supervisor_was_killed_too_is_tried_again_and_nothing_
     assert [(run.attempt, run.outcome) for run in runs] == [(1, Outcome.INTERRUPTED), (2, Outcome.OK)]
 
 
-@pytest.mark.parametrize("delay", [0.05, 0.15, 0.25, 0.35, 0.45, 0.6])
-async def test_an_engine_killed_at_any_moment_runs_nothing_twice(write: Write, delay: float) -> None:
+KILLED = """
+import asyncio, os, signal, sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+from loop.engine import Limits, Stop, research
+from store.database import Database
+from store.place import find
+left, when = int(sys.argv[2]), sys.argv[3]
+transaction = Database.transaction
+@asynccontextmanager
+async def killed(self):
+    global left
+    left -= 1
+    if not left and when == "before":
+        os.kill(os.getpid(), signal.SIGKILL)
+    async with transaction(self) as change:
+        yield change
+        if not left and when == "within":
+            os.kill(os.getpid(), signal.SIGKILL)
+    if not left and when == "after":
+        os.kill(os.getpid(), signal.SIGKILL)
+Database.transaction = killed
+asyncio.run(research(find(Path(sys.argv[1])), Limits(experiments=1), Stop()))
+"""
+TRANSACTIONS = 10  # of a first study: the schema, then an event each
+
+
+@pytest.mark.parametrize("when", ["before", "within", "after"])
+@pytest.mark.parametrize("step", range(1, TRANSACTIONS + 1))
+async def test_an_engine_killed_at_any_step_loses_nothing_and_runs_nothing_twice(
+    write: Write, step: int, when: str
+) -> None:
     place = write()
-    with engine(place) as first:
-        await asyncio.sleep(delay)
-        first.kill()
+    done = subprocess.run([sys.executable, "-c", KILLED, str(place.root), str(step), when], capture_output=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
     baseline, runs, _ = await record(place)
     assert baseline.state is State.MEASURED

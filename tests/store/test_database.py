@@ -1,5 +1,6 @@
 """The record's file."""
 
+import asyncio
 import sqlite3
 from pathlib import Path
 
@@ -52,6 +53,24 @@ async def test_a_transaction_is_kept_whole_or_not_at_all(tmp_path: Path) -> None
                 await change.insert("benches", hash="a", facts={}, at=0.0)
                 raise RuntimeError
         assert not await database.rows("SELECT 1 FROM benches")
+
+
+async def test_a_task_cancelled_anywhere_in_a_transaction_leaves_the_record_usable(tmp_path: Path) -> None:
+    async with await Database.open(tmp_path, create=True) as database:
+
+        async def insert(name: str) -> None:
+            async with database.transaction() as change:
+                await change.insert("benches", hash=name, facts={}, at=0.0)
+                await asyncio.sleep(0.001)
+
+        for turn in range(60):
+            task = asyncio.create_task(insert(f"cancelled {turn}"))
+            await asyncio.sleep(turn * 0.00005)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await insert(f"kept {turn}")
+        rows = await database.rows("SELECT hash FROM benches WHERE hash LIKE 'kept %'")
+        assert len(rows) == 60
 
 
 async def test_a_value_that_is_not_finite_cannot_be_recorded(tmp_path: Path) -> None:
