@@ -13,7 +13,7 @@ from store.place import Place
 from store.records import Ended, Event, Outcome
 
 if TYPE_CHECKING:
-    from loop.engine import Stop
+    from loop.run.execution import Stop
 
 EXIT = {Ended.BASELINE_FAILED: 3, Ended.INTERRUPTED: 130}
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -31,7 +31,8 @@ WHY = {
 
 async def run(place: Place, experiments: int | None, seconds: float | None, as_json: bool) -> int:
     """Run the study and print what happens. The exit status. Raises what `loop.engine.research` raises."""
-    from loop.engine import Limits, Stop, research
+    from loop.engine import Limits, research
+    from loop.run.execution import Stop
 
     stop = Stop()
     _end_on_signals(place, stop)

@@ -96,8 +96,8 @@ def _status(error: Exception) -> int | None:
     import sqlite3
 
     from loop.branches import GitError
-    from loop.engine import MachineFailed
     from loop.new import CannotMake
+    from loop.run.execution import MachineFailed
     from loop.run.interpreter import Unusable
     from loop.study import ConfigError
     from store.database import RecordTooNew

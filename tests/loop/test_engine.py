@@ -12,7 +12,8 @@ from itertools import islice
 import pytest
 
 from loop.branches import GitError
-from loop.engine import Limits, MachineFailed, Stop, research, seeds
+from loop.engine import Limits, research, seeds
+from loop.run.execution import MachineFailed, Stop
 from loop.run.interpreter import Unusable
 from loop.study import ConfigError
 from store import views
@@ -288,7 +289,7 @@ async def test_a_repository_without_a_commit_is_said(write: Write) -> None:
 
 async def test_no_run_is_begun_without_room_for_it(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     place = write()
-    monkeypatch.setattr("loop.engine.FREE_BYTES", 1 << 60)
+    monkeypatch.setattr("loop.run.execution.FREE_BYTES", 1 << 60)
     with pytest.raises(MachineFailed, match="no run is begun"):
         await research(place, ONE, Stop())
     monkeypatch.undo()
@@ -345,7 +346,7 @@ async def test_time_that_is_used_up_ends_the_study(write: Write) -> None:
 def engine(place: Place) -> subprocess.Popen[bytes]:
     """An engine in a process of its own."""
     program = "import asyncio, sys; from pathlib import Path; from store.place import find\n"
-    program += "from loop.engine import Limits, Stop, research\n"
+    program += "from loop.engine import Limits, research\nfrom loop.run.execution import Stop\n"
     program += "asyncio.run(research(find(Path(sys.argv[1])), Limits(experiments=1), Stop()))"
     return subprocess.Popen([sys.executable, "-c", program, str(place.root)])
 
@@ -423,7 +424,8 @@ KILLED = """
 import asyncio, os, signal, sys
 from contextlib import asynccontextmanager
 from pathlib import Path
-from loop.engine import Limits, Stop, research
+from loop.engine import Limits, research
+from loop.run.execution import Stop
 from store.database import Database
 from store.place import find
 left, when = int(sys.argv[2]), sys.argv[3]

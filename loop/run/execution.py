@@ -1,0 +1,184 @@
+"""From a slot to the record: one tree is run in a fresh folder, followed, and what came of it is written down.
+
+Every step is recorded before or with what it does, so that whoever comes after a killed engine can take it up:
+`execute` starts a run, `follow` goes on with one that goes on, `close` reads the last word of one that is over.
+"""
+
+import asyncio
+import shutil
+import time
+from pathlib import Path
+
+from loop.branches import Branches
+from loop.run import launch, stages
+from loop.run.bench import Bench, sealed
+from loop.study import Revision, Settings, parse
+from store import journal, views
+from store.database import Database
+from store.place import Place
+from store.records import Ended, Experiment, Measurement, Outcome, Run, Stage
+
+FREE_BYTES = 256 * 2**20  # below this much room no run is begun
+HOMES = ("tree.home", "tree.tmp", "scorer.home", "scorer.tmp")  # of the code under test, and of the scorer
+SLOT = "slot0"
+WALL = "none"  # what stands between the code under test and this machine
+METER = "pss 4 Hz, maxrss"
+
+
+class MachineFailed(Exception):
+    """The machine, not the study, is at fault: no room, no git, a record that cannot be written."""
+
+
+class Stop:
+    """A request from outside to end. Asked once, the current run ends with a grace; asked again, without."""
+
+    def __init__(self) -> None:
+        self.urgency = 0
+        self.why: Ended | None = None
+
+    def ask(self, why: Ended = Ended.INTERRUPTED) -> None:
+        """Ask to end, for a reason; the first reason stands."""
+        self.urgency += 1
+        self.why = self.why or why
+
+
+class Execution:
+    """The runs of a study under one engine."""
+
+    def __init__(
+        self, place: Place, revision: Revision, branches: Branches, database: Database, bench: Bench, stop: Stop
+    ) -> None:
+        self.place = place
+        self.revision = revision
+        self.branches = branches
+        self.database = database
+        self.bench = bench
+        self.stop = stop
+        self._deleting: list[asyncio.Task[None]] = []
+
+    async def execute(self, experiment: Experiment, seed: int, purpose: str) -> Outcome:
+        """One run of an experiment's tree, in a fresh folder, to its end.
+
+        Raises MachineFailed, GitError and OSError.
+        """
+        if shutil.disk_usage(self.place.folder).free < FREE_BYTES:
+            raise MachineFailed(
+                f"{self.place.folder} has less than {FREE_BYTES // 2**20} MiB of room left: no run is begun"
+            )
+        earlier = [
+            run for run in await views.runs(self.database, experiment.number)
+            if (run.tree, run.bench, run.seed, run.purpose) == (experiment.tree, self.bench.hash, seed, purpose)
+        ]  # fmt: skip
+        planned = Run(
+            id=0,
+            experiment=experiment.number,
+            revision=self.revision.digest,
+            tree=experiment.tree,
+            bench=self.bench.hash,
+            seed=seed,
+            purpose=purpose,
+            fidelity="full",
+            attempt=len(earlier) + 1,
+            slot=SLOT,
+            wall=WALL,
+            meter=METER,
+            launch=self.bench.launch.how,
+            started_at=time.time(),
+        )
+        run = await journal.run_started(self.database, experiment, planned)
+        folder = await self._run_folder(experiment, run)
+        commands = stages.commands(
+            self.revision.settings, self.place.folder, folder, self.bench.launch, run, experiment.commit
+        )
+        await launch.start(folder, commands)
+        return await self.follow(experiment, run)
+
+    async def _run_folder(self, experiment: Experiment, run: Run) -> Path:
+        """A fresh folder: the experiment's tree without what is sealed, and trunk's tree for the scorer."""
+        folder = self.place.folder / run.folder
+        if folder.exists():  # of a record that is gone: nothing is lost, and nothing old is run
+            folder.rename(folder.with_name(f"{folder.name}.{time.time_ns()}"))
+        for name in ("output", *HOMES):
+            (folder / name).mkdir(parents=True)
+        hidden = tuple(path for path in self.revision.settings.data.sealed if not path.startswith("{study}/"))
+        await self.branches.check_out(experiment.tree, folder / "tree", without=hidden)
+        if self.revision.settings.run.score is not None:
+            study = await views.study(self.database)
+            await self.branches.check_out(
+                await self.branches.tree(study.trunk if study else experiment.commit), folder / "scorer"
+            )
+            for path in hidden:  # what git does not track is lent from where it stands
+                lent = folder / "scorer" / path
+                if not lent.exists():
+                    lent.parent.mkdir(parents=True, exist_ok=True)
+                    lent.symlink_to(sealed(self.place, path))
+        if self.bench.launch.launcher:
+            (folder / "accelerate.yaml").write_text(stages.LAUNCHER_CONFIG)
+        return folder
+
+    async def follow(self, experiment: Experiment, run: Run) -> Outcome:
+        """Watch a run until its supervisor is gone, recording each stage as it ends; then close it."""
+        folder = self.place.folder / run.folder
+        going = asyncio.create_task(launch.gone(folder))
+        recorded: list[Stage] = []
+        passed_on = 0
+        try:
+            while not going.done():
+                await asyncio.wait({going}, timeout=launch.POLL_SECONDS)
+                await self._record_stages(experiment, run, recorded)
+                while passed_on < self.stop.urgency:
+                    await launch.ask_to_end(folder, at_once=passed_on > 0)
+                    passed_on += 1
+        except BaseException:  # the record or the disk: what cannot be recorded is not left running
+            await launch.ask_to_end(folder)
+            raise
+        await going
+        return await self.close(experiment, run, recorded)
+
+    async def _record_stages(self, experiment: Experiment, run: Run, recorded: list[Stage]) -> None:
+        """Record the stages that have ended since, and add them to those that are."""
+        said = launch.status(self.place.folder / run.folder)
+        settings = await self._settings(run)
+        for words in said["stages"][len(recorded) :] if said else ():
+            if (stage := stages.ended(run, self.place.folder, settings, words)) is not None:
+                await journal.stage_ended(self.database, experiment, run, len(recorded), stage)
+                recorded.append(stage)
+
+    async def _settings(self, run: Run) -> Settings:
+        """The settings with which a run was started: it is read by those, whatever the file says now."""
+        if run.revision == self.revision.digest:
+            return self.revision.settings
+        return parse(await views.revision(self.database, run.revision), self.place.config).settings
+
+    async def close(self, experiment: Experiment, run: Run, recorded: list[Stage]) -> Outcome:
+        """Say how a run ended, from what its supervisor left: measured, failed or interrupted."""
+        folder = self.place.folder / run.folder
+        said = launch.status(folder)
+        await self._record_stages(experiment, run, recorded)
+        outcome, detail = Outcome.INTERRUPTED, "its supervisor is gone"
+        values: list[Measurement] = []
+        if failed := next((stage for stage in recorded if stage.outcome is not Outcome.OK), None):
+            outcome = failed.outcome
+            detail = failed.detail if outcome is Outcome.INTERRUPTED else f"{failed.name}: {failed.detail}"
+        elif said is not None and said["ended"]:
+            settings, files = await self._settings(run), await self.branches.files(run.tree)
+            outcome, detail, values = await asyncio.to_thread(
+                stages.measured, self.place.folder, settings, recorded, files
+            )
+        await journal.run_ended(self.database, experiment, run, outcome, detail, values)
+        self.clear(folder)
+        return outcome
+
+    def clear(self, folder: Path) -> None:
+        """Delete, in the background, what a used run folder need not keep.
+
+        Logs and outputs stay; the checked-out files are the commit's and can be had again.
+        """
+        for name in ("tree", "scorer", *HOMES):
+            if (folder / name).exists():
+                deletion = asyncio.to_thread(shutil.rmtree, folder / name, ignore_errors=True)
+                self._deleting.append(asyncio.create_task(deletion))
+
+    async def finish(self) -> None:
+        """Wait for what is being deleted in the background."""
+        await asyncio.gather(*self._deleting)
