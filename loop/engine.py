@@ -189,8 +189,10 @@ class Engine:
         count, seconds = limits.experiments or budget.experiments, limits.seconds
         if seconds is None and budget.time is not None:
             seconds = budget.time - await views.engine_seconds(self.database)
-        if seconds is not None:
-            asyncio.get_running_loop().call_later(max(seconds, 0.0), self.stop.ask, Ended.TIME)
+        if seconds is not None and seconds <= 0:
+            self.stop.ask(Ended.TIME)
+        elif seconds is not None:
+            asyncio.get_running_loop().call_later(seconds, self.stop.ask, Ended.TIME)
         for experiment, run in self.adopted:
             self.outcomes.append(await self.execution.follow(experiment, run))
 

@@ -276,7 +276,9 @@ def test_a_signal_that_was_ignored_at_the_start_stays_ignored(write: Write) -> N
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
+    deadline = time.monotonic() + 20
     while not (place.folder / "runs" / "000001" / "train.log").exists():
+        assert time.monotonic() < deadline
         time.sleep(0.02)
     batch.send_signal(signal.SIGHUP)
     out, _ = batch.communicate(timeout=20)

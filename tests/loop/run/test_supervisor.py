@@ -36,6 +36,7 @@ async def begin(folder: Path, *programs: str, timeout_seconds: float = 20.0) -> 
 
 
 SLEEPER = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(300)"
+DEAF = SLEEPER.replace("time.sleep", "print('ready', flush=True); time.sleep")
 DAEMON = f"""
 import os, sys
 if os.fork() == 0:
@@ -89,7 +90,7 @@ for _ in range(20):
 
 async def test_a_stage_over_its_time_is_killed_though_it_ignores_the_request(tmp_path: Path) -> None:
     began = time.monotonic()
-    said = await run(tmp_path / "run", DAEMON + SLEEPER, timeout_seconds=0.5)
+    said = await run(tmp_path / "run", DAEMON + SLEEPER, timeout_seconds=2.0)
     assert said["stages"][0]["ended_by"] == "timeout"
     assert said["stages"][0]["exit_status"] == -signal.SIGKILL
     assert time.monotonic() - began < 20
@@ -105,16 +106,16 @@ async def test_the_cpu_seconds_of_killed_and_orphaned_processes_count(tmp_path: 
     spin = "import time\nwhile time.process_time() < 0.6: pass\n"
     orphan = f"""
 import subprocess, sys
-subprocess.Popen([sys.executable, "-c", {spin + SLEEPER!r}, sys.argv[1]], start_new_session=True)
+subprocess.Popen([sys.executable, "-c", {spin + DEAF!r}, sys.argv[1]], start_new_session=True)
 {spin}
-import time; time.sleep(1)
+while "ready" not in open("stage0.log").read(): time.sleep(0.01)
 """
     said = await run(tmp_path / "run", orphan)
     assert said["stages"][0]["cpu_seconds"] >= 1.1
 
 
 async def test_memory_is_that_of_all_processes_of_the_stage(tmp_path: Path) -> None:
-    child = "import time; b = bytearray(b'x') * 60_000_000; time.sleep(1.2)"
+    child = "import time; b = bytearray(b'x') * 60_000_000; time.sleep(2)"
     both = f"import subprocess, sys\np = [subprocess.Popen([sys.executable, '-c', {child!r}]) for _ in range(2)]\n"
     said = await run(tmp_path / "run", both + "[q.wait() for q in p]")
     assert 120_000_000 < said["stages"][0]["peak_bytes"] < 200_000_000
@@ -142,7 +143,7 @@ async def test_a_request_gives_time_to_finish_and_an_urgent_one_does_not(tmp_pat
 
 
 async def test_an_urgent_request_cuts_the_grace_short(tmp_path: Path) -> None:
-    await begin(tmp_path / "run", "print('ready', flush=True)\n" + SLEEPER)
+    await begin(tmp_path / "run", DEAF)
     await ready(tmp_path / "run" / "stage0.log")
     await launch.ask_to_end(tmp_path / "run")
     await launch.ask_to_end(tmp_path / "run", at_once=True)
