@@ -9,7 +9,7 @@ import shutil
 import time
 from pathlib import Path
 
-from loop.branches import Branches
+from loop.branches import Branches, GitError
 from loop.run import launch, stages
 from loop.run.bench import Bench, sealed
 from loop.study import Revision, Settings, parse
@@ -86,11 +86,15 @@ class Execution:
             started_at=time.time(),
         )
         run = await journal.run_started(self.database, experiment, planned)
-        folder = await self._run_folder(experiment, run)
-        commands = stages.commands(
-            self.revision.settings, self.place.folder, folder, self.bench.launch, run, experiment.commit
-        )
-        await launch.start(folder, commands)
+        settings, how = self.revision.settings, self.bench.launch
+        try:
+            folder = await self._run_folder(experiment, run)
+            commands = stages.commands(settings, self.place.folder, folder, how, run, experiment.commit)
+            await launch.start(folder, commands)
+        except (GitError, OSError) as error:  # no disk, no git: the run never was
+            why = f"it could not be begun: {error}"
+            await journal.run_ended(self.database, experiment, run, Outcome.INTERRUPTED, why, ())
+            raise
         return await self.follow(experiment, run)
 
     async def _run_folder(self, experiment: Experiment, run: Run) -> Path:

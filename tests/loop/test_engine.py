@@ -493,6 +493,20 @@ async def test_an_engine_that_could_not_open_the_study_says_so_in_the_record(wri
     assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
 
 
+async def test_a_run_that_could_not_be_begun_is_not_left_running(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = write()
+
+    async def fails(*_: object, **__: object) -> None:
+        raise GitError("an object is missing")
+
+    monkeypatch.setattr("loop.branches.Branches.check_out", fails)
+    with pytest.raises(GitError, match="an object is missing"):
+        await research(place, ONE, Stop())
+    baseline, (run,), _ = await record(place)
+    assert (baseline.state, run.outcome) == (State.QUEUED, Outcome.INTERRUPTED)
+    assert run.detail == "it could not be begun: an object is missing"
+
+
 async def test_what_an_earlier_engine_left_to_delete_is_deleted(write: Write) -> None:
     place = write()
     await research(place, ONE, Stop())
