@@ -4,6 +4,7 @@ import sys
 from collections.abc import Coroutine
 from importlib.metadata import version as installed_version
 from io import TextIOWrapper
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -138,7 +139,7 @@ def open_study(
     """Run a study."""
     from cockpit import batch as headless
 
-    if (experiments is not None and experiments < 1) or (minutes is not None and minutes <= 0):
+    if (experiments is not None and experiments < 1) or (minutes is not None and not 0 < minutes < inf):
         raise Usage("--experiments and --minutes take a number above zero")
     place = find(directory)
     if not batch:

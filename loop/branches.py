@@ -81,6 +81,7 @@ async def run(
         git,
         "--no-pager",
         *words,
+        cwd=variables["GIT_WORK_TREE"],  # and not the caller's: from a subfolder git would see a part of the tree
         env={**environment(), **given, **variables},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
@@ -143,7 +144,7 @@ class Branches:
 
     async def files(self, tree: str) -> dict[str, str]:
         """All files of a tree, each with its mode and the digest of its content."""
-        out = await self._git("ls-tree", "-r", "-z", tree)
+        out = await self._git("ls-tree", "-r", "-z", "--full-tree", tree)
         entries = [entry.partition("\t") for entry in out.decode("utf-8", "surrogateescape").split("\0") if entry]
         return {path: facts for facts, _, path in entries}
 
@@ -184,6 +185,10 @@ class Branches:
             await self._git("read-tree", tree, index=index)
             if without:
                 await self._git("rm", "-r", "-f", "--cached", "-q", "--ignore-unmatch", "--", *without, index=index)
+                if left := await self._git("ls-files", "-z", "--", *without, index=index):
+                    raise GitError(
+                        f"sealed files would be handed to the code under test: {left.decode(errors='replace')}"
+                    )
             await self._git("checkout-index", "--all", "--force", index=index, work_tree=folder)
 
 

@@ -121,6 +121,7 @@ class Engine:
             "python": str(self.bench.interpreter.python),
             "python_version": self.bench.interpreter.version,
             "accelerate": self.bench.interpreter.packages.get("accelerate"),
+            "bench": self.bench.hash,
             "launch": self.bench.launch.how,
             "device": kind(),
             "wall": WALL,
@@ -198,6 +199,9 @@ class Engine:
 
         runs = await views.runs(self.database, 0)
         measured = any((run.outcome, run.bench) == (Outcome.OK, self.bench.hash) for run in runs)
+        baseline = await self._experiment(0)
+        if measured and baseline.state is not State.MEASURED:  # a detour over another bench has ended badly
+            await journal.measured_already(self.database, baseline)
         tries = 0
         while not measured and not self.stop.why and not self._failed():
             if (tries := tries + 1) > TRIES:

@@ -128,6 +128,16 @@ async def baseline_moved(database: Database, experiment: Experiment, old_commit:
         await _say(change, "queued", text, experiment=experiment.number, id=experiment.id, old_commit=old_commit)
 
 
+async def measured_already(database: Database, experiment: Experiment) -> None:
+    """An experiment has good runs on the bench that stands now, whatever became of it on another one since."""
+    async with database.transaction() as change:
+        await change.execute(
+            "UPDATE experiments SET state = 'measured', failure = NULL, detail = '' WHERE number = ?", experiment.number
+        )
+        text = f"{experiment.id} is measured on this bench already"
+        await _say(change, "measured", text, experiment=experiment.number, id=experiment.id)
+
+
 async def run_started(database: Database, experiment: Experiment, run: Run) -> Run:
     """A run takes a slot. It is recorded before anything of it exists in the world. With its id."""
     columns = (

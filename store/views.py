@@ -99,15 +99,13 @@ async def last_event(database: Database) -> int:
 
 
 async def _means(database: Database, tree: str | None = None) -> dict[str, list[Measurement]]:
-    """The mean of each objective by tree, over the good runs of the tree's newest bench."""
+    """The mean of each objective by tree, over the good runs of the bench that the last engine set up."""
     rows = await database.rows(
         """
         SELECT runs.tree, objective, avg(value) AS value, source, count(*) AS n
         FROM runs JOIN measurements ON measurements.run = runs.id
         WHERE outcome = 'ok' AND (?1 IS NULL OR runs.tree = ?1)
-          AND bench = (
-            SELECT bench FROM runs AS newest WHERE newest.tree = runs.tree AND outcome = 'ok' ORDER BY id DESC LIMIT 1
-          )
+          AND bench = (SELECT json_extract(facts, '$.bench') FROM engines ORDER BY id DESC LIMIT 1)
         GROUP BY runs.tree, objective, source ORDER BY min(measurements.rowid)
         """,
         tree,

@@ -47,7 +47,7 @@ def locked(folder: Path) -> bool:
     """Whether the supervisor of a run folder lives."""
     try:
         descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except OSError:
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -61,10 +61,28 @@ def locked(folder: Path) -> bool:
 def status(folder: Path) -> dict[str, Any] | None:
     """What the supervisor last wrote, or None before its first word, and where something else wrote over it."""
     try:
-        said: dict[str, Any] = json.loads((folder / "status.json").read_text())
-    except (FileNotFoundError, ValueError):
+        said = json.loads((folder / "status.json").read_text())
+    except (OSError, ValueError):
         return None
-    return said
+    return said if _whole(said) else None
+
+
+def _whole(said: Any) -> bool:
+    """Whether this is what a supervisor writes: until there is a wall, the code under test can write there too."""
+    try:
+        ended = [stage for stage in said["stages"] if "ended_by" in stage]
+        return (
+            all(type(said[key]) is int for key in ("pid", "start_ticks"))
+            and type(said["ended"]) is bool
+            and all(type(stage["name"]) is str and "/" not in stage["name"] for stage in said["stages"])
+            and all(
+                type(stage[key]) is float for stage in ended for key in ("started_at", "wall_seconds", "cpu_seconds")
+            )
+            and all(type(stage["exit_status"]) is int and type(stage["ended_by"]) is str for stage in ended)
+            and all(type(stage["peak_bytes"]) in (int, type(None)) for stage in ended)
+        )
+    except (KeyError, TypeError):
+        return False
 
 
 async def start(folder: Path, commands: list[Command]) -> None:

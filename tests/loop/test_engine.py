@@ -132,6 +132,48 @@ async def test_sealed_data_that_git_does_not_track_is_lent_to_the_scorer(write: 
     assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
 
 
+async def test_a_start_from_a_subfolder_is_the_same_start(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    train = TRAIN + "print('labels:', os.path.exists('labels'))\n"
+    place = write(train, run=SCORED, more='[data]\nsealed = ["labels"]', files=FILES)
+    await research(place, ONE, Stop())
+    (place.root / "labels" / "a").write_text("another bench")
+    monkeypatch.chdir(place.root / "labels")
+    assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
+    baseline, runs, _ = await record(place)
+    assert baseline.measurements[0].source is Source.SCORED
+    for run in runs:
+        assert "labels: False" in (place.folder / run.folder / "train.log").read_text()
+
+
+async def test_a_detour_over_another_bench_leaves_no_trace_in_what_is_shown(write: Write) -> None:
+    place = write(TRAIN + "import sys; print(f'loss: {len(sys.argv)}')\n")
+    await research(place, ONE, Stop())
+    before, _, _ = await record(place)
+    text = place.config.read_text()
+    place.config.write_text(text.replace('train.py"\ntimeout', 'train.py x y"\ntimeout'))
+    await research(place, ONE, Stop())
+    assert (await record(place))[0].measurements[0].value == 3
+    place.config.write_text(text.replace("loss =", "oops ="))
+    assert await research(place, ONE, Stop()) is Ended.BASELINE_FAILED
+    assert (await record(place))[0].measurements == ()
+    place.config.write_text(text)
+    assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
+    after, runs, _ = await record(place)
+    assert after == before
+    assert len(runs) == 3
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "{}", '{"pid": 1, "start_ticks": 1, "ended": true, "stages": [{"ended_by": 1}]}']
+)
+async def test_a_status_that_is_none_never_keeps_the_study_from_starting(write: Write, text: str) -> None:
+    scribble = f"import os, signal; open('../status.json', 'w').write({text!r}); os.kill(os.getppid(), signal.SIGKILL)"
+    place = write(scribble)
+    for _ in range(2):
+        with pytest.raises(MachineFailed, match="ended from outside"):
+            await research(place, ONE, Stop())
+
+
 async def test_sealed_files_stay_sealed_after_the_user_has_gone_on(write: Write) -> None:
     train = TRAIN + "print('labels:', os.path.exists('labels'))\n"
     place = write(train, run=SCORED, more='[data]\nsealed = ["labels"]', files=FILES)

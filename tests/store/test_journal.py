@@ -78,6 +78,7 @@ async def test_a_slot_takes_one_run_at_a_time(database: Database) -> None:
 
 
 async def test_means_are_over_the_good_runs_of_one_bench(database: Database) -> None:
+    await journal.engine_started(database, 1, {"bench": "b"}, "")
     for seed, outcome, value in ((1, Outcome.OK, 1.0), (2, Outcome.OK, 3.0), (3, Outcome.CRASH, 100.0)):
         run = await started(database, seed)
         measured = [Measurement("loss", value, Source.SCORED)] if outcome is Outcome.OK else []
