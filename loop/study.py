@@ -46,6 +46,7 @@ NOT_YET = {
     ("model", "timeout"),
     ("model", "share"),
 }
+PLAIN = r"[0-9]+\.?[0-9]*|\.[0-9]+"
 SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 
 
@@ -54,22 +55,18 @@ class ConfigError(Exception):
 
 
 def _seconds(value: object) -> object:
-    match = re.fullmatch(r"([\d.]+) ?(s|min|h|d)", value) if isinstance(value, str) else None
-    try:
-        return float(match[1]) * SECONDS[match[2]]  # type: ignore[index]
-    except (TypeError, ValueError):
-        raise ValueError('a time is a number and a unit in quotes: "90 s", "20 min", "10 h"') from None
+    match = re.fullmatch(rf"({PLAIN}) ?(s|min|h|d)", value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError('a time is a number and a unit in quotes: "90 s", "20 min", "10 h"')
+    return float(match[1]) * SECONDS[match[2]]
 
 
 def _effect(value: object) -> object:
     if isinstance(value, str):
-        match = re.fullmatch(r"([\d.]+) ?%", value)
-        try:
-            return Effect(size=float(match[1]) / 100, relative=True)  # type: ignore[index]
-        except (TypeError, ValueError):
-            raise ValueError(
-                'an effect is a share in quotes, "0.2 %", or a plain number in the unit of the objective'
-            ) from None
+        match = re.fullmatch(rf"({PLAIN}) ?%", value)
+        if match is None:
+            raise ValueError('an effect is a share in quotes, "0.2 %", or a plain number in the unit of the objective')
+        return Effect(size=float(match[1]) / 100, relative=True)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return Effect(size=float(value), relative=False)
     return value

@@ -142,8 +142,9 @@ class Execution:
     async def _record_stages(self, experiment: Experiment, run: Run, recorded: list[Stage]) -> None:
         """Record the stages that have ended since, and add them to those that are."""
         said = launch.status(self.place.folder / run.folder)
-        settings = await self._settings(run)
-        for words in said["stages"][len(recorded) :] if said else ():
+        ended = [words for words in said["stages"][len(recorded) :] if "ended_by" in words] if said else []
+        settings = await self._settings(run) if ended else self.revision.settings
+        for words in ended:
             if (stage := stages.ended(run, self.place.folder, settings, words)) is not None:
                 await journal.stage_ended(self.database, experiment, run, len(recorded), stage)
                 recorded.append(stage)
