@@ -6,11 +6,11 @@ import signal
 import time
 from typing import TYPE_CHECKING, Any
 
-from cockpit import output
+from cockpit import logs, output, pages
 from store import journal, views
 from store.database import Database
-from store.place import Place
-from store.records import Ended, Event, Outcome
+from store.place import EngineRuns, Place, engine_pid
+from store.records import Ended, Event, Experiment, Outcome, State
 
 if TYPE_CHECKING:
     from loop.run.execution import Stop
@@ -22,7 +22,7 @@ TAIL_LINES = 12
 WHY = {
     Ended.EXPERIMENTS: "the number of experiments asked for is reached",
     Ended.TIME: "the time is used up",
-    Ended.NO_PROPOSER: "nobody proposes: this version runs the baseline only",
+    Ended.NO_PROPOSER: "nothing is left to propose: there are no knobs, or all their values have been tried",
     Ended.BASELINE_FAILED: "the baseline failed: the unchanged code gave no measurement",
     Ended.MACHINE_FAILED: "the machine failed: no room, no git, no record, or runs that something else keeps ending",
     Ended.INTERRUPTED: "interrupted; the same command goes on from here",
@@ -34,6 +34,8 @@ async def run(place: Place, experiments: int | None, seconds: float | None, as_j
     from loop.engine import Limits, research
     from loop.run.execution import Stop
 
+    if (pid := engine_pid(place.folder)) is not None:  # before its record is touched
+        raise EngineRuns(pid)
     stop = Stop()
     _end_on_signals(place, stop)
     async with await Database.open(place.folder, create=True) as database:
@@ -46,12 +48,12 @@ async def run(place: Place, experiments: int | None, seconds: float | None, as_j
             if (last := await views.last_engine(database)) and (last.pid, last.ended_by) == (os.getpid(), FAILED):
                 ended.set()
                 await printing
-                await _summary(database, FAILED, as_json)
+                await _summary(database, place, FAILED, as_json)
             raise
         finally:
             ended.set()
             await printing
-        await _summary(database, why, as_json)
+        await _summary(database, place, why, as_json)
     return EXIT.get(why, 0)
 
 
@@ -89,7 +91,7 @@ async def _print(database: Database, place: Place, ended: asyncio.Event, as_json
             await asyncio.to_thread(output.document, output.event_keys(event))
             continue
         lines = _head(event.data) if event.kind == "engine started" else []
-        lines.append(f"{output.clock(event.at)}  {event.text}")
+        lines.append(f"{pages.clock(event.at)}  {event.text}")
         if event.kind == "failed":
             lines += await _tail(database, place, event)
         for text in lines:
@@ -103,6 +105,11 @@ def _head(facts: dict[str, Any]) -> list[str]:
         f"study {facts['study']}   {facts['python']} ({facts['python_version']}, {accelerate})   {facts['device']}",
         f"model {facts['model']}   wall {facts['wall']}   memory by {facts['meter']}   launched by {facts['launch']}",
     ]
+    files = sorted({key.partition(":")[0] for key in facts["knobs"]})
+    knobs = (
+        f"{pages.count(len(facts['knobs']), 'knob')} in {', '.join(files)}" if files else "no knobs: nothing to search"
+    )
+    lines.append(f"search space   {knobs}")
     if facts["wall"] == "none":
         lines.append("no wall: what runs can read your files and reach the network; run only code that you trust")
     if left_out := facts["left_out"]:
@@ -118,14 +125,14 @@ async def _tail(database: Database, place: Place, event: Event) -> list[str]:
     log = await views.last_log(database, event.run or 0)
     if log is None or event.data["outcome"] == Outcome.TIMEOUT:
         return []
-    return [f"          | {text}" for text in output.tail(place.folder / log, TAIL_LINES)]
+    return [f"          | {text}" for text in logs.tail(place.folder / log, TAIL_LINES)]
 
 
-async def _summary(database: Database, why: Ended, as_json: bool) -> None:
-    study = await views.study(database)
-    rows = await views.experiments(database)
+async def _summary(database: Database, place: Place, why: Ended, as_json: bool) -> None:
+    """What there is to know at the end: the frontier, the spend by outcome, and what the balanced pick changes."""
+    study, rows, spent = await views.study(database), await views.experiments(database), await views.ledger(database)
+    drawn, reference = await views.frontier(database)
     runs = [run for row in rows for run in await views.runs(database, row.number)]
-    seconds = sum(stage.wall_seconds for run in runs for stage in run.stages)
     if as_json:
         output.document(
             {
@@ -136,12 +143,26 @@ async def _summary(database: Database, why: Ended, as_json: bool) -> None:
                 "trunk": study.trunk if study else None,
                 "experiments": [output.experiment_keys(row) for row in rows],
                 "runs": len(runs),
-                "spend": {"seconds": seconds},
+                "spend": spent.total,
+                "spend_by_outcome": spent.by_outcome,
+                "frontier": output.frontier_keys(drawn, reference, rows),
             }
         )
         return
-    output.line("")
-    for row in rows:
-        output.line(output.experiment_line(row))
+    failed = sum(row.state is State.FAILED for row in rows)
+    output.line(f"\n{pages.count(len(rows), 'experiment')}, {failed} failed, {pages.count(len(runs), 'run')}\n")
+    output.line(pages.frontier_page(drawn, reference, rows) + "\n")
+    output.line(pages.ledger_page(spent) + "\n")
+    pick = next(
+        (row for point in drawn.points if point.balanced for row in rows if row.number == point.experiment), None
+    )
+    if pick is not None and pick.parent is not None:
+        output.line(f"the balanced pick, {pick.id}:")
+        output.patch(await _patch(place, rows[pick.parent or 0], pick))
     output.line(f"ended: {WHY[why]}")
-    output.line(f"spent: {seconds:.1f} s in {output.count(len(runs), 'run')}, in all")
+
+
+async def _patch(place: Place, parent: Experiment, experiment: Experiment) -> str:
+    from loop.branches import Branches
+
+    return await (await Branches.of(place)).diff(parent.commit, experiment.commit)

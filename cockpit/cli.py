@@ -1,30 +1,28 @@
 """The command line. Nothing heavy is imported before a command needs it: `cockpit --help` is quick over any line."""
 
 import sys
-from collections.abc import Coroutine
 from importlib.metadata import version as installed_version
 from io import TextIOWrapper
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from store.place import EngineRuns, NoStudy, Place, engine_pid, find
-
-if TYPE_CHECKING:
-    from store.database import Database
-    from store.records import Engine, Experiment, Run, Study
-
-    Standing = tuple[Study | None, Engine | None, list[Experiment]]
+from cockpit import look
+from cockpit.look import Directory, Identifier, Json, Usage, wait
+from store.place import EngineRuns, NoStudy, find
+from store.records import name_of
 
 CONFIGURATION, USAGE, OTHER_ENGINE, MACHINE = 1, 2, 4, 5
 HELP = """A research cockpit for the terminal: experiments on branches of your repository, run, measured and recorded.
 
     \b
     cockpit new digits d               make a study to look at
-    cockpit --batch --experiments 1 d  run it without a screen
+    cockpit --batch --experiments 8 d  run it without a screen
+    cockpit frontier d                 what came of it
+    cockpit diff e0003 d               what an experiment changes
 
 DIR is a folder of the study's repository, the current one by default."""
 
@@ -51,19 +49,6 @@ class Group(TyperGroup):
 
 
 app = typer.Typer(cls=Group, help=HELP, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-
-Directory = Annotated[
-    Path, typer.Argument(metavar="DIR", help="A folder of the study's repository.", show_default=False)
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
-Identifier = Annotated[str, typer.Argument(metavar="ID", help="An experiment, as e0003.")]
-
-
-Answer = TypeVar("Answer")
-
-
-class Usage(Exception):
-    """A word on the command line stands for nothing."""
 
 
 def main() -> None:
@@ -101,19 +86,13 @@ def _status(error: Exception) -> int | None:
     from loop.run.execution import MachineFailed
     from loop.run.interpreter import Unusable
     from loop.study import ConfigError
-    from store.database import RecordTooNew
+    from store.database import RecordTooNew, RecordTooOld
 
     if isinstance(error, (ConfigError, Unusable, CannotMake)):
         return CONFIGURATION
-    if isinstance(error, (MachineFailed, GitError, RecordTooNew, OSError, sqlite3.Error)):
+    if isinstance(error, (MachineFailed, GitError, RecordTooNew, RecordTooOld, OSError, sqlite3.Error)):
         return MACHINE
     return None
-
-
-def _wait(work: Coroutine[Any, Any, Answer]) -> Answer:
-    import asyncio
-
-    return asyncio.run(work)
 
 
 @app.callback(invoke_without_command=True)
@@ -144,7 +123,7 @@ def open_study(
     place = find(directory)
     if not batch:
         raise Usage("this version has no screen yet: `cockpit --batch` runs the study, `cockpit status` looks at it")
-    raise typer.Exit(_wait(headless.run(place, experiments, None if minutes is None else minutes * 60, as_json)))
+    raise typer.Exit(wait(headless.run(place, experiments, None if minutes is None else minutes * 60, as_json)))
 
 
 @app.command()
@@ -160,110 +139,34 @@ def new(
     from cockpit import output
     from loop.new import new as make
 
-    place = _wait(make(recipe, directory, seed))
+    place = wait(make(recipe, directory, seed))
     if as_json:
         output.document({"study": place.name, "folder": str(place.root), "seed": seed})
     else:
         output.line(f"study {place.name} in {directory}, its data split with seed {seed}")
-        output.line(f"next: cockpit --batch --experiments 1 {directory}")
+        output.line(f"next: cockpit --batch --experiments 8 {directory}")
 
 
 @app.command()
-def status(directory: Directory = Path(), as_json: Json = False) -> None:
-    """Say where a study stands."""
+def diff(identifier: Identifier, directory: Directory = Path(), as_json: Json = False) -> None:
+    """Show what an experiment changes, as a patch against its parent."""
     from cockpit import output
-    from store.database import ask
+    from loop.branches import Branches
 
     place = find(directory)
-    pid = engine_pid(place.folder)  # before the record: an engine that ends in between has not died
-    nothing: Standing = (None, None, [])
-    study, engine, rows = _wait(ask(place, _standing, nothing))
-    keys = output.status_keys(place.name, study, engine, pid, rows)
+    experiment, _ = wait(look.one(place, identifier))
+    if experiment.parent is None:
+        raise Usage(f"{experiment.id} is the baseline: it changes nothing")
+    parent, _ = wait(look.one(place, name_of(experiment.parent)))
+
+    async def patch() -> str:
+        return await (await Branches.of(place)).diff(parent.commit, experiment.commit)
+
+    text = wait(patch())
     if as_json:
-        output.document(keys)
+        output.document({"id": experiment.id, "parent": parent.id, "diff": text})
     else:
-        output.line(output.status_page(keys))
+        output.patch(f"{experiment.id} from {parent.id}: {experiment.hypothesis}\n{text}".rstrip())
 
 
-async def _standing(database: "Database") -> "Standing":
-    from store import views
-
-    return await views.study(database), await views.last_engine(database), await views.experiments(database)
-
-
-@app.command()
-def experiments(directory: Directory = Path(), as_json: Json = False) -> None:
-    """List the experiments of a study, oldest first."""
-    from cockpit import output
-    from store import views
-    from store.database import ask
-
-    none: list[Experiment] = []
-    rows = _wait(ask(find(directory), views.experiments, none))
-    if as_json:
-        output.document({"experiments": [output.experiment_keys(row) for row in rows]})
-    for row in rows if not as_json else ():
-        output.line(output.experiment_line(row))
-
-
-@app.command()
-def show(identifier: Identifier, directory: Directory = Path(), as_json: Json = False) -> None:
-    """Show one experiment, its runs and what they cost."""
-    from cockpit import output
-
-    experiment, runs = _wait(_experiment(find(directory), identifier))
-    if as_json:
-        output.document({**output.experiment_keys(experiment), "runs": [output.run_keys(run) for run in runs]})
-    else:
-        output.line(output.experiment_page(experiment, runs))
-
-
-@app.command()
-def logs(
-    identifier: Identifier,
-    directory: Directory = Path(),
-    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the run ends.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Print the logs of an experiment's newest run."""
-    from cockpit import logs as files
-    from cockpit import output
-
-    if follow and as_json:
-        raise Usage("--follow and --json do not go together")
-    place = find(directory)
-    experiment, runs = _wait(_experiment(place, identifier))
-    if not runs:
-        raise Usage(f"{experiment.id} has not run yet, so it has no log")
-    folder, newest = place.folder / runs[-1].folder, runs[-1]
-
-    async def ended() -> bool:
-        _, now = await _experiment(place, identifier)
-        return next(run for run in now if run.id == newest.id).outcome is not None
-
-    async def one_look() -> bool:
-        return True
-
-    if as_json:
-        stages = [{"stage": stage, "lines": lines} for stage, lines in files.whole(folder)]
-        output.document({"id": experiment.id, "run": newest.id, "logs": stages})
-    else:
-        _wait(files.follow(folder, ended if follow else one_look))
-
-
-async def _experiment(place: Place, identifier: str) -> "tuple[Experiment, list[Run]]":
-    """An experiment by its id, `e0042`, `e42` or `42`, with the runs of its tree. Raises Usage where there is none."""
-    from store import views
-    from store.database import ask
-
-    number = _number(identifier)
-    if (experiment := await ask(place, lambda database: views.experiment(database, number), None)) is None:
-        raise Usage(f"the study {place.name} has no experiment {identifier}; `cockpit experiments` lists them")
-    return experiment, await ask(place, lambda database: views.runs(database, experiment.number), [])
-
-
-def _number(identifier: str) -> int:
-    digits = identifier.removeprefix("e")
-    if not digits.isascii() or not digits.isdigit():
-        raise Usage(f"{identifier!r} is no experiment; one is called e0000, e0001, …")
-    return int(digits)
+app.add_typer(look.app)

@@ -44,3 +44,12 @@ def _print_from(log: Path, offset: int, whole: bool) -> int:
     if end:
         output.line(text[:end].decode(errors="replace").rstrip("\n"))
     return offset + end
+
+
+def tail(log: Path, lines: int) -> list[str]:
+    """The last lines of a log; none where it is gone."""
+    if not log.is_file():
+        return []
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - lines * 1000))
+        return file.read().decode(errors="replace").splitlines()[-lines:]

@@ -1,6 +1,6 @@
-"""What the commands print: the one writer, for people and, with `--json`, for scripts.
+"""What the commands print: the one writer, and with `--json` the keys for scripts.
 
-The JSON keys are a contract (docs/json.md). Numbers for people are short; those for scripts are whole.
+The keys are a contract (docs/json.md). Numbers for scripts are whole.
 """
 
 import json
@@ -8,11 +8,22 @@ import os
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from cockpit.text import clean
-from store.records import Ended, Engine, Event, Experiment, Measurement, Run, Study
+from cockpit.text import Clean, clean
+from store.records import (
+    Ended,
+    Engine,
+    Event,
+    Experiment,
+    Frontier,
+    Ledger,
+    Measurement,
+    Reference,
+    Run,
+    Study,
+    name_of,
+)
 
 
 class ReaderGone(Exception):
@@ -37,6 +48,21 @@ def _write(text: str) -> None:
         raise ReaderGone from error
 
 
+def patch(text: str) -> None:
+    """A diff, clean; with colours where they can be seen and are wanted (no-color.org). Raises ReaderGone."""
+    shown = clean(text)
+    if sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb":
+        shown = Clean("\n".join(_coloured(line) for line in shown.split("\n")))
+    _write(shown)
+
+
+def _coloured(line: str) -> str:
+    bold, cyan, green, red = "\x1b[1m", "\x1b[36m", "\x1b[32m", "\x1b[31m"
+    marks = {"diff ": bold, "index ": bold, "--- ": bold, "+++ ": bold, "@@": cyan, "+": green, "-": red}
+    colour = next((marks[mark] for mark in marks if line.startswith(mark)), None)
+    return f"{colour}{line}\x1b[m" if colour else line
+
+
 def error(text: str) -> None:
     """What went wrong, on standard error."""
     print(f"cockpit: {clean(text)}", file=sys.stderr, flush=True)
@@ -45,11 +71,6 @@ def error(text: str) -> None:
 def time_of(seconds: float) -> str:
     """A moment, for scripts: ISO 8601 in UTC."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
-
-
-def clock(seconds: float) -> str:
-    """A moment, for people: the local time of day."""
-    return datetime.fromtimestamp(seconds).astimezone().strftime("%H:%M:%S")
 
 
 # --- for scripts -----------------------------------------------------------------------------------------------------
@@ -73,9 +94,11 @@ def experiment_keys(experiment: Experiment) -> dict[str, Any]:
         "state": experiment.state,
         "failure": experiment.failure,
         "detail": experiment.detail,
-        "parent": None,
-        "proposer": None,
-        "operator": None,
+        "parent": None if experiment.parent is None else name_of(experiment.parent),
+        "proposer": experiment.proposer,
+        "operator": experiment.operator,
+        "hypothesis": experiment.hypothesis,
+        "knobs": experiment.knobs,
         "branch": experiment.branch,
         "commit": experiment.commit,
         "tree": experiment.tree,
@@ -140,66 +163,31 @@ def status_keys(
     }
 
 
-# --- for people ------------------------------------------------------------------------------------------------------
+def frontier_keys(frontier: Frontier, reference: list[Reference], experiments: Iterable[Experiment]) -> dict[str, Any]:
+    """The frontier. Evidence and probability are null until there is a judge."""
+    by_number = {experiment.number: experiment for experiment in experiments}
+    return {
+        "points": [
+            {
+                "id": name_of(point.experiment),
+                "values": {m.objective: m.value for m in by_number[point.experiment].measurements},
+                "runs": min((m.n for m in by_number[point.experiment].measurements), default=0),
+                "evidence": None,
+                "probability": None,
+                "balanced": point.balanced,
+            }
+            for point in frontier.points
+        ],
+        "reference": {one.objective: one.value for one in reference},
+        "baseline": {one.objective: one.base for one in reference},
+        "hypervolume": frontier.hypervolume,
+    }
 
 
-def count(number: int, noun: str) -> str:
-    """A number of things, for people."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def size(bytes_: int | None) -> str:
-    """Bytes, for people."""
-    return "not measured" if bytes_ is None else f"{bytes_ / 1e6:.0f} MB"
-
-
-def experiment_line(experiment: Experiment) -> str:
-    """An experiment on one line."""
-    if experiment.failure:
-        what = f"{experiment.failure}: {experiment.detail}" if experiment.detail else experiment.failure
-    else:
-        what = "  ".join(f"{m.objective} {m.value:.5g}" for m in experiment.measurements)
-    return f"{experiment.id}  {experiment.state:9}  {experiment.slug:20}  {what}".rstrip()
-
-
-def experiment_page(experiment: Experiment, runs: Iterable[Run]) -> str:
-    """An experiment with its measurements, runs and stages."""
-    lines = [
-        f"{experiment.id} {experiment.slug}   {experiment.state}",
-        f"branch  {experiment.branch}",
-        f"commit  {experiment.commit}",
-    ]
-    if experiment.failure:
-        lines.append(f"failed  {experiment.failure}: {experiment.detail}")
-    lines += [f"  {m.objective:24} {m.value:<14.6g} {m.source}, {count(m.n, 'run')}" for m in experiment.measurements]
-    for run in runs:
-        how = run.outcome or "running"
-        again = f", attempt {run.attempt}" if run.attempt > 1 else ""
-        lines.append(
-            f"run {run.id}: {run.purpose}, seed {run.seed}{again}: {how}   wall {run.wall}, memory by {run.meter}"
-        )
-        for stage in run.stages:
-            cpu = "not measured" if stage.cpu_seconds is None else f"{stage.cpu_seconds:.2f} s"
-            cost = f"{stage.wall_seconds:8.2f} s   cpu {cpu}   memory {size(stage.peak_bytes)}"
-            lines.append(f"  {stage.name:8} {stage.outcome:12} {cost}")
-    return "\n".join(lines)
-
-
-def tail(log: Path, lines: int) -> list[str]:
-    """The last lines of a log; none where it is gone."""
-    if not log.is_file():
-        return []
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - lines * 1000))
-        return file.read().decode(errors="replace").splitlines()[-lines:]
-
-
-def status_page(keys: dict[str, Any]) -> str:
-    """Where a study stands, from its keys."""
-    state = f"running, pid {keys['engine']['pid']}" if keys["engine"] else keys["state"]
-    lines = [f"study {keys['study']}   {state}" + (f", {keys['ended_by']}" if keys["ended_by"] else "")]
-    lines.append(f"{count(keys['experiments'], 'experiment')}   {count(keys['offers'], 'offer')}")
-    if keys["trunk"]:
-        lines.append(f"trunk {keys['trunk']}")
-        lines.append(f"model {keys['model']}   wall {keys['wall']}   memory by {keys['meter']}")
-    return "\n".join(lines)
+def ledger_keys(ledger: Ledger) -> dict[str, Any]:
+    """What was spent: the outcomes add up to the total."""
+    return {
+        "total": ledger.total,
+        "by_outcome": ledger.by_outcome,
+        "proposals": {"admitted": ledger.admitted, "refused": ledger.refused},
+    }

@@ -2,8 +2,8 @@
 
 Configuration and hooks of a repository can start programs (hooks, fsmonitor, filters, external diffs, signing). Each
 call here has a clean environment, explicit GIT_DIR and GIT_WORK_TREE, an index file of its own unless it looks at the
-user's, and blanks what can be blanked. It writes refs under `refs/heads/cockpit/` and objects, and nothing else of the
-repository: the user's index, working tree, configuration and stash are only ever looked at.
+user's, and blanks what can be blanked. It writes refs under `cockpit/` and `refs/cockpit/`, and objects, and nothing
+else: the user's index, working tree, configuration and stash are only ever looked at.
 
 A plain subprocess and no library: the environment has to be ours alone, and GitPython can add to the inherited one but
 not take from it (a GIT_DIR or GIT_INDEX_FILE of a hook that called us would reach git).
@@ -13,7 +13,7 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +35,7 @@ SAFE = {
     "gc.auto": "0",
     "maintenance.auto": "false",
 }
+SHOWN, HIDDEN = "refs/heads/", "refs/"  # what `git branch` lists, and what it does not
 NOBODY = {  # what cockpit commits, cockpit signs
     "GIT_AUTHOR_NAME": "cockpit",
     "GIT_AUTHOR_EMAIL": "cockpit@localhost",
@@ -114,12 +115,18 @@ class Branches:
         return cls(place, {**SAFE, **blank, **{f"{name}.required": "false" for name in names}})
 
     async def _git(
-        self, *words: str, index: Path | None = None, work_tree: Path | None = None, stdin: bytes = b""
+        self,
+        *words: str,
+        index: Path | None = None,
+        work_tree: Path | None = None,
+        stdin: bytes = b"",
+        more: Mapping[str, str] = {},
     ) -> bytes:
         variables = {
             "GIT_DIR": str(self.place.git_dir),
             "GIT_WORK_TREE": str(work_tree or self.place.root),
             "GIT_INDEX_FILE": str(index or "/dev/null"),
+            **more,
         }
         return await run(list(words), variables, self.settings, stdin)
 
@@ -133,10 +140,19 @@ class Branches:
             .strip()
         )
 
-    async def tips(self) -> dict[str, str]:
-        """The branches of all studies here, each with the commit at which it stands."""
-        out = await self._git("for-each-ref", "--format=%(refname:lstrip=2) %(objectname)", "refs/heads/cockpit/")
-        return dict(line.rsplit(" ", 1) for line in out.decode().splitlines())
+    async def tips(self, where: str = SHOWN) -> dict[str, str]:
+        """The branches of all studies here, each with the commit at which it stands; those that are hidden, if asked.
+
+        A hidden one keeps its name, for git looks under `refs/` too: `git log cockpit/…`, but no line of `git branch`.
+        """
+        out = await self._git("for-each-ref", "--format=%(refname) %(objectname)", f"{where}cockpit/")
+        return {name.removeprefix(where): oid for name, oid in map(str.split, out.decode().splitlines())}
+
+    async def checked_out(self) -> set[str]:
+        """The branches that a working tree has checked out."""
+        out = await self._git("for-each-ref", "--format=%(refname) %(worktreepath)", f"{SHOWN}cockpit/")
+        words = [line.partition(" ") for line in out.decode(errors="replace").splitlines()]
+        return {name.removeprefix(SHOWN) for name, _, path in words if path}
 
     async def tree(self, commit: str) -> str:
         """The tree of a commit."""
@@ -156,6 +172,29 @@ class Branches:
         """A file of a tree."""
         return await self._git("cat-file", "blob", f"{tree}:{path}")
 
+    async def contents(self, tree: str, paths: Iterable[str]) -> dict[str, bytes]:
+        """Several files of a tree, in one go. Raises GitError where one is not there."""
+        files, wanted = await self.files(tree), list(paths)
+        if missing := [path for path in wanted if path not in files]:
+            raise GitError(f"the tree {tree[:7]} holds no {missing[0]}")
+        oids = [files[path].split()[2] for path in wanted]
+        out = await self._git("cat-file", "--batch", stdin="".join(f"{oid}\n" for oid in oids).encode())
+        found = {}
+        for path in wanted:  # each `<oid> blob <size>`, the content, a line feed
+            head, _, out = out.partition(b"\n")
+            size = int(head.split()[2])
+            found[path], out = out[:size], out[size + 1 :]
+        return found
+
+    async def diff(self, old: str, new: str) -> str:
+        """What changed from one commit to another, as a patch."""
+        with _index() as index:  # which it looks for attributes in
+            out = await self._git(
+                "diff-tree", "-p", "-r", "--no-ext-diff", "--no-textconv", "--no-color",
+                "--src-prefix=a/", "--dst-prefix=b/", old, new, index=index,
+            )  # fmt: skip
+        return out.decode("utf-8", "replace")
+
     async def dirty(self) -> list[str]:
         """The tracked files that differ, in the working tree or the index, from HEAD."""
         out = await self._git(
@@ -171,12 +210,45 @@ class Branches:
 
         Raises GitError where a branch stands elsewhere than was said: somebody else has moved it.
         """
-        orders = [
-            f"create refs/heads/{branch} {new}\n" if old is None else f"update refs/heads/{branch} {new} {old}\n"
-            for branch, (new, old) in refs.items()
-        ]
+        await self._orders(
+            *(
+                f"create {SHOWN}{branch} {new}\n" if old is None else f"update {SHOWN}{branch} {new} {old}\n"
+                for branch, (new, old) in refs.items()
+            )
+        )
+
+    async def _orders(self, *orders: str) -> None:
         script = "".join(["start\n", *orders, "prepare\n", "commit\n"])
         await self._git("update-ref", "--no-deref", "-m", "cockpit", "--stdin", stdin=script.encode())
+
+    async def commit_files(self, parent: str, files: Mapping[str, bytes], message: str, at: float) -> tuple[str, str]:
+        """A commit on `parent` with other contents of these files: its name and its tree's. No branch stands at it yet.
+
+        A file keeps its mode, and a new one is an ordinary one. Equal arguments make an equal commit.
+        """
+        modes = {path: facts.split()[0] for path, facts in (await self.files(parent)).items()}
+        with _index() as index:
+            await self._git("read-tree", parent, index=index)
+            entries = b""
+            for path, content in files.items():
+                blob = await self._git("hash-object", "-w", "-t", "blob", "--no-filters", "--stdin", stdin=content)
+                entries += f"{modes.get(path, '100644')} {blob.decode().strip()}\t".encode() + os.fsencode(path) + b"\0"
+            await self._git("update-index", "-z", "--index-info", index=index, stdin=entries)
+            tree = (await self._git("write-tree", index=index)).decode().strip()
+        date = {"GIT_AUTHOR_DATE": f"@{int(at)} +0000", "GIT_COMMITTER_DATE": f"@{int(at)} +0000"}
+        out = await self._git("commit-tree", tree, "-p", parent, "-F", "-", stdin=message.encode(), more=date)
+        return out.decode().strip(), tree
+
+    async def hide(self, branch: str, commit: str) -> None:
+        """Take a branch out of the way of `git branch`: the same name, one level higher.
+
+        Raises GitError where it stands elsewhere than was said: somebody works on it.
+        """
+        await self._orders(f"create {HIDDEN}{branch} {commit}\n", f"delete {SHOWN}{branch} {commit}\n")
+
+    async def show(self, branch: str, commit: str) -> None:
+        """The reverse of `hide`."""
+        await self._orders(f"create {SHOWN}{branch} {commit}\n", f"delete {HIDDEN}{branch} {commit}\n")
 
     async def check_out(self, tree: str, folder: Path, without: tuple[str, ...] = ()) -> None:
         """Fill a fresh folder with the files of a tree: no `.git`, and nothing of the paths in `without`."""

@@ -4,7 +4,13 @@
     what is here: study, interpreter, bench                       (open)
     what an earlier engine left running is adopted or closed      (_settle)
     the baseline is admitted: the user's commit, two branches     (_admit_baseline)
-    it is run until it is measured or has failed                  (research)
+    it is run until it is measured or has failed                  (_baseline)
+    an experiment is run, while the next one is prepared          (_search)
+    the branch of a failed one goes out of the way                (_measure)
+
+in `propose/prepare.py`:
+
+    a change is proposed, let in, made a commit and a branch      (prepare)
 
 and, in `run/execution.py`:
 
@@ -23,7 +29,10 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
-from loop.branches import Branches, GitError
+from loop.branches import HIDDEN, Branches, GitError
+from loop.judge.standing import standing
+from loop.propose.prepare import Preparation
+from loop.propose.space import declared
 from loop.run import bench, launch
 from loop.run.devices import kind
 from loop.run.execution import METER, WALL, Execution, MachineFailed, Stop
@@ -31,7 +40,7 @@ from loop.study import ConfigError, Revision, read
 from store import journal, views
 from store.database import Database
 from store.place import Place, take_engine_lock
-from store.records import Ended, Experiment, Outcome, Run, State, Study
+from store.records import Ended, Experiment, Frontier, Outcome, Run, State, Study
 
 TRIES = 3  # of a run that something outside has interrupted
 
@@ -100,7 +109,8 @@ class Engine:
         self.stop = stop
         self.life: int | None = None  # in the record, once it is there
         self.adopted: list[tuple[Experiment, Run]] = []
-        self.outcomes: list[Outcome] = []  # of the runs that ended in this life
+        self.outcomes: list[Outcome] = []  # of the runs of the baseline that ended in this life
+        self.given_up = 0  # experiments in a row
 
     # --- opening -----------------------------------------------------------------------------------------------------
 
@@ -115,6 +125,13 @@ class Engine:
         tree = await self.branches.tree(commit)
         self.bench = await bench.set_up(self.place, settings, self.branches, self.database, tree)
         self.execution = Execution(self.place, self.revision, self.branches, self.database, self.bench, self.stop)
+        sources = [
+            path
+            for path in await self.branches.files(tree)
+            if path.endswith(".py")
+            and (settings.editable(path) or any(key.startswith(f"{path}:") for key in settings.space.knobs))
+        ]
+        knobs = declared(settings, str(self.place.config), await self.branches.contents(tree, sources))
 
         facts = {
             "study": self.place.name,
@@ -127,6 +144,7 @@ class Engine:
             "wall": WALL,
             "meter": METER,
             "model": settings.model.name,
+            "knobs": {knob.key: str(knob.domain) for knob in knobs},
             "left_out": await self.branches.dirty(),
             "submodules": await self.branches.submodules(tree),
         }
@@ -139,11 +157,18 @@ class Engine:
             study = Study(self.place.name, question.goal, question.seed, commit, time.time())
             await journal.study_began(self.database, study)
         self.seed = study.seed
+        self.preparation = Preparation(
+            self.place, settings, self.branches, self.database, knobs, study.seed, self.bench.hash
+        )
         await journal.study_revised(self.database, self.revision.digest, self.revision.text)
         await journal.bench_set(self.database, self.bench.hash, self.bench.facts)
+        drawn = (await standing(self.database, settings, self.bench.hash))[0] or Frontier((), 0.0)
+        if drawn != (await views.frontier(self.database))[0]:
+            await journal.frontier_drawn(self.database, drawn, self.bench.hash)
         await self._settle()
         if not stands:
             await self._admit_baseline(baseline, commit, tree)
+        await self._arrange_branches()
 
     def _has_more_to_say(self, run: Run) -> bool:
         """Whether an unfinished run goes on without an engine, or has ended while there was none."""
@@ -159,7 +184,7 @@ class Engine:
                 self.adopted.append((experiment, run))
             else:
                 await launch.gone(self.place.folder / run.folder)
-                self.outcomes.append(await self.execution.close(experiment, run, []))
+                self._heard(experiment, await self.execution.close(experiment, run, []))
         going_on = {self.place.folder / run.folder for _, run in self.adopted}
         for folder in set((self.place.folder / "runs").glob("*")) - going_on:
             self.execution.clear(folder)
@@ -182,12 +207,34 @@ class Engine:
         if before is not None and before.commit != commit:
             await journal.baseline_moved(self.database, replace(before, commit=commit, tree=tree), before.commit)
 
+    async def _arrange_branches(self) -> None:
+        """Every experiment has the branch that the record gives it, those of failed ones out of the way."""
+        shown, hidden = await self.branches.tips(), await self.branches.tips(HIDDEN)
+        for experiment in await views.experiments(self.database):
+            there = experiment.branch in shown, experiment.branch in hidden
+            if there == (False, False):
+                await self.branches.point({experiment.branch: (experiment.commit, None)})
+            if there == (False, True) and experiment.state is not State.FAILED:
+                await self.branches.show(experiment.branch, hidden[experiment.branch])
+            if there != (False, True) and experiment.state is State.FAILED:
+                await self._out_of_the_way(experiment)
+
+    async def _out_of_the_way(self, experiment: Experiment) -> None:
+        """Hide a branch, unless somebody works on it, or it is the baseline's."""
+        tip = (await self.branches.tips()).get(experiment.branch)
+        if (
+            experiment.number
+            and tip == experiment.commit
+            and experiment.branch not in await self.branches.checked_out()
+        ):
+            await self.branches.hide(experiment.branch, experiment.commit)
+
     # --- the research ------------------------------------------------------------------------------------------------
 
     async def research(self, limits: Limits) -> Ended:
         """Experiments until there is a reason to end."""
         budget = self.revision.settings.budget
-        count, seconds = limits.experiments or budget.experiments, limits.seconds
+        seconds = limits.seconds
         if seconds is None and budget.time is not None:
             seconds = budget.time - await views.engine_seconds(self.database)
         if seconds is not None and seconds <= 0:
@@ -195,8 +242,12 @@ class Engine:
         elif seconds is not None:
             asyncio.get_running_loop().call_later(seconds, self.stop.ask, Ended.TIME)
         for experiment, run in self.adopted:
-            self.outcomes.append(await self.execution.follow(experiment, run))
+            self._heard(experiment, await self.execution.follow(experiment, run))
+            await self._after(experiment)
+        return await self._baseline() or await self._search(limits.experiments or budget.experiments)
 
+    async def _baseline(self) -> Ended | None:
+        """Run the unchanged code until it is measured. A reason to end, or None."""
         runs = await views.runs(self.database, 0)
         measured = any((run.outcome, run.bench) == (Outcome.OK, self.bench.hash) for run in runs)
         baseline = await self._experiment(0)
@@ -207,18 +258,60 @@ class Engine:
             if (tries := tries + 1) > TRIES:
                 raise MachineFailed(f"{TRIES} runs of e0000 in a row were ended from outside, and not by cockpit")
             outcome = await self.execution.execute(await self._experiment(0), next(seeds(self.seed)), "baseline")
-            self.outcomes.append(outcome)
+            self._heard(baseline, outcome)
             measured = outcome is Outcome.OK
         if self.stop.why:
             return self.stop.why
-        if self._failed():
-            return Ended.BASELINE_FAILED
-        if count is not None and len(await views.experiments(self.database)) >= count:
-            return Ended.EXPERIMENTS
-        return Ended.NO_PROPOSER
+        return Ended.BASELINE_FAILED if self._failed() else None
+
+    async def _search(self, count: int | None) -> Ended:
+        """Run one experiment after another, and prepare the next one meanwhile, up to `count` in all."""
+        while not self.stop.why:
+            if (experiment := await views.next_queued(self.database)) is None:
+                if not await self._prepare(count):
+                    return Ended.NO_PROPOSER if await self._wanted(count) else Ended.EXPERIMENTS
+                continue
+            ahead = asyncio.create_task(self._prepare(count))
+            try:
+                await self._measure(experiment)
+            finally:
+                await ahead
+        return self.stop.why
+
+    async def _wanted(self, count: int | None) -> bool:
+        return count is None or len(await views.experiments(self.database)) < count
+
+    async def _prepare(self, count: int | None) -> bool:
+        """Whether there is an experiment more."""
+        return await self._wanted(count) and await self.preparation.prepare() is not None
+
+    async def _measure(self, experiment: Experiment) -> None:
+        """Run an experiment until it is measured or has failed. One that is always ended from outside is given up."""
+        for _ in range(TRIES):
+            if await self.execution.execute(experiment, next(seeds(self.seed)), "screen") is not Outcome.INTERRUPTED:
+                self.given_up = 0
+                break
+            if self.stop.why:
+                return
+        else:
+            why = f"{TRIES} runs in a row were ended from outside, and not by cockpit"
+            await journal.given_up(self.database, experiment, why)
+            self.given_up += 1
+        await self._after(experiment)
+        if self.given_up == TRIES:
+            raise MachineFailed(f"the runs of {TRIES} experiments in a row were ended from outside, and not by cockpit")
+
+    async def _after(self, experiment: Experiment) -> None:
+        """A run has ended: the branch of a failed experiment goes out of the way."""
+        if (after := await self._experiment(experiment.number)).state is State.FAILED:
+            await self._out_of_the_way(after)
+
+    def _heard(self, experiment: Experiment, outcome: Outcome) -> None:
+        if experiment.number == 0:
+            self.outcomes.append(outcome)
 
     def _failed(self) -> bool:
-        """Whether a run has failed in this life, by a fault of the code that ran."""
+        """Whether the baseline has failed in this life, by a fault of its own."""
         return any(outcome not in (Outcome.OK, Outcome.INTERRUPTED) for outcome in self.outcomes)
 
     async def _experiment(self, number: int) -> Experiment:

@@ -6,7 +6,7 @@ import shlex
 import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from loop.where import drop, holds, key, where
 from store.place import safe_name
 
 # Keys of the contract that this version does not serve yet. Reading one without acting on it would be a lie.
@@ -26,7 +27,6 @@ NOT_YET = {
     ("study", "preset"),
     ("study", "worth"),
     ("study", "stop_when"),
-    ("space", "knobs"),
     ("run", "eval"),
     ("run", "scorer"),
     ("run", "slots"),
@@ -131,10 +131,35 @@ class Question(Table):
         return name
 
 
+class Listed(Table):
+    """A knob in `[space.knobs]`: two bounds, or a few choices."""
+
+    low: int | float | None = None
+    high: int | float | None = None
+    scale: Literal["linear", "log"] = "linear"
+    choices: tuple[bool | int | float | str, ...] | None = Field(default=None, strict=False)
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Listed":
+        bounds = [bound for bound in (self.low, self.high) if bound is not None]
+        if len(bounds) != (2 if self.choices is None else 0):
+            raise ValueError("a knob has `low` and `high`, or `choices`")
+        return self
+
+
 class Space(Table):
     """[space]: what a proposal may touch."""
 
     edit: tuple[Pattern, ...] = Field(default=(), strict=False)
+    knobs: dict[str, Listed] = {}
+
+    @field_validator("knobs")
+    @classmethod
+    def _places(cls, knobs: dict[str, Listed]) -> dict[str, Listed]:
+        for name in knobs:
+            if not re.fullmatch(r"[^:]+\.py:[^\W\d]\w*(\.[^\W\d]\w*)*", name):
+                raise ValueError(f'"{name}" is no `file.py:NAME`; this version serves names in Python files alone')
+        return knobs
 
 
 class Commands(Table):
@@ -210,6 +235,11 @@ class Settings(Table):
             raise ValueError("no objective steers the study: leave `steers = false` out of one")
         return objectives
 
+    @property
+    def steering(self) -> list[str]:
+        """The objectives that steer, in the file's order."""
+        return [name for name, objective in self.objectives.items() if objective.steers]
+
     def editable(self, path: str) -> bool:
         """Whether a proposal may change this file of the repository."""
         return any(fnmatch(path, pattern) for pattern in self.space.edit)
@@ -243,12 +273,12 @@ def parse(text: str, file: Path) -> Revision:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file}: {error}") from error
     errors = [
-        f"{_where(file, text, path)}: `{_key(path)}` is not served by this version of cockpit; take it out"
+        f"{where(file, text, path)}: `{key(path)}` is not served by this version of cockpit; take it out"
         for path in sorted(NOT_YET)
-        if _holds(tables, path)
+        if holds(tables, path)
     ]
     for path in NOT_YET:
-        _drop(tables, path)
+        drop(tables, path)
     try:
         settings = Settings.model_validate(tables)
     except ValidationError as error:
@@ -260,7 +290,7 @@ def parse(text: str, file: Path) -> Revision:
 
 def _sentence(file: Path, text: str, loc: tuple[int | str, ...], kind: str, message: str) -> str:
     path = tuple(part for part in loc if isinstance(part, str))
-    where = _where(file, text, path)
+    at = where(file, text, path)
     message = message.removeprefix("Value error, ")
     if kind == "missing":
         message = "is missing; the smallest file has `[run] train` and one objective"
@@ -271,52 +301,7 @@ def _sentence(file: Path, text: str, loc: tuple[int | str, ...], kind: str, mess
     else:
         message = f"{message[0].lower()}{message[1:]}"
     return (
-        f"{where}: `{_key(path)}` {message}"
+        f"{at}: `{key(path)}` {message}"
         if kind in ("missing", "extra_forbidden", "literal_error")
-        else f"{where}: `{_key(path)}`: {message}"
+        else f"{at}: `{key(path)}`: {message}"
     )
-
-
-def _key(path: tuple[str, ...]) -> str:
-    head, *rest = path
-    return f"[{head}] {'.'.join(rest)}" if rest else f"[{head}]"
-
-
-def _where(file: Path, text: str, path: tuple[str, ...]) -> str:
-    """`file:line` of a key, or of the nearest table above it that is there; the file alone where there is none."""
-    while path:
-        if line := _line(text, path):
-            return f"{file}:{line}"
-        path = path[:-1]
-    return str(file)
-
-
-def _line(text: str, path: tuple[str, ...]) -> int | None:
-    """The line on which a key first stands: the file is read a line longer each time, until it holds the key."""
-    lines = text.splitlines()
-    whole = 0  # lines of the longest part so far that is a file in itself
-    for count in range(1, len(lines) + 1):
-        try:
-            tables = tomllib.loads("\n".join(lines[:count]))
-        except tomllib.TOMLDecodeError:
-            continue  # in the middle of a value
-        if _holds(tables, path):
-            return next(n for n in range(whole, count) if lines[n].split("#")[0].strip()) + 1
-        whole = count
-    return None
-
-
-def _holds(tables: dict[str, Any], path: tuple[str, ...]) -> bool:
-    value: Any = tables
-    for part in path:
-        if not isinstance(value, dict) or part not in value:
-            return False
-        value = value[part]
-    return True
-
-
-def _drop(tables: dict[str, Any], path: tuple[str, ...]) -> None:
-    if _holds(tables, path):
-        for part in path[:-1]:
-            tables = tables[part]
-        del tables[path[-1]]

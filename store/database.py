@@ -13,13 +13,17 @@ from typing import Any, Self, TypeVar
 
 import aiosqlite
 
-from store.place import RECORD, Place
+from store.place import RECORD, Place, engine_pid
 
 Answer = TypeVar("Answer")
 
 
 class RecordTooNew(Exception):
     """The record was written by a later cockpit than this one."""
+
+
+class RecordTooOld(Exception):
+    """The record is an earlier cockpit's, whose engine is still at work on it."""
 
 
 def versions() -> dict[int, str]:
@@ -38,11 +42,11 @@ class Database:
         self._turn = asyncio.Lock()
 
     @classmethod
-    async def open(cls, folder: Path, *, create: bool = False) -> Self:
+    async def open(cls, folder: Path, *, create: bool = False, migrate: bool = True) -> Self:
         """The record of the study in this folder, brought to this version of the schema.
 
-        Raises RecordTooNew, sqlite3.Error where it cannot be read or written, and FileNotFoundError where there is
-        none and `create` is false.
+        Raises RecordTooNew, RecordTooOld where it would have to be migrated and `migrate` is false, sqlite3.Error where
+        it cannot be read or written, and FileNotFoundError where there is none and `create` is false.
         """
         file = folder / RECORD
         if create:
@@ -56,16 +60,18 @@ class Database:
             await connection.execute("PRAGMA synchronous = FULL")
             await connection.execute("PRAGMA foreign_keys = ON")
             self = cls(connection)
-            await self._migrate(file)
+            await self._migrate(file, allowed=migrate)
         except BaseException:
             await connection.close()
             raise
         return self
 
-    async def _migrate(self, file: Path) -> None:
+    async def _migrate(self, file: Path, *, allowed: bool) -> None:
         known = versions()
-        if await self._version() in known and await self._version() == max(known):
+        if await self._version() == max(known):
             return
+        if not allowed and await self._version() < max(known):
+            raise RecordTooOld(f"{file} is in use by an engine of an earlier cockpit: look again when that has ended")
         async with self.transaction() as change:
             have = await self._version()
             if have > max(known):
@@ -119,7 +125,7 @@ class Database:
 async def ask(place: Place, question: Callable[[Database], Awaitable[Answer]], unasked: Answer) -> Answer:
     """The answer to one question, from a connection of its own; `unasked` where the study has no record yet."""
     try:
-        database = await Database.open(place.folder)
+        database = await Database.open(place.folder, migrate=engine_pid(place.folder) is None)
     except FileNotFoundError:
         return unasked
     async with database:
@@ -136,6 +142,11 @@ class Change:
         """Run one statement. The id of the row it inserted."""
         async with self._connection.execute(sql, values) as cursor:
             return cursor.lastrowid or 0
+
+    async def rows(self, sql: str, *values: Any) -> list[sqlite3.Row]:
+        """All rows of a query, as they stand within the transaction."""
+        async with self._connection.execute(sql, values) as cursor:
+            return list(await cursor.fetchall())
 
     async def insert(self, table: str, **values: Any) -> int:
         """Insert one row; a dict becomes JSON. Its id. The table's and columns' names are this program's own."""

@@ -6,8 +6,23 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import fields, replace
 from typing import Any
 
+from store import ledger
 from store.database import Change, Database
-from store.records import Ended, Event, Experiment, Measurement, Outcome, Run, Stage, State, Study
+from store.records import (
+    Ended,
+    Event,
+    Experiment,
+    Frontier,
+    Measurement,
+    Outcome,
+    Proposal,
+    Reference,
+    Run,
+    Stage,
+    State,
+    Study,
+    name_of,
+)
 from store.views import events_after, last_event
 
 POLL_SECONDS = 0.1
@@ -70,6 +85,7 @@ async def engine_started(database: Database, pid: int, facts: dict[str, Any], te
             "UPDATE engines SET ended_at = (SELECT max(at) FROM events), ended_by = ? WHERE ended_at IS NULL",
             Ended.DIED,
         )
+        await ledger.engine_begins(change, now)
         engine = await change.insert("engines", pid=pid, started_at=now, facts=facts)
         await _say(change, "engine started", text, at=now, pid=pid, **facts)
     return engine
@@ -79,6 +95,7 @@ async def engine_ended(database: Database, engine: int, why: Ended) -> None:
     """The engine ends, and says why."""
     async with database.transaction() as change:
         now = time.time()
+        await ledger.engine_ends(change, now)
         await change.execute("UPDATE engines SET ended_at = ?, ended_by = ? WHERE id = ?", now, why, engine)
         await _say(change, "engine ended", f"ended: {why}", at=now, ended_by=why)
 
@@ -94,8 +111,27 @@ async def bench_set(database: Database, digest: str, facts: dict[str, Any]) -> N
 # --- the life of an experiment ---------------------------------------------------------------------------------------
 
 
-async def queued(database: Database, experiment: Experiment) -> None:
-    """An experiment is admitted: it has a commit and a branch, and waits for a slot."""
+async def refused(database: Database, proposal: Proposal, change_hash: str | None) -> None:
+    """A proposal is not admitted, for the reason that it holds."""
+    async with database.transaction() as change:
+        await _keep(change, proposal, change_hash, None)
+        text = f"a proposal of the {proposal.proposer} refused: {proposal.refusal}, {proposal.reason}"
+        await _say(
+            change, "refused", text,
+            proposer=proposal.proposer, operator=proposal.operator, parent=name_of(proposal.parent),
+            refusal=proposal.refusal, reason=proposal.reason,
+        )  # fmt: skip
+
+
+async def _keep(change: Change, proposal: Proposal, change_hash: str | None, experiment: int | None) -> None:
+    values = {field.name: getattr(proposal, field.name) for field in fields(proposal)}
+    await change.insert("proposals", **values, change_hash=change_hash, experiment=experiment)
+
+
+async def queued(
+    database: Database, experiment: Experiment, proposal: Proposal | None = None, change_hash: str | None = None
+) -> None:
+    """An experiment is admitted: it has a commit, and waits for a slot. Nobody proposed the baseline."""
     async with database.transaction() as change:
         await change.insert(
             "experiments",
@@ -106,9 +142,21 @@ async def queued(database: Database, experiment: Experiment) -> None:
             commit_oid=experiment.commit,
             branch=experiment.branch,
             created_at=experiment.created_at,
+            knobs=experiment.knobs,
         )
         text = f"{experiment.id} {experiment.slug} queued"
-        await _say(change, "queued", text, experiment=experiment.number, id=experiment.id, branch=experiment.branch)
+        if proposal is not None:
+            await _keep(change, proposal, change_hash, experiment.number)
+            await change.insert("parents", experiment=experiment.number, parent=proposal.parent)
+            text = f"{experiment.id} queued, from {name_of(proposal.parent)} by the {proposal.proposer}: "
+            text += proposal.hypothesis
+        await _say(
+            change, "queued", text, experiment=experiment.number,
+            id=experiment.id, branch=experiment.branch, commit=experiment.commit,
+            parent=None if proposal is None else name_of(proposal.parent),
+            proposer=None if proposal is None else proposal.proposer,
+            operator=None if proposal is None else proposal.operator,
+        )  # fmt: skip
 
 
 async def baseline_moved(database: Database, experiment: Experiment, old_commit: str) -> None:
@@ -157,6 +205,7 @@ async def run_started(database: Database, experiment: Experiment, run: Run) -> R
     )
     async with database.transaction() as change:
         number = await change.insert("runs", **{column: getattr(run, column) for column in columns})
+        await ledger.run_begins(change, run.slot, run.started_at)
         await change.execute(
             "UPDATE experiments SET state = 'running', failure = NULL, detail = '' WHERE number = ?", experiment.number
         )
@@ -176,6 +225,7 @@ async def stage_ended(database: Database, experiment: Experiment, run: Run, posi
             return
         values = {field.name: getattr(stage, field.name) for field in fields(stage)}
         await change.insert("stages", run=run.id, position=position, **values)
+        await ledger.stage_ends(change, run, stage)
         how = f"{stage.outcome}, {stage.detail}" if stage.detail else stage.outcome
         costs = {column: getattr(stage, column) for column in ("outcome", "wall_seconds", "cpu_seconds", "peak_bytes")}
         await _say(
@@ -197,11 +247,17 @@ async def run_ended(
     outcome: Outcome,
     detail: str,
     measurements: Iterable[Measurement],
+    frontier: Frontier | None = None,
+    reference: Iterable[Reference] = (),
 ) -> None:
-    """A run is over: measured, failed or interrupted. Its slot is free, and the experiment's state follows from it."""
+    """A run is over: measured, failed or interrupted. Its slot is free, and the experiment's state follows from it.
+
+    `frontier` is the one that stands now, None where it is as it was; `reference` is given once, when it is frozen.
+    """
     measured = list(measurements)
     async with database.transaction() as change:
         now = time.time()
+        await ledger.run_ends(change, run, now)
         await change.execute(
             "UPDATE runs SET outcome = ?, detail = ?, ended_at = ? WHERE id = ?", outcome, detail, now, run.id
         )
@@ -227,7 +283,47 @@ async def run_ended(
             "UPDATE experiments SET state = ?, failure = ?, detail = ? WHERE number = ?",
             state, failure, detail if failure else "", experiment.number,
         )  # fmt: skip
+        for one in reference:
+            values = {field.name: getattr(one, field.name) for field in fields(one)}
+            await change.insert("reference", bench=run.bench, **values)
+        if frontier is not None:
+            await _draw(change, frontier, run.bench, now)
+        await ledger.total(change)
         await _say(
             change, kind, text, experiment=experiment.number, run=run.id, at=now,
             id=experiment.id, outcome=outcome, detail=detail, measurements=values,
         )  # fmt: skip
+
+
+async def given_up(database: Database, experiment: Experiment, detail: str) -> None:
+    """An experiment whose runs are ended from outside again and again is not tried any more."""
+    async with database.transaction() as change:
+        await change.execute(
+            "UPDATE experiments SET state = ?, failure = ?, detail = ? WHERE number = ?",
+            State.FAILED, Outcome.INTERRUPTED, detail, experiment.number,
+        )  # fmt: skip
+        await _say(
+            change, "failed", f"{experiment.id} failed: {detail}", experiment=experiment.number,
+            id=experiment.id, outcome=Outcome.INTERRUPTED, detail=detail, measurements={},
+        )  # fmt: skip
+
+
+# --- the frontier ----------------------------------------------------------------------------------------------------
+
+
+async def frontier_drawn(database: Database, frontier: Frontier, bench: str) -> None:
+    """The frontier, drawn again: on another bench, or by another smallest effect."""
+    async with database.transaction() as change:
+        await _draw(change, frontier, bench, time.time())
+        await ledger.total(change)
+
+
+async def _draw(change: Change, frontier: Frontier, bench: str, now: float) -> None:
+    await change.execute("DELETE FROM frontier")
+    for point in frontier.points:
+        await change.insert("frontier", experiment=point.experiment, balanced=int(point.balanced))
+    seconds = (await change.rows("SELECT coalesce(sum(amount), 0) FROM spend WHERE resource = 'seconds'"))[0][0]
+    measured = (await change.rows("SELECT count(*) FROM experiments WHERE state = 'measured'"))[0][0]
+    await change.insert(
+        "progress", at=now, bench=bench, experiments=measured, hypervolume=frontier.hypervolume, seconds=seconds
+    )

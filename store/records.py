@@ -26,6 +26,15 @@ class Outcome(StrEnum):
     INTERRUPTED = "interrupted"  # ended from outside: says nothing of the tree, and is tried again
 
 
+class Refusal(StrEnum):
+    """Why a proposal was not admitted."""
+
+    INVALID = "invalid"  # it cannot be applied, or what it makes is no Python
+    DUPLICATE = "duplicate"  # it changes nothing, or makes what was tried already
+    OUT_OF_THE_SPACE = "out of the space"  # it touches what it may not, or gives a knob a value it may not have
+    UNSAFE = "unsafe"  # it would reach out of the tree: links, git's own files
+
+
 class Source(StrEnum):
     """Where a measurement comes from, weakest first."""
 
@@ -125,8 +134,23 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Proposal:
+    """A hypothesis in one sentence and a change to a parent. Refused ones are kept too, with the reason."""
+
+    proposer: str
+    operator: str
+    parent: int  # the number of an experiment
+    hypothesis: str
+    change: dict[str, Any]  # as it was proposed: `knobs`, the values that differ from the parent's
+    at: float
+    wall_seconds: float = 0.0  # that it took to think of
+    refusal: Refusal | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Experiment:
-    """An admitted proposal made into a branch. Number 0 is the baseline."""
+    """An admitted proposal made into a branch. Number 0 is the baseline, which nobody proposed."""
 
     number: int
     slug: str
@@ -138,11 +162,57 @@ class Experiment:
     failure: Outcome | None = None
     detail: str = ""
     measurements: tuple[Measurement, ...] = ()
+    knobs: dict[str, Any] = field(default_factory=dict)  # their values in its tree, by key
+    parent: int | None = None
+    proposer: str | None = None
+    operator: str | None = None
+    hypothesis: str = ""
 
     @property
     def id(self) -> str:
         """The name on screen and in commands: `e0042`."""
-        return f"e{self.number:04d}"
+        return name_of(self.number)
+
+
+def name_of(number: int) -> str:
+    """What an experiment is called: `e0042`."""
+    return f"e{number:04d}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One objective of the reference point, frozen when the baseline was first measured on a bench."""
+
+    objective: str
+    direction: str  # minimize or maximize
+    base: float  # the baseline's value then
+    value: float  # the baseline made worse
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """An experiment on the frontier. `balanced` marks the one pick among them."""
+
+    experiment: int
+    balanced: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Frontier:
+    """The experiments that no other one epsilon-dominates. `hypervolume` is in units of the baseline's own."""
+
+    points: tuple[Point, ...]
+    hypervolume: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What was spent: an amount a resource, in all and by what came of it; and what became of the proposals."""
+
+    total: dict[str, float]
+    by_outcome: dict[str, dict[str, float]]
+    admitted: int
+    refused: dict[Refusal, int]
 
 
 @dataclass(frozen=True, slots=True)

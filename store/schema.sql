@@ -105,3 +105,83 @@ CREATE TABLE events (               -- the journal, and the change feed
     text TEXT NOT NULL,
     data TEXT NOT NULL              -- JSON
 ) STRICT;
+
+-- version 2
+
+CREATE TABLE proposals (            -- admitted or refused
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    proposer TEXT NOT NULL,
+    operator TEXT NOT NULL,
+    parent INTEGER NOT NULL REFERENCES experiments (number),
+    hypothesis TEXT NOT NULL,
+    change TEXT NOT NULL,           -- JSON: as it was proposed
+    at REAL NOT NULL,
+    wall_seconds REAL NOT NULL,     -- that it took to think of
+    refusal TEXT,                   -- NULL where it was admitted
+    reason TEXT NOT NULL DEFAULT '',
+    change_hash TEXT,               -- of the code that it makes; NULL where it makes none
+    experiment INTEGER UNIQUE REFERENCES experiments (number),
+    CHECK ((refusal IS NULL) = (experiment IS NOT NULL))
+) STRICT;
+-- What was tried is not tried again.
+CREATE UNIQUE INDEX proposals_change ON proposals (change_hash) WHERE refusal IS NULL;
+
+CREATE TABLE parents (
+    experiment INTEGER NOT NULL REFERENCES experiments (number),
+    parent INTEGER NOT NULL REFERENCES experiments (number),
+    PRIMARY KEY (experiment, parent)
+) STRICT;
+
+ALTER TABLE experiments ADD COLUMN knobs TEXT NOT NULL DEFAULT '{}';    -- JSON: the values in its tree
+
+CREATE TABLE reference (            -- frozen when the baseline is first measured on a bench
+    bench TEXT NOT NULL REFERENCES benches (hash),
+    objective TEXT NOT NULL,
+    direction TEXT NOT NULL CHECK (direction IN ('minimize', 'maximize')),
+    base REAL NOT NULL,             -- the baseline's value
+    value REAL NOT NULL,            -- the reference point's: the baseline made worse
+    PRIMARY KEY (bench, objective)
+) STRICT;
+
+CREATE TABLE frontier (             -- as it stands now
+    experiment INTEGER PRIMARY KEY REFERENCES experiments (number),
+    balanced INTEGER NOT NULL CHECK (balanced IN (0, 1))
+) STRICT;
+
+CREATE TABLE progress (             -- the frontier's size against what was spent
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at REAL NOT NULL,
+    bench TEXT NOT NULL REFERENCES benches (hash),
+    experiments INTEGER NOT NULL,   -- measured
+    hypervolume REAL NOT NULL,
+    seconds REAL NOT NULL           -- of the ledger
+) STRICT;
+
+CREATE TABLE lanes (                -- a slot: one thing at a time
+    name TEXT PRIMARY KEY,
+    since REAL NOT NULL             -- what has passed until then is booked
+) STRICT;
+
+CREATE TABLE spans (                -- they tile a lane, from the study's start to `since`
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    lane TEXT NOT NULL REFERENCES lanes (name),
+    kind TEXT NOT NULL,             -- a stage, overhead, idle or down
+    run INTEGER REFERENCES runs (id),
+    began_at REAL NOT NULL,
+    ended_at REAL NOT NULL CHECK (ended_at >= began_at)
+) STRICT;
+CREATE INDEX spans_run ON spans (run);
+
+CREATE TABLE spend (
+    span INTEGER NOT NULL REFERENCES spans (id),
+    resource TEXT NOT NULL,
+    amount REAL NOT NULL,
+    PRIMARY KEY (span, resource)
+) STRICT;
+
+CREATE TABLE totals (               -- of spend, by what came of it; `total` is all of it
+    outcome TEXT NOT NULL,
+    resource TEXT NOT NULL,
+    amount REAL NOT NULL,
+    PRIMARY KEY (outcome, resource)
+) STRICT;

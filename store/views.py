@@ -4,8 +4,30 @@ import json
 import sqlite3
 
 from store.database import Database
-from store.records import Ended, Engine, Event, Experiment, Measurement, Outcome, Run, Source, Stage, State, Study
+from store.ledger import TOTAL
+from store.records import (
+    Ended,
+    Engine,
+    Event,
+    Experiment,
+    Frontier,
+    Ledger,
+    Measurement,
+    Outcome,
+    Point,
+    Reference,
+    Refusal,
+    Run,
+    Source,
+    Stage,
+    State,
+    Study,
+)
 
+EXPERIMENTS = """
+    SELECT experiments.*, proposer, operator, hypothesis, proposals.parent
+    FROM experiments LEFT JOIN proposals ON proposals.experiment = experiments.number
+"""
 PAGE = 5_000  # rows; a reader that holds the record longer makes its log grow
 
 
@@ -30,12 +52,12 @@ async def last_engine(database: Database) -> Engine | None:
 async def experiments(database: Database) -> list[Experiment]:
     """All experiments, oldest first, each with the means of its measurements."""
     means = await _means(database)
-    return [_experiment(row, means) for row in await database.rows("SELECT * FROM experiments ORDER BY number")]
+    return [_experiment(row, means) for row in await database.rows(f"{EXPERIMENTS} ORDER BY number")]
 
 
 async def experiment(database: Database, number: int) -> Experiment | None:
     """One experiment, or None where there is no such number."""
-    rows = await database.rows("SELECT * FROM experiments WHERE number = ?", number)
+    rows = await database.rows(f"{EXPERIMENTS} WHERE number = ?", number)
     return _experiment(rows[0], await _means(database, rows[0]["tree"])) if rows else None
 
 
@@ -67,6 +89,68 @@ async def engine_seconds(database: Database) -> float:
     """How long the engines of the study have lived, all together, those that have ended."""
     rows = await database.rows("SELECT coalesce(sum(ended_at - started_at), 0) FROM engines WHERE ended_at IS NOT NULL")
     return float(rows[0][0])
+
+
+async def next_queued(database: Database) -> Experiment | None:
+    """The oldest experiment that waits for a slot."""
+    rows = await database.rows(f"{EXPERIMENTS} WHERE state = 'queued' ORDER BY number LIMIT 1")
+    return _experiment(rows[0], await _means(database, rows[0]["tree"])) if rows else None
+
+
+async def tried(database: Database, change_hash: str) -> int | None:
+    """The number of the experiment whose code has this hash, or None."""
+    rows = await database.rows(
+        "SELECT experiment FROM proposals WHERE change_hash = ? AND refusal IS NULL", change_hash
+    )
+    return int(rows[0]["experiment"]) if rows else None
+
+
+async def refused_in_a_row(database: Database) -> int:
+    """How many proposals have been refused since the last one that was admitted."""
+    rows = await database.rows(
+        """
+        SELECT count(*) FROM proposals
+        WHERE id > (SELECT coalesce(max(id), 0) FROM proposals WHERE refusal IS NULL)
+        """
+    )
+    return int(rows[0][0])
+
+
+async def reference(database: Database, bench: str) -> list[Reference]:
+    """The reference point of a bench; nothing before its baseline is measured."""
+    rows = await database.rows(
+        "SELECT objective, direction, base, value FROM reference WHERE bench = ? ORDER BY rowid", bench
+    )
+    return [Reference(*row) for row in rows]
+
+
+async def frontier(database: Database) -> tuple[Frontier, list[Reference]]:
+    """The frontier that stands now, on the bench of the last engine, and its reference point."""
+    points = [
+        Point(row["experiment"], bool(row["balanced"]))
+        for row in await database.rows("SELECT experiment, balanced FROM frontier ORDER BY experiment")
+    ]
+    rows = await database.rows("SELECT hypervolume, bench FROM progress ORDER BY id DESC LIMIT 1")
+    if not rows:
+        return Frontier((), 0.0), []
+    return Frontier(tuple(points), rows[0]["hypervolume"]), await reference(database, rows[0]["bench"])
+
+
+async def ledger(database: Database) -> Ledger:
+    """What was spent until now, and on what."""
+    amounts: dict[str, dict[str, float]] = {}
+    for row in await database.rows("SELECT outcome, resource, amount FROM totals ORDER BY amount DESC"):
+        amounts.setdefault(row["outcome"], {})[row["resource"]] = row["amount"]
+    counts = {
+        row["refusal"]: row["count"]
+        for row in await database.rows("SELECT refusal, count(*) AS count FROM proposals GROUP BY refusal")
+    }
+    return Ledger(
+        total=amounts.pop(TOTAL, {}),
+        by_outcome=amounts,
+        admitted=counts.pop(None, 0),
+        refused={Refusal(why): count for why, count in counts.items()},
+    )
 
 
 async def launch_variables(database: Database, interpreter: str, device: str) -> dict[str, str] | None:
@@ -130,6 +214,11 @@ def _experiment(row: sqlite3.Row, means: dict[str, list[Measurement]]) -> Experi
         failure=Outcome(row["failure"]) if row["failure"] else None,
         detail=row["detail"],
         measurements=tuple(means.get(row["tree"], ())),
+        knobs=json.loads(row["knobs"]),
+        parent=row["parent"],
+        proposer=row["proposer"],
+        operator=row["operator"],
+        hypothesis=row["hypothesis"] or "",
     )
 
 

@@ -10,13 +10,14 @@ import time
 from pathlib import Path
 
 from loop.branches import Branches, GitError
+from loop.judge.standing import standing
 from loop.run import launch, stages
 from loop.run.bench import Bench, sealed
 from loop.study import Revision, Settings, parse
 from store import journal, views
 from store.database import Database
 from store.place import Place
-from store.records import Ended, Experiment, Measurement, Outcome, Run, Stage
+from store.records import Ended, Experiment, Frontier, Measurement, Outcome, Reference, Run, Stage
 
 FREE_BYTES = 256 * 2**20  # below this much room no run is begun
 HOMES = ("tree.home", "tree.tmp", "scorer.home", "scorer.tmp")  # of the code under test, and of the scorer
@@ -170,7 +171,13 @@ class Execution:
             outcome, detail, values = await asyncio.to_thread(
                 stages.measured, self.place.folder, settings, recorded, files
             )
-        await journal.run_ended(self.database, experiment, run, outcome, detail, values)
+        frontier: Frontier | None = None
+        reference: tuple[Reference, ...] = ()
+        if outcome is Outcome.OK and run.bench == self.bench.hash:
+            frontier, reference = await standing(
+                self.database, self.revision.settings, run.bench, experiment.number, values
+            )
+        await journal.run_ended(self.database, experiment, run, outcome, detail, values, frontier, reference)
         self.clear(folder)
         return outcome
 

@@ -197,10 +197,9 @@ def measured(
         if (value_from_outside := BUILT_IN[name](stages)) is not None:
             values[name] = (value_from_outside, Source.MEASURED)
 
-    steering = [name for name, objective in settings.objectives.items() if objective.steers]
-    if missing := [name for name in steering if name not in values]:
+    if missing := [name for name in settings.steering if name not in values]:
         return Outcome.NO_METRICS, f"no stage printed a line `{missing[0]}: value`", []
-    if wild := [name for name in steering if not isfinite(values[name][0])]:
+    if wild := [name for name in settings.steering if not isfinite(values[name][0])]:
         return Outcome.DIVERGED, f"{wild[0]} is {values[wild[0]][0]}", []
     kept = [name for name in settings.objectives if name in values and isfinite(values[name][0])]
     return Outcome.OK, "", [Measurement(name, *values[name]) for name in kept]

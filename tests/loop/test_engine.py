@@ -37,6 +37,11 @@ async def record(place: Place) -> tuple[Experiment, list[Run], list[str]]:
         return baseline, await views.runs(database, 0), [event.kind for event in events]
 
 
+async def experiments(place: Place) -> int:
+    async with await Database.open(place.folder) as database:
+        return len(await views.experiments(database))
+
+
 # --- the first run ---------------------------------------------------------------------------------------------------
 
 
@@ -62,8 +67,8 @@ async def test_what_is_measured_is_never_run_again(write: Write) -> None:
     assert len(runs) == kinds.count("queued") == kinds.count("bench") == 1
 
 
-async def test_without_a_limit_the_study_ends_because_nobody_proposes(write: Write) -> None:
-    assert await research(write(), Limits(), Stop()) is Ended.NO_PROPOSER
+async def test_without_knobs_the_study_ends_because_nothing_can_be_proposed(write: Write) -> None:
+    assert await research(write("print('loss: 1')"), Limits(), Stop()) is Ended.NO_PROPOSER
 
 
 async def test_the_time_of_the_file_is_that_of_all_engines_together(write: Write) -> None:
@@ -82,7 +87,8 @@ async def test_the_budget_is_the_files_unless_the_caller_has_another(write: Writ
     (place.root / "train.py").write_text(TRAIN)
     git(place.root, "commit", "-qam", "quick")
     assert await research(place, Limits(), Stop()) is Ended.EXPERIMENTS
-    assert await research(place, Limits(experiments=2), Stop()) is Ended.NO_PROPOSER
+    assert await research(place, Limits(experiments=2), Stop()) is Ended.EXPERIMENTS
+    assert await experiments(place) == 2
 
 
 async def test_the_users_working_tree_is_not_what_runs(write: Write) -> None:

@@ -1,0 +1,173 @@
+"""The commands that only look: status, experiments, one of them, frontier, ledger, logs. Each takes `--json`."""
+
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from store.place import Place, engine_pid, find
+
+if TYPE_CHECKING:
+    from store.database import Database
+    from store.records import Engine, Experiment, Frontier, Reference, Run, Study
+
+    Standing = tuple[Study | None, Engine | None, list[Experiment]]
+    Drawn = tuple[tuple[Frontier, list[Reference]], list[Experiment]]
+
+Directory = Annotated[
+    Path, typer.Argument(metavar="DIR", help="A folder of the study's repository.", show_default=False)
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+Identifier = Annotated[str, typer.Argument(metavar="ID", help="An experiment, as e0003.")]
+Answer = TypeVar("Answer")
+
+app = typer.Typer()
+
+
+class Usage(Exception):
+    """A word on the command line stands for nothing."""
+
+
+def wait(work: Coroutine[Any, Any, Answer]) -> Answer:
+    """Do it, on an event loop of its own."""
+    import asyncio
+
+    return asyncio.run(work)
+
+
+@app.command()
+def status(directory: Directory = Path(), as_json: Json = False) -> None:
+    """Say where a study stands."""
+    from cockpit import output, pages
+    from store.database import ask
+
+    place = find(directory)
+    pid = engine_pid(place.folder)  # before the record: an engine that ends in between has not died
+    nothing: Standing = (None, None, [])
+    study, engine, rows = wait(ask(place, _standing, nothing))
+    keys = output.status_keys(place.name, study, engine, pid, rows)
+    if as_json:
+        output.document(keys)
+    else:
+        output.line(pages.status_page(keys))
+
+
+async def _standing(database: "Database") -> "Standing":
+    from store import views
+
+    return await views.study(database), await views.last_engine(database), await views.experiments(database)
+
+
+@app.command()
+def experiments(directory: Directory = Path(), as_json: Json = False) -> None:
+    """List the experiments of a study, oldest first."""
+    from cockpit import output, pages
+    from store import views
+    from store.database import ask
+
+    none: list[Experiment] = []
+    rows = wait(ask(find(directory), views.experiments, none))
+    if as_json:
+        output.document({"experiments": [output.experiment_keys(row) for row in rows]})
+    for row in rows if not as_json else ():
+        output.line(pages.experiment_line(row))
+
+
+@app.command()
+def show(identifier: Identifier, directory: Directory = Path(), as_json: Json = False) -> None:
+    """Show one experiment, its runs and what they cost."""
+    from cockpit import output, pages
+
+    experiment, runs = wait(one(find(directory), identifier))
+    if as_json:
+        output.document({**output.experiment_keys(experiment), "runs": [output.run_keys(run) for run in runs]})
+    else:
+        output.line(pages.experiment_page(experiment, runs))
+
+
+@app.command()
+def frontier(directory: Directory = Path(), as_json: Json = False) -> None:
+    """Show the frontier: the experiments that no other one beats in everything."""
+    from cockpit import output, pages
+    from store.database import ask
+    from store.records import Frontier
+
+    nothing: Drawn = ((Frontier((), 0.0), []), [])
+    (drawn, reference), rows = wait(ask(find(directory), _drawn, nothing))
+    if as_json:
+        output.document(output.frontier_keys(drawn, reference, rows))
+    else:
+        output.line(pages.frontier_page(drawn, reference, rows))
+
+
+async def _drawn(database: "Database") -> "Drawn":
+    from store import views
+
+    return await views.frontier(database), await views.experiments(database)
+
+
+@app.command()
+def ledger(directory: Directory = Path(), as_json: Json = False) -> None:
+    """Show what was spent, by what came of it."""
+    from cockpit import output, pages
+    from store import views
+    from store.database import ask
+    from store.records import Ledger
+
+    spent = wait(ask(find(directory), views.ledger, Ledger({}, {}, 0, {})))
+    if as_json:
+        output.document(output.ledger_keys(spent))
+    else:
+        output.line(pages.ledger_page(spent))
+
+
+@app.command()
+def logs(
+    identifier: Identifier,
+    directory: Directory = Path(),
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the run ends.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Print the logs of an experiment's newest run."""
+    from cockpit import logs as files
+    from cockpit import output
+
+    if follow and as_json:
+        raise Usage("--follow and --json do not go together")
+    place = find(directory)
+    experiment, runs = wait(one(place, identifier))
+    if not runs:
+        raise Usage(f"{experiment.id} has not run yet, so it has no log")
+    folder, newest = place.folder / runs[-1].folder, runs[-1]
+
+    async def ended() -> bool:
+        _, now = await one(place, identifier)
+        return next(run for run in now if run.id == newest.id).outcome is not None
+
+    async def one_look() -> bool:
+        return True
+
+    if as_json:
+        stages = [{"stage": stage, "lines": lines} for stage, lines in files.whole(folder)]
+        output.document({"id": experiment.id, "run": newest.id, "logs": stages})
+    else:
+        wait(files.follow(folder, ended if follow else one_look))
+
+
+async def one(place: Place, identifier: str) -> "tuple[Experiment, list[Run]]":
+    """An experiment by its id, `e0042`, `e42` or `42`, with the runs of its tree. Raises Usage where there is none."""
+    from store import views
+    from store.database import ask
+
+    number = _number(identifier)
+    if (experiment := await ask(place, lambda database: views.experiment(database, number), None)) is None:
+        raise Usage(f"the study {place.name} has no experiment {identifier}; `cockpit experiments` lists them")
+    return experiment, await ask(place, lambda database: views.runs(database, experiment.number), [])
+
+
+def _number(identifier: str) -> int:
+    digits = identifier.removeprefix("e")
+    if not digits.isascii() or not digits.isdigit():
+        raise Usage(f"{identifier!r} is no experiment; one is called e0000, e0001, …")
+    return int(digits)

@@ -1,0 +1,97 @@
+"""What lets a proposal in: gates, the cheap ones first, each with a reason that says what to mend.
+
+A proposal becomes the new contents of some files. It is refused where it touches what it may not, is no Python, alters
+the declaration of a knob or gives it a value out of its bounds, changes nothing, or makes code that was tried before.
+What was tried is known by a *change hash*: of the files that differ from the baseline, of Python the syntax tree alone,
+so that neither comments nor spaces make a repeat look new.
+"""
+
+import ast
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from loop.propose import space
+from loop.propose.space import Knob, Unreadable
+from loop.study import Settings
+from store.place import CONFIG
+from store.records import Refusal
+
+UNCHANGED = hashlib.sha256(b"{}").hexdigest()  # the change hash of the baseline
+
+
+class Refused(Exception):
+    """A proposal is not let in."""
+
+    def __init__(self, refusal: Refusal, reason: str) -> None:
+        super().__init__(reason)
+        self.refusal = refusal
+        self.reason = reason
+
+
+def admit(settings: Settings, knobs: Sequence[Knob], modes: Mapping[str, str], changed: Mapping[str, bytes]) -> None:
+    """Whether these new contents of files may stand. `modes` are those of the parent's files. Raises Refused."""
+    listed = {knob.path for knob in knobs}
+    for path in changed:
+        _may_touch(settings, listed, modes, path)
+    for path, source in changed.items():
+        if path.endswith(".py"):
+            _python(path, source)
+            _knobs_stand(path, source, [knob for knob in knobs if knob.path == path])
+
+
+def _may_touch(settings: Settings, listed: set[str], modes: Mapping[str, str], path: str) -> None:
+    parts = path.split("/")
+    if any(part.startswith(".git") or part in ("", ".", "..") for part in parts):
+        raise Refused(Refusal.UNSAFE, f"{path} belongs to git, or leads out of the tree")
+    if not modes.get(path, "100644").startswith("100"):
+        raise Refused(Refusal.UNSAFE, f"{path} is a link or a submodule")
+    if path == CONFIG or not (settings.editable(path) or path in listed):
+        raise Refused(Refusal.OUT_OF_THE_SPACE, f"{path} is protected: it is not in `[space] edit`")
+
+
+def _python(path: str, source: bytes) -> None:
+    try:
+        tree = space.parsed(source)
+        compile(tree, path, "exec", dont_inherit=True)
+    except Unreadable as error:
+        raise Refused(Refusal.INVALID, f"{path}:{error.line}: {error}") from None
+    except (SyntaxError, ValueError, RecursionError) as error:  # `return` outside a function is found only here
+        raise Refused(Refusal.INVALID, f"{path}: {error}") from None
+
+
+def _knobs_stand(path: str, source: bytes, knobs: list[Knob]) -> None:
+    try:
+        declared = {knob.name: knob for knob in space.annotated(path, source)}
+        values = space.values(source, {knob.name for knob in knobs})
+    except Unreadable as error:
+        raise Refused(Refusal.OUT_OF_THE_SPACE, f"{path}:{error.line}: {error}") from None
+    for knob in knobs:
+        if knob.name not in values:
+            raise Refused(Refusal.OUT_OF_THE_SPACE, f"the knob {knob.key} is no literal any more")
+        if not knob.domain.holds(values[knob.name]):
+            raise Refused(Refusal.OUT_OF_THE_SPACE, f"{knob.key} = {values[knob.name]!r} is not in {knob.domain}")
+        if knob.annotated and (knob.name not in declared or declared[knob.name].domain != knob.domain):
+            raise Refused(Refusal.OUT_OF_THE_SPACE, f"the declaration of the knob {knob.key} is altered")
+    if new := declared.keys() - {knob.name for knob in knobs}:
+        raise Refused(
+            Refusal.OUT_OF_THE_SPACE, f"{min(new)} is declared a knob; what is one is settled in the baseline"
+        )
+
+
+def change_hash(baseline: Mapping[str, bytes], contents: Mapping[str, bytes]) -> str:
+    """Names the code that differs from the baseline. `contents` are the files that do, as they are now."""
+    digests = {
+        path: digest
+        for path, content in contents.items()
+        if (digest := _digest(path, content)) != (_digest(path, baseline[path]) if path in baseline else None)
+    }
+    return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
+
+
+def _digest(path: str, content: bytes) -> str:
+    if path.endswith(".py"):
+        with suppress(Unreadable):  # then it is what it is
+            content = ast.dump(space.parsed(content)).encode()
+    return hashlib.sha256(content).hexdigest()

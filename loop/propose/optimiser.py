@@ -1,0 +1,130 @@
+"""The numeric optimiser: a multi-objective tree-structured Parzen estimator over the knobs (Optuna's TPESampler).
+
+It is the floor that is always on: it needs no model, and another proposer has to do better than it. TPE: Bergstra et
+al., NeurIPS 2011; several objectives: Ozaki et al., GECCO 2020. A proposal is a function of the study's seed, its own
+number and the results it is given, and of nothing else: an engine that was killed proposes the same again.
+"""
+
+import hashlib
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from loop.propose.space import Choices, Knob, Value
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+STARTUP = 10  # results before the estimator has enough to go by: until then it draws at random
+REDRAWS = 3  # proposals refused in a row before it looks for anything untried, at random
+LOOKS = 1_000  # random draws that have all been tried: the space is taken to be used up
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What is known of one experiment: its knobs by key, and how good it was, an objective each, higher is better.
+
+    `gains` is None for one that failed, which is worse than any that did not; and for one that is still under way.
+    """
+
+    knobs: Mapping[str, Value]
+    gains: tuple[float, ...] | None
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Values for all knobs, and in a sentence where they come from."""
+
+    knobs: dict[str, Value]
+    why: str
+
+
+def draw(
+    knobs: Sequence[Knob], objectives: int, seed: int, number: int, refused: int, tried: Sequence[Tried]
+) -> Drawn | None:
+    """Values for experiment `number`, after `refused` proposals for it in vain. None where all have been tried.
+
+    Slow at first, for it imports Optuna: call it in a thread.
+    """
+    digest = hashlib.sha256(f"cockpit {seed} {number} {refused}".encode()).digest()
+    own_seed = int.from_bytes(digest[:4], "big")
+    if refused >= REDRAWS:
+        return _untried(knobs, own_seed, tried)
+    known = sum(one.gains is not None for one in tried)
+    values = _estimated(knobs, objectives, own_seed, tried)
+    if known < STARTUP:
+        return Drawn(values, f"a random draw: the estimator begins with {STARTUP} results")
+    return Drawn(values, f"a draw of the Parzen estimator from {known} results")
+
+
+def _estimated(knobs: Sequence[Knob], objectives: int, seed: int, tried: Sequence[Tried]) -> dict[str, Value]:
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    sampler = optuna.samplers.TPESampler(n_startup_trials=STARTUP, seed=seed)
+    study = optuna.create_study(directions=["maximize"] * objectives, sampler=sampler)
+    ranges = {knob.key: _distribution(knob) for knob in knobs}
+    states = optuna.trial.TrialState
+    for one in tried:
+        if not all(knob.domain.holds(one.knobs.get(knob.key)) for knob in knobs):
+            continue  # from when the bounds were others
+        under_way = one.gains is None and not one.failed
+        study.add_trial(
+            optuna.trial.create_trial(
+                state=states.RUNNING if under_way else states.COMPLETE,
+                values=None if under_way else one.gains or (0.0,) * objectives,
+                params={knob.key: _to_optuna(knob, one.knobs[knob.key]) for knob in knobs},
+                distributions=ranges,
+                constraints={"failed": 1.0 if one.failed else -1.0},  # below all that are feasible, whatever its values
+            )
+        )
+    params = study.ask(ranges).params
+    return {knob.key: _from_optuna(knob, params[knob.key]) for knob in knobs}
+
+
+def _distribution(knob: Knob) -> "BaseDistribution":
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    match knob.domain:
+        case Choices(values):
+            return CategoricalDistribution([str(index) for index in range(len(values))])
+        case domain if domain.integer:
+            return IntDistribution(int(domain.low), int(domain.high), log=domain.log)
+        case domain:
+            return FloatDistribution(float(domain.low), float(domain.high), log=domain.log)
+
+
+def _to_optuna(knob: Knob, value: Value) -> Value:
+    if isinstance(knob.domain, Choices):  # by its place: Optuna takes `1` and `True` for the same
+        return str(next(i for i, one in enumerate(knob.domain.values) if type(one) is type(value) and one == value))
+    return value
+
+
+def _from_optuna(knob: Knob, value: Value) -> Value:
+    if isinstance(knob.domain, Choices):
+        return knob.domain.values[int(str(value))]
+    assert isinstance(value, int | float)
+    return knob.domain.rounded(value)
+
+
+def _untried(knobs: Sequence[Knob], seed: int, tried: Sequence[Tried]) -> Drawn | None:
+    """A random draw that has not been tried. Its values are short, so that equal means equal."""
+    generator = random.Random(seed)
+    known = {tuple(one.knobs.get(knob.key) for knob in knobs) for one in tried}
+    for _ in range(LOOKS):
+        values = {knob.key: _uniform(knob, generator) for knob in knobs}
+        if tuple(values.values()) not in known:
+            return Drawn(values, f"a random draw: {REDRAWS} of the estimator's had been tried")
+    return None
+
+
+def _uniform(knob: Knob, generator: random.Random) -> Value:
+    match knob.domain:
+        case Choices(values):
+            return generator.choice(values)
+        case domain if domain.log:
+            return domain.rounded(float(domain.low) * (domain.high / domain.low) ** generator.random())
+        case domain:
+            return domain.rounded(domain.low + (domain.high - domain.low) * generator.random())

@@ -1,0 +1,53 @@
+"""Where a key stands in a TOML file: an error names its line."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+
+def key(path: tuple[str, ...]) -> str:
+    """A key, as an error names it: `[run] train`."""
+    head, *rest = path
+    return f"[{head}] {'.'.join(rest)}" if rest else f"[{head}]"
+
+
+def where(file: Path, text: str, path: tuple[str, ...]) -> str:
+    """`file:line` of a key, or of the nearest table above it that is there; the file alone where there is none."""
+    while path:
+        if number := line(text, path):
+            return f"{file}:{number}"
+        path = path[:-1]
+    return str(file)
+
+
+def line(text: str, path: tuple[str, ...]) -> int | None:
+    """The line on which a key first stands: the file is read a line longer each time, until it holds the key."""
+    lines = text.splitlines()
+    whole = 0  # lines of the longest part so far that is a file in itself
+    for count in range(1, len(lines) + 1):
+        try:
+            tables = tomllib.loads("\n".join(lines[:count]))
+        except tomllib.TOMLDecodeError:
+            continue  # in the middle of a value
+        if holds(tables, path):
+            return next(n for n in range(whole, count) if lines[n].split("#")[0].strip()) + 1
+        whole = count
+    return None
+
+
+def holds(tables: dict[str, Any], path: tuple[str, ...]) -> bool:
+    """Whether the file says anything of a key."""
+    value: Any = tables
+    for part in path:
+        if not isinstance(value, dict) or part not in value:
+            return False
+        value = value[part]
+    return True
+
+
+def drop(tables: dict[str, Any], path: tuple[str, ...]) -> None:
+    """Take a key out, where it is there."""
+    if holds(tables, path):
+        for part in path[:-1]:
+            tables = tables[part]
+        del tables[path[-1]]

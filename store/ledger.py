@@ -1,0 +1,116 @@
+"""Where the time went: lanes, the spans that tile them, and what was spent in each.
+
+A lane is a slot. Its spans follow one another from the study's start without a gap or an overlap, for each begins where
+the lane has been booked to. The journal calls this within the transaction of the event that ends a span, so the totals
+are those of the record at any moment.
+"""
+
+from collections.abc import Mapping
+
+from store.database import Change
+from store.records import Run, Stage
+
+# What came of a span. A run that failed or was broken off is its own outcome, whatever became of its experiment.
+OUTCOME = """
+    CASE
+        WHEN spans.run IS NULL THEN spans.kind
+        WHEN runs.outcome IS NULL THEN 'running'
+        WHEN runs.outcome = 'interrupted' THEN 'interrupted'
+        WHEN runs.outcome <> 'ok' THEN 'failed: ' || runs.outcome
+        WHEN runs.experiment = 0 THEN 'baseline'
+        WHEN frontier.experiment IS NOT NULL THEN 'frontier'
+        ELSE 'measured'
+    END
+"""
+TOTAL = "total"
+
+
+async def engine_begins(change: Change, now: float) -> None:
+    """What has passed on the free lanes since the last engine ended, or was last heard of, was lost: down."""
+    rows = await change.rows("SELECT max(ended_at) FROM engines")
+    for lane in await _free_lanes(change):
+        if rows[0][0] is not None:
+            await _book(change, lane, rows[0][0], "idle")
+        await _book(change, lane, now, "down")
+    await total(change)
+
+
+async def engine_ends(change: Change, now: float) -> None:
+    """The free lanes have been idle until now."""
+    for lane in await _free_lanes(change):
+        await _book(change, lane, now, "idle")
+    await total(change)
+
+
+async def run_begins(change: Change, lane: str, now: float) -> None:
+    """A lane has been idle until now."""
+    await _book(change, lane, now, "idle")
+    await total(change)
+
+
+async def stage_ends(change: Change, run: Run, stage: Stage) -> None:
+    """A stage has used its lane for as long as it says; what lies before it is overhead."""
+    await _book(change, run.slot, stage.started_at, "overhead", run.id)
+    spend = {} if stage.cpu_seconds is None else {"cpu_seconds": stage.cpu_seconds}
+    await _book(change, run.slot, stage.started_at + stage.wall_seconds, stage.name, run.id, spend)
+    await total(change)
+
+
+async def run_ends(change: Change, run: Run, now: float) -> None:
+    """A run is over. Where it was over before this engine began, the time until then was lost: down."""
+    engines = await change.rows("SELECT started_at FROM engines ORDER BY id DESC LIMIT 1")
+    born = engines[0][0] if engines else run.started_at
+    if born > run.started_at:
+        rows = await change.rows(
+            """
+            SELECT coalesce((SELECT max(started_at + wall_seconds) FROM stages WHERE run = ?),
+                            (SELECT max(ended_at) FROM engines), ?)
+            """,
+            run.id,
+            now,
+        )
+        if (over := float(rows[0][0])) < born:
+            await _book(change, run.slot, over, "overhead", run.id)
+            await _book(change, run.slot, born, "down")
+            return
+    await _book(change, run.slot, now, "overhead", run.id)
+
+
+async def _free_lanes(change: Change) -> list[str]:
+    rows = await change.rows("SELECT name FROM lanes WHERE name NOT IN (SELECT slot FROM runs WHERE outcome IS NULL)")
+    return [row["name"] for row in rows]
+
+
+async def _book(
+    change: Change, lane: str, until: float, kind: str, run: int | None = None, spend: Mapping[str, float] | None = None
+) -> None:
+    """The lane's time up to `until` was this. A clock that was set back books nothing twice, and takes nothing away."""
+    rows = await change.rows("SELECT since FROM lanes WHERE name = ?", lane)
+    if not rows:
+        began = await change.rows("SELECT began_at FROM study")
+        since = min(began[0][0], until) if began else until
+        await change.insert("lanes", name=lane, since=since)
+    else:
+        since = rows[0][0]
+    until = max(until, since)
+    if until == since and not spend:
+        return
+    span = await change.insert("spans", lane=lane, kind=kind, run=run, began_at=since, ended_at=until)
+    for resource, amount in {"seconds": until - since, **(spend or {})}.items():
+        await change.insert("spend", span=span, resource=resource, amount=amount)
+    await change.execute("UPDATE lanes SET since = ? WHERE name = ?", until, lane)
+
+
+async def total(change: Change) -> None:
+    """Bring the totals up to date: something was booked, or a run's outcome or the frontier has changed."""
+    await change.execute("DELETE FROM totals")
+    await change.execute(
+        f"""
+        INSERT INTO totals
+        SELECT {OUTCOME}, resource, sum(amount) FROM spend
+        JOIN spans ON spans.id = spend.span LEFT JOIN runs ON runs.id = spans.run
+        LEFT JOIN frontier ON frontier.experiment = runs.experiment
+        GROUP BY 1, 2
+        """
+    )
+    await change.execute("INSERT INTO totals SELECT ?, resource, sum(amount) FROM spend GROUP BY resource", TOTAL)
