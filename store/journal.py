@@ -148,14 +148,14 @@ async def queued(
         if proposal is not None:
             await _keep(change, proposal, change_hash, experiment.number)
             await change.insert("parents", experiment=experiment.number, parent=proposal.parent)
-            text = f"{experiment.id} queued, from {name_of(proposal.parent)} by the {proposal.proposer}: "
-            text += proposal.hypothesis
+            text += f", from {name_of(proposal.parent)} by the {proposal.proposer}"
         await _say(
             change, "queued", text, experiment=experiment.number,
             id=experiment.id, branch=experiment.branch, commit=experiment.commit,
             parent=None if proposal is None else name_of(proposal.parent),
             proposer=None if proposal is None else proposal.proposer,
             operator=None if proposal is None else proposal.operator,
+            hypothesis=experiment.hypothesis,
         )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 STOREYS = ("store", "loop", "cockpit")
 HEAVY = {"torch", "numpy", "accelerate"}
+LATE = {"optuna", "moocore"}  # only when they are needed
 
 
 def imported(file: Path) -> Iterator[tuple[str, bool]]:
@@ -52,6 +53,8 @@ def test_only_the_command_line_and_the_batch_reach_the_research_and_only_when_th
 def test_nothing_heavy_is_imported_by_cockpit_itself(storey: str) -> None:
     for file in files(storey):
         assert not HEAVY & {name.partition(".")[0] for name, _ in imported(file)}, file
+        for name, lazy in imported(file):
+            assert lazy or name.partition(".")[0] not in LATE, f"{file.name} imports {name} at its top"
 
 
 def test_the_supervisor_needs_the_standard_library_alone() -> None:

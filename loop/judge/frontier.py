@@ -1,11 +1,11 @@
 """The frontier: the experiments that no other one epsilon-dominates, and how much they gain together.
 
 Every value becomes a *gain* over the baseline, higher is better and without a unit: a share of the baseline's value for
-a quality, the logarithm of the ratio for a cost. Counted in smallest effects a gain is rounded to whole ones, so that a
-difference that does not matter is none; of those that are equal then the oldest stays (the epsilon-Pareto archive of
-Laumanns et al., Evolutionary Computation 10(3), 2002, its boxes centred on the baseline). The reference point is frozen
-at the study's start, the baseline made 10 % worse: what is measured against the range of the points is fooled by one
-silly point. Dominance and hypervolume are moocore's.
+a quality, the logarithm of the ratio for a cost. Counted in smallest effects a gain is cut to whole ones, so that less
+than one is no difference to the baseline; of those that are equal then the oldest stays (the epsilon-Pareto archive of
+Laumanns et al., Evolutionary Computation 10(3), 2002, with the baseline in the middle of a box). The reference point is
+frozen at the study's start, the baseline made 10 % worse: what is measured against the range of the points is fooled by
+one silly point. Dominance and hypervolume are moocore's.
 """
 
 import math
@@ -46,7 +46,7 @@ class Axis:
 
     def effects(self, value: float) -> int:
         """The same in whole smallest effects."""
-        return round(self.gain(value) / self.smallest)
+        return math.trunc(self.gain(value) / self.smallest + math.copysign(FINEST, self.gain(value)))
 
     @property
     def reference(self) -> float:

@@ -75,9 +75,7 @@ def _knobs_stand(path: str, source: bytes, knobs: list[Knob]) -> None:
         if knob.annotated and (knob.name not in declared or declared[knob.name].domain != knob.domain):
             raise Refused(Refusal.OUT_OF_THE_SPACE, f"the declaration of the knob {knob.key} is altered")
     if new := declared.keys() - {knob.name for knob in knobs}:
-        raise Refused(
-            Refusal.OUT_OF_THE_SPACE, f"{min(new)} is declared a knob; what is one is settled in the baseline"
-        )
+        raise Refused(Refusal.OUT_OF_THE_SPACE, f"{min(new)} is made a knob; the baseline says what is one")
 
 
 def change_hash(baseline: Mapping[str, bytes], contents: Mapping[str, bytes]) -> str:

@@ -16,7 +16,8 @@ from loop.propose.space import Choices, Knob, Value
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
-STARTUP = 10  # results before the estimator has enough to go by: until then it draws at random
+STARTUP = 10  # results before the estimator has enough to go by: until then a few knobs are moved at random
+FEW = 0.3  # of the knobs, then: all of them moved at once is nearly always worse, and says nothing of any of them
 REDRAWS = 3  # proposals refused in a row before it looks for anything untried, at random
 LOOKS = 1_000  # random draws that have all been tried: the space is taken to be used up
 
@@ -42,7 +43,13 @@ class Drawn:
 
 
 def draw(
-    knobs: Sequence[Knob], objectives: int, seed: int, number: int, refused: int, tried: Sequence[Tried]
+    knobs: Sequence[Knob],
+    incumbent: Mapping[str, Value],
+    objectives: int,
+    seed: int,
+    number: int,
+    refused: int,
+    tried: Sequence[Tried],
 ) -> Drawn | None:
     """Values for experiment `number`, after `refused` proposals for it in vain. None where all have been tried.
 
@@ -50,20 +57,31 @@ def draw(
     """
     digest = hashlib.sha256(f"cockpit {seed} {number} {refused}".encode()).digest()
     own_seed = int.from_bytes(digest[:4], "big")
+    known = sum(one.gains is not None for one in tried)
     if refused >= REDRAWS:
         return _untried(knobs, own_seed, tried)
-    known = sum(one.gains is not None for one in tried)
-    values = _estimated(knobs, objectives, own_seed, tried)
     if known < STARTUP:
-        return Drawn(values, f"a random draw: the estimator begins with {STARTUP} results")
-    return Drawn(values, f"a draw of the Parzen estimator from {known} results")
+        return Drawn(_few(knobs, incumbent, own_seed), f"at random: the estimator begins with {STARTUP} results")
+    values = _estimated(knobs, objectives, own_seed, tried)
+    return Drawn(values, f"by the Parzen estimator, from {known} results")
+
+
+def _few(knobs: Sequence[Knob], incumbent: Mapping[str, Value], seed: int) -> dict[str, Value]:
+    """The incumbent with a few knobs moved, one at least."""
+    generator = random.Random(seed)
+    moved = [knob for knob in knobs if generator.random() < FEW] or [generator.choice(knobs)]
+    values = dict(incumbent)
+    for knob in moved:
+        draws = (_uniform(knob, generator) for _ in range(20))  # of two choices the other one, sooner or later
+        values[knob.key] = next((value for value in draws if value != incumbent[knob.key]), incumbent[knob.key])
+    return values
 
 
 def _estimated(knobs: Sequence[Knob], objectives: int, seed: int, tried: Sequence[Tried]) -> dict[str, Value]:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    sampler = optuna.samplers.TPESampler(n_startup_trials=STARTUP, seed=seed)
+    sampler = optuna.samplers.TPESampler(n_startup_trials=0, seed=seed)
     study = optuna.create_study(directions=["maximize"] * objectives, sampler=sampler)
     ranges = {knob.key: _distribution(knob) for knob in knobs}
     states = optuna.trial.TrialState
@@ -116,7 +134,7 @@ def _untried(knobs: Sequence[Knob], seed: int, tried: Sequence[Tried]) -> Drawn 
     for _ in range(LOOKS):
         values = {knob.key: _uniform(knob, generator) for knob in knobs}
         if tuple(values.values()) not in known:
-            return Drawn(values, f"a random draw: {REDRAWS} of the estimator's had been tried")
+            return Drawn(values, f"at random: {REDRAWS} proposals before it had been tried")
     return None
 
 

@@ -55,7 +55,9 @@ class Preparation:
         while self.knobs:
             began = time.monotonic()
             refused = await views.refused_in_a_row(self.database)
-            drawn = await asyncio.to_thread(optimiser.draw, self.knobs, len(axes), self.seed, number, refused, tried)
+            drawn = await asyncio.to_thread(
+                optimiser.draw, self.knobs, self._values(incumbent), len(axes), self.seed, number, refused, tried
+            )
             if drawn is None:
                 break
             moves = {key: value for key, value in drawn.knobs.items() if value != self._values(incumbent)[key]}

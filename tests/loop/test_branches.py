@@ -19,7 +19,11 @@ def fingerprint(root: Path) -> dict[str, str]:
         if path.is_file() and ".git" not in path.relative_to(root).parts
     }
     own = {name: (root / ".git" / name).read_bytes().hex() for name in ("index", "HEAD", "config")}
-    refs = [line for line in git(root, "for-each-ref").splitlines() if "refs/heads/cockpit/" not in line]
+    refs = [
+        line
+        for line in git(root, "for-each-ref").splitlines()
+        if "refs/heads/cockpit/" not in line and "refs/cockpit/" not in line
+    ]
     return {**files, **own, "refs": "\n".join(refs), "stash": git(root, "stash", "list")}
 
 
@@ -32,6 +36,13 @@ async def everything(branches: Branches, folder: Path) -> None:
     await branches.dirty()
     await branches.point({"cockpit/tried/trunk": (commit, (await branches.tips()).get("cockpit/tried/trunk"))})
     await branches.check_out(tree, folder)
+    await branches.contents(tree, files)
+    made, _ = await branches.commit_files(commit, {"train.py": b"print('loss: 2')\n"}, "made", 1.0)
+    await branches.point({"cockpit/tried/e0001-made": (made, None)})
+    assert "+print('loss: 2')" in await branches.diff(commit, made)
+    await branches.checked_out()
+    await branches.hide("cockpit/tried/e0001-made", made)
+    await branches.show("cockpit/tried/e0001-made", made)
 
 
 async def test_no_program_that_the_repository_configures_is_run(write: Write, tmp_path: Path) -> None:
@@ -123,6 +134,39 @@ async def test_a_linked_working_tree_starts_from_its_own_head(write: Write, tmp_
     branches = await Branches.of(find(tmp_path / "linked"))
     assert await branches.commit("HEAD") == git(tmp_path / "linked", "rev-parse", "HEAD").strip()
     assert await branches.commit("HEAD") != git(place.root, "rev-parse", "HEAD").strip()
+
+
+async def test_a_commit_changes_the_files_it_is_given_and_keeps_their_modes(write: Write) -> None:
+    place = write(files={"run.sh": "#!/bin/sh\n", "a\tb": "x"})
+    git(place.root, "update-index", "--chmod=+x", "run.sh")
+    git(place.root, "commit", "-qm", "executable")
+    branches = await Branches.of(place)
+    head = await branches.commit("HEAD")
+    changed = {"run.sh": b"#!/bin/sh\nexit\n", "a\tb": b"y\r\n", "new/file.py": b""}
+    commit, tree = await branches.commit_files(head, changed, "subject\n\nbody\n", 86_400.0)
+    assert await branches.contents(tree, changed) == changed
+    modes = {path: facts.split()[0] for path, facts in (await branches.files(tree)).items()}
+    assert (modes["run.sh"], modes["a\tb"], modes["new/file.py"]) == ("100755", "100644", "100644")
+    assert (
+        git(place.root, "log", "-1", "--format=%P|%an|%at|%B", commit).strip()
+        == f"{head}|cockpit|86400|subject\n\nbody"
+    )
+    assert await branches.commit_files(head, changed, "subject\n\nbody\n", 86_400.0) == (commit, tree), "another oid"
+
+
+async def test_a_hidden_branch_keeps_its_name_and_leaves_the_list(write: Write) -> None:
+    place = write()
+    branches = await Branches.of(place)
+    head = await branches.commit("HEAD")
+    name = "cockpit/tried/e0001-a"
+    await branches.point({name: (head, None)})
+    await branches.hide(name, head)
+    assert "e0001" not in git(place.root, "branch", "--all")
+    assert git(place.root, "rev-parse", name).strip() == head
+    with pytest.raises(GitError):
+        await branches.hide(name, head)
+    await branches.show(name, head)
+    assert name in git(place.root, "branch")
 
 
 async def test_branches_move_together_or_not_at_all(write: Write) -> None:

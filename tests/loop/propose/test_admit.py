@@ -1,0 +1,75 @@
+"""The gates: what is let in, and why the rest is not."""
+
+import pytest
+
+from loop.propose.admit import Refused, admit, change_hash
+from loop.propose.space import annotated
+from loop.study import Settings
+from store.records import Refusal
+
+SOURCE = b"RATE = 0.1  # cockpit: 0.01..1.0 log\nprint('loss:', RATE)\n"
+KNOBS = annotated("train.py", SOURCE)
+SETTINGS = Settings.model_validate(
+    {
+        "run": {"train": "python train.py"},
+        "space": {"edit": ["train.py", "model/*", "cockpit.toml", "link.py"]},
+        "objectives": {"loss": {"direction": "minimize"}},
+    }
+)
+MODES = {"train.py": "100644 blob a", "score.py": "100644 blob b", "link.py": "120000 blob c"}
+
+
+def test_an_ordinary_edit_of_an_editable_file_is_let_in() -> None:
+    admit(
+        SETTINGS, KNOBS, MODES, {"train.py": SOURCE.replace(b"0.1 ", b"0.2 ") + b"# more\n", "model/new.py": b"x = 1\n"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "refusal", "reason"),
+    [
+        ("score.py", b"", Refusal.OUT_OF_THE_SPACE, "score.py is protected"),
+        ("new.py", b"", Refusal.OUT_OF_THE_SPACE, "new.py is protected"),
+        ("cockpit.toml", b"", Refusal.OUT_OF_THE_SPACE, "cockpit.toml is protected"),
+        ("link.py", b"", Refusal.UNSAFE, "is a link or a submodule"),
+        ("model/.gitattributes", b"", Refusal.UNSAFE, "belongs to git"),
+        ("model/../score.py", b"", Refusal.UNSAFE, "leads out of the tree"),
+        ("/model/x.py", b"", Refusal.UNSAFE, "leads out of the tree"),
+        ("model/x.py", b"if", Refusal.INVALID, "model/x.py:1: "),
+        ("model/x.py", b"return 1", Refusal.INVALID, "'return' outside function"),
+        ("model/x.py", b"\xff", Refusal.INVALID, "is not UTF-8"),
+        ("model/x.py", b"Y = 1  # cockpit: 1..2", Refusal.OUT_OF_THE_SPACE, "Y is made a knob"),
+        (
+            "train.py",
+            SOURCE.replace(b"0.1 ", b"2.0 "),
+            Refusal.OUT_OF_THE_SPACE,
+            "the value 2.0 is not in 0.01..1.0 log",
+        ),
+        ("train.py", SOURCE.replace(b"..1.0", b"..9.0"), Refusal.OUT_OF_THE_SPACE, "the declaration of the knob"),
+        (
+            "train.py",
+            SOURCE.replace(b"  # cockpit: 0.01..1.0 log", b""),
+            Refusal.OUT_OF_THE_SPACE,
+            "the declaration of",
+        ),
+        ("train.py", SOURCE.replace(b"0.1 ", b"f() "), Refusal.OUT_OF_THE_SPACE, "belongs on a line `NAME = value`"),
+        ("train.py", b"print('loss: 1')", Refusal.OUT_OF_THE_SPACE, "the knob train.py:RATE is no literal any more"),
+    ],
+)
+def test_what_is_not_let_in_is_refused_with_its_reason(
+    path: str, content: bytes, refusal: Refusal, reason: str
+) -> None:
+    with pytest.raises(Refused) as caught:
+        admit(SETTINGS, KNOBS, MODES, {path: content})
+    assert caught.value.refusal is refusal
+    assert reason in caught.value.reason
+
+
+def test_neither_comments_nor_spaces_make_a_repeat_look_new() -> None:
+    baseline = {"train.py": SOURCE, "notes": b"a"}
+    moved = SOURCE.replace(b"0.1 ", b"0.2 ")
+    first = change_hash(baseline, {"train.py": moved})
+    assert change_hash(baseline, {"train.py": b"# other words\n" + moved.replace(b"0.2", b"2e-1  ")}) == first
+    assert change_hash(baseline, {"train.py": moved, "notes": b"a"}) == first
+    assert change_hash(baseline, {"train.py": moved, "notes": b"b"}) != first
+    assert change_hash(baseline, {"train.py": SOURCE + b"\n# no-op"}) == change_hash(baseline, {})

@@ -1,0 +1,282 @@
+"""A search: proposals become branches and runs, and one that is broken off goes on as if it had not been."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from loop.engine import Limits, research
+from loop.judge.standing import standing
+from loop.run.execution import MachineFailed, Stop
+from loop.study import read
+from store import views
+from store.database import Database, statements, versions
+from store.place import RECORD, Place
+from store.records import Ended, Experiment, Outcome, Refusal, State
+from tests.conftest import Write, git
+from tests.loop.test_branches import fingerprint
+
+pytestmark = pytest.mark.usefixtures("leaves_nothing")
+TRAIN = """\
+import os
+RATE = 0.1  # cockpit: 0.001..1.0 log
+DEPTH = 3  # cockpit: 1..8
+MODE = "a"  # cockpit: a | b | broken
+if MODE == "broken":
+    raise ValueError("no")
+print(f"loss: {(RATE - 0.3) ** 2 + 1 / DEPTH}")
+print(f"weights: {DEPTH * 100}")
+"""
+WEIGHTS = 'weights = { direction = "minimize" }'
+
+
+async def rows(place: Place) -> list[Experiment]:
+    async with await Database.open(place.folder) as database:
+        return await views.experiments(database)
+
+
+async def test_a_search_makes_branches_a_frontier_and_a_ledger_and_touches_nothing_of_the_users(write: Write) -> None:
+    place = write(TRAIN, more=WEIGHTS, files={"README.md": "one\n"})
+    (place.root / "README.md").write_text("stashed\n")
+    git(place.root, "stash")
+    (place.root / "README.md").write_text("edited\n")
+    before = fingerprint(place.root)
+    assert await research(place, Limits(experiments=14), Stop()) is Ended.EXPERIMENTS
+    assert fingerprint(place.root) == before
+
+    experiments = await rows(place)
+    assert [one.number for one in experiments] == list(range(14))
+    assert {one.state for one in experiments} == {State.MEASURED, State.FAILED}
+    assert len({one.tree for one in experiments}) == 14
+    shown = git(place.root, "branch", "--format=%(refname:short)").split()
+    for one in experiments:
+        assert git(place.root, "rev-parse", one.branch).strip() == one.commit
+        assert (one.branch in shown) == (one.state is State.MEASURED)
+    for one in experiments[1:]:
+        assert (one.parent, one.proposer, one.operator) == (0, "optimiser", "knobs")
+        body = git(place.root, "log", "-1", "--format=%B", one.commit)
+        assert one.hypothesis in body
+        trailers = git(place.root, "log", "-1", "--format=%(trailers:only,unfold)", one.commit).split("\n")
+        assert trailers[:4] == [f"Experiment: {one.id}", "Parent: e0000", "Proposer: optimiser", "Operator: knobs"]
+        assert git(place.root, "rev-parse", f"{one.commit}^").strip() == experiments[0].commit
+        source = git(place.root, "show", f"{one.commit}:train.py")
+        assert f"RATE = {one.knobs['train.py:RATE']!r}  #" in source
+        assert f"DEPTH = {one.knobs['train.py:DEPTH']!r}  #" in source
+        changed = git(place.root, "diff", "--numstat", experiments[0].commit, one.commit).split()
+        assert changed[0] == changed[1], "lines were added or taken away"
+
+    async with await Database.open(place.folder) as database:
+        drawn, reference = await views.frontier(database)
+        settings = read(place.config).settings
+        bench = (await views.runs(database, 0))[0].bench
+        assert (await standing(database, settings, bench))[0] == drawn
+        assert {one.objective for one in reference} == {"loss", "weights"}
+        measured = {one.number for one in experiments if one.measurements}
+        assert {point.experiment for point in drawn.points} <= measured
+        assert drawn.hypervolume > 1
+        spent = await views.ledger(database)
+        assert spent.admitted == 13
+        assert {"idle", "baseline", "measured", "frontier", "failed: crash"} == spent.by_outcome.keys()
+        began = (await views.study(database)).began_at  # type: ignore[union-attr]
+        (lane,) = await database.rows("SELECT * FROM lanes")
+        assert spent.total["seconds"] == pytest.approx(lane["since"] - began)
+
+
+async def test_the_next_proposal_is_ready_before_the_slot_is_free(write: Write) -> None:
+    place = write(TRAIN + "import time; time.sleep(0.6)\n")
+    await research(place, Limits(experiments=4), Stop())
+    async with await Database.open(place.folder) as database:
+        told = [(event.kind, event.experiment) for event in await views.events_after(database, 0)]
+    for number in (2, 3):
+        assert told.index(("queued", number)) < told.index(("stage", number - 1))
+
+
+async def knobs(place: Place) -> list[dict[str, object]]:
+    return [one.knobs for one in await rows(place)]
+
+
+async def test_the_same_seed_gives_the_same_proposals_and_another_one_others(write: Write) -> None:
+    place = write(TRAIN)
+    text = place.config.read_text()
+    found: list[list[dict[str, object]]] = []
+    for seed in (0, 0, 1):
+        place.config.write_text(text.replace('name = "tried"', f'name = "tried{len(found)}"\nseed = {seed}'))
+        here = Place(place.root, place.git_dir, place.common_dir, f"tried{len(found)}")
+        await research(here, Limits(experiments=13), Stop())
+        found.append(await knobs(here))
+    assert found[0] == found[1] != found[2]
+
+
+async def test_a_search_that_is_cut_into_pieces_proposes_what_one_that_is_not_does(write: Write) -> None:
+    place = write(TRAIN)
+    here = Place(place.root, place.git_dir, place.common_dir, "whole")
+    await research(here, Limits(experiments=14), Stop())
+    for count in (2, 3, 7, 12, 14):
+        await research(place, Limits(experiments=count), Stop())
+    assert await knobs(place) == await knobs(here)
+
+
+KILLED = """
+import asyncio, os, signal, sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+from loop.branches import Branches
+from loop.engine import Limits, research
+from loop.run.execution import Stop
+from store.database import Database
+from store.place import find
+left, when = int(sys.argv[2]), sys.argv[3]
+transaction = Database.transaction
+@asynccontextmanager
+async def killed(self):
+    global left
+    left -= 1
+    mine = not left
+    async with transaction(self) as change:
+        yield change
+        if mine and when == "within":
+            os.kill(os.getpid(), signal.SIGKILL)
+    if mine and when == "after":
+        os.kill(os.getpid(), signal.SIGKILL)
+Database.transaction = killed
+asyncio.run(research(find(Path(sys.argv[1])), Limits(experiments=4), Stop()))
+"""
+
+
+@pytest.mark.parametrize("when", ["within", "after"])
+@pytest.mark.parametrize("step", range(10, 23))
+async def test_a_search_killed_at_any_step_goes_on_as_if_it_had_not_been(write: Write, step: int, when: str) -> None:
+    place = write(TRAIN)
+    done = subprocess.run([sys.executable, "-c", KILLED, str(place.root), str(step), when], capture_output=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    assert await research(place, Limits(experiments=4), Stop()) is Ended.EXPERIMENTS
+    here = Place(place.root, place.git_dir, place.common_dir, "whole")
+    await research(here, Limits(experiments=4), Stop())
+    assert await knobs(place) == await knobs(here)
+    shown = git(place.root, "branch", "--format=%(refname:short)").split()
+    async with await Database.open(place.folder) as database:
+        for one in await views.experiments(database):
+            ended = [run.outcome for run in await views.runs(database, one.number)]
+            assert ended.count(Outcome.INTERRUPTED) == len(ended) - 1, "run twice, or not at all"
+            assert (one.branch in shown) == (one.state is State.MEASURED)
+        (lane,) = await database.rows("SELECT since FROM lanes")
+        spans = await database.rows("SELECT began_at, ended_at FROM spans ORDER BY id")
+        assert [span["ended_at"] for span in spans] == [*(span["began_at"] for span in spans[1:]), lane["since"]]
+
+
+async def test_a_space_that_is_used_up_ends_the_study_and_repeats_are_refused_rows(write: Write) -> None:
+    place = write('A = 1  # cockpit: 1 | 2 | 3\nB = "x"  # cockpit: x | y\nprint("loss:", A)\n')
+    assert await research(place, Limits(), Stop()) is Ended.NO_PROPOSER
+    experiments = await rows(place)
+    assert len(experiments) == len({one.tree for one in experiments}) == 6
+    async with await Database.open(place.folder) as database:
+        spent = await views.ledger(database)
+        refused = await database.rows("SELECT * FROM proposals WHERE refusal IS NOT NULL")
+    assert spent.refused == {Refusal.DUPLICATE: len(refused)}
+    assert {row["reason"].rpartition(" ")[2] for row in refused} <= {one.id for one in experiments}
+    assert len(refused) > 0
+
+
+async def test_an_experiment_that_kills_its_supervisor_is_booked_to_it_and_the_search_goes_on(write: Write) -> None:
+    train = TRAIN.replace('raise ValueError("no")', "import signal; os.kill(os.getppid(), signal.SIGKILL)")
+    place = write(train)
+    assert await research(place, Limits(experiments=14), Stop()) is Ended.EXPERIMENTS
+    failed = [one for one in await rows(place) if one.state is State.FAILED]
+    assert failed
+    for one in failed:
+        assert one.knobs["train.py:MODE"] == "broken"
+        assert (one.failure, one.detail) == (
+            Outcome.INTERRUPTED,
+            "3 runs in a row were ended from outside, and not by cockpit",
+        )
+
+
+async def test_a_machine_that_ends_every_run_ends_the_search(write: Write) -> None:
+    place = write(
+        TRAIN + "import signal\nif RATE != 0.1 or DEPTH != 3 or MODE != 'a': os.kill(os.getppid(), signal.SIGKILL)\n"
+    )
+    with pytest.raises(MachineFailed, match="the runs of 3 experiments in a row"):
+        await research(place, Limits(experiments=20), Stop())
+
+
+async def first_failed(place: Place) -> Experiment:
+    return next(one for one in await rows(place) if one.state is State.FAILED)
+
+
+async def test_a_branch_that_somebody_works_on_is_left_where_it_is(write: Write) -> None:
+    place = write(TRAIN + "import time; time.sleep(0.5 if MODE == 'broken' else 0)\n")
+    slow = TRAIN.replace('raise ValueError("no")', 'import time; print("ready"); time.sleep(1); raise ValueError("no")')
+    (place.root / "train.py").write_text(slow)
+    git(place.root, "commit", "-qam", "slow")
+    going = asyncio.create_task(research(place, Limits(experiments=14), Stop()))
+    taken: Experiment | None = None
+    while not going.done() and taken is None:
+        await asyncio.sleep(0.05)
+        for one in await rows(place) if (place.folder / RECORD).exists() else ():
+            if one.knobs.get("train.py:MODE") == "broken" and one.state in (State.QUEUED, State.RUNNING):
+                git(place.root, "checkout", "-q", one.branch)
+                taken = one
+    await going
+    assert taken is not None
+    assert taken.branch in git(place.root, "branch")
+    assert git(place.root, "rev-parse", "HEAD").strip() == taken.commit
+    git(place.root, "commit", "-q", "--allow-empty", "-m", "mine")
+    mine = git(place.root, "rev-parse", "HEAD")
+    git(place.root, "checkout", "-q", "main")
+    await research(place, Limits(experiments=14), Stop())
+    assert git(place.root, "rev-parse", f"refs/heads/{taken.branch}") == mine
+
+
+async def test_a_branch_that_is_gone_is_made_again(write: Write) -> None:
+    place = write(TRAIN)
+    await research(place, Limits(experiments=3), Stop())
+    one = (await rows(place))[1]
+    git(place.root, "update-ref", "-d", f"refs/heads/{one.branch}")
+    git(place.root, "update-ref", "-d", f"refs/{one.branch}")
+    await research(place, Limits(experiments=3), Stop())
+    assert git(place.root, "rev-parse", one.branch).strip() == one.commit
+
+
+async def test_another_bench_begins_with_a_frontier_of_its_own(write: Write) -> None:
+    place = write(TRAIN, more=WEIGHTS)
+    await research(place, Limits(experiments=8), Stop())
+    place.config.write_text(place.config.read_text().replace(WEIGHTS, WEIGHTS.replace("minimize", "maximize")))
+    await research(place, Limits(experiments=8), Stop())
+    async with await Database.open(place.folder) as database:
+        drawn, reference = await views.frontier(database)
+    assert [point.experiment for point in drawn.points] == [0]
+    assert drawn.hypervolume == pytest.approx(1)
+    assert [one.direction for one in reference] == ["minimize", "maximize"]
+
+
+async def test_knobs_may_be_listed_and_their_bounds_may_change_between_starts(write: Write) -> None:
+    plain = TRAIN.replace("  # cockpit: 0.001..1.0 log", "").replace("  # cockpit: 1..8", "")
+    listed = '[space.knobs]\n"train.py:RATE" = { low = LOW, high = 1.0, scale = "log" }\n[data]\n'
+    place = write(plain, more=listed.replace("LOW", "0.001"))
+    await research(place, Limits(experiments=6), Stop())
+    place.config.write_text(place.config.read_text().replace("0.001", "0.05"))
+    await research(place, Limits(experiments=14), Stop())
+    later = (await rows(place))[6:]
+    assert all(one.knobs["train.py:RATE"] >= 0.05 for one in later)
+
+
+async def test_a_record_of_the_first_version_goes_on(write: Write) -> None:
+    import sqlite3
+
+    place = write(TRAIN)
+    place.folder.mkdir(parents=True)
+    with sqlite3.connect(place.folder / RECORD) as old:
+        for statement in statements(versions()[1]):
+            old.execute(statement)
+        old.execute("PRAGMA user_version = 1")
+        head = git(place.root, "rev-parse", "HEAD").strip()
+        tree = git(place.root, "rev-parse", "HEAD^{tree}").strip()
+        old.execute("INSERT INTO study VALUES (1, 'tried', '', 0, ?, 1.0)", (head,))
+        old.execute(
+            "INSERT INTO experiments VALUES (0, 'baseline', 'queued', ?, ?, ?, NULL, '', 1.0)",
+            (tree, head, "cockpit/tried/e0000-baseline"),
+        )
+    assert await research(place, Limits(experiments=4), Stop()) is Ended.EXPERIMENTS
+    assert len(await rows(place)) == 4

@@ -1,0 +1,139 @@
+"""The ledger: whatever happens, spans tile a lane, and what is booked adds up to what was spent."""
+
+import asyncio
+import tempfile
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from store import journal, views
+from store.database import Database
+from store.records import Ended, Experiment, Frontier, Measurement, Outcome, Point, Run, Source, Stage, State, Study
+
+SLOTS = ("slot0", "slot1")
+RUN = Run(0, 0, "r", "t", "b", 0, "screen", "full", 1, "slot0", "none", "pss", "plain", 0.0)
+
+
+@dataclass
+class World:
+    """A study as its engine sees it, and a clock that is ours."""
+
+    database: Database
+    now: float = 100.0
+    runs: dict[str, Run] = field(default_factory=dict)
+    engine: int | None = None
+    seeds: int = 0
+
+    def later(self, seconds: float) -> float:
+        self.now += seconds
+        return self.now
+
+    async def do(self, act: str, slot: str, seconds: float) -> None:
+        """One thing that can happen now; nothing where it cannot."""
+        self.later(seconds)
+        run = self.runs.get(slot)
+        experiment = Experiment(run.experiment if run else self.seeds % 3, "x", State.QUEUED, "t", "c", "b", 1.0)
+        match act:
+            case "begin" if self.engine is None:
+                self.engine = await journal.engine_started(self.database, 1, {"bench": "b"}, "")
+            case "die":
+                self.engine = None
+            case _ if self.engine is None:
+                return
+            case "end" if not self.runs:
+                await journal.engine_ended(self.database, self.engine, Ended.TIME)
+                self.engine = None
+            case "start" if run is None:
+                self.seeds += 1
+                planned = replace(RUN, experiment=experiment.number, seed=self.seeds, slot=slot, started_at=self.now)
+                self.runs[slot] = await journal.run_started(self.database, experiment, planned)
+            case "stage" if run:
+                stages = (await views.runs(self.database, run.experiment))[-1].stages
+                stage = Stage("train", Outcome.OK, 0, self.now - seconds / 2, seconds / 2, seconds / 3, None, "log")
+                await journal.stage_ended(self.database, experiment, run, 10 * self.seeds + len(stages), stage)
+            case "ok" | "crash" | "interrupted" if run:
+                outcome = Outcome(act)
+                measured = [Measurement("loss", 1.0, Source.REPORTED)] if outcome is Outcome.OK else []
+                drawn = Frontier((Point(run.experiment, True),), 1.0) if outcome is Outcome.OK else None
+                await journal.run_ended(self.database, experiment, run, outcome, "", measured, drawn)
+                del self.runs[slot]
+
+
+async def check(database: Database) -> None:
+    for lane in await database.rows("SELECT * FROM lanes"):
+        at = 100.0
+        for span in await database.rows("SELECT * FROM spans WHERE lane = ? ORDER BY id", lane["name"]):
+            assert span["began_at"] == at, "a gap or an overlap"
+            at = span["ended_at"]
+        assert at == lane["since"]
+    spent = await views.ledger(database)
+    lanes = await database.rows("SELECT coalesce(sum(since - 100.0), 0) FROM lanes")
+    assert spent.total.get("seconds", 0.0) == pytest.approx(lanes[0][0])
+    for resource, total in spent.total.items():
+        assert sum(amounts.get(resource, 0.0) for amounts in spent.by_outcome.values()) == pytest.approx(total)
+
+
+acts = st.sampled_from(["begin", "die", "end", "start", "start", "stage", "stage", "ok", "crash", "interrupted"])
+history = st.lists(st.tuples(acts, st.sampled_from(SLOTS), st.floats(-1, 50)), max_size=40)
+
+
+@settings(max_examples=60, deadline=None)
+@given(history)
+def test_spans_tile_and_the_outcomes_add_up_on_any_history(acts: list[tuple[str, str, float]]) -> None:
+    async def live() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            async with await Database.open(Path(folder), create=True) as database:
+                world = World(database)
+                clock = SimpleNamespace(time=lambda: world.now)
+                with pytest.MonkeyPatch.context() as patch:
+                    patch.setattr("store.journal.time", clock)
+                    await journal.study_began(database, Study("s", "", 0, "c", 100.0))
+                    await journal.study_revised(database, "r", "")
+                    await journal.bench_set(database, "b", {})
+                    for number in range(3):
+                        one = Experiment(number, "x", State.QUEUED, f"t{number}", "c", f"b{number}", 100.0)
+                        await journal.queued(database, one)
+                    for act, slot, seconds in acts:
+                        await world.do(act, slot, seconds)
+                        await check(database)
+
+    asyncio.run(live())
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    now = SimpleNamespace(now=100.0)
+    now.time = lambda: now.now
+    monkeypatch.setattr("store.journal.time", now)
+    return now
+
+
+async def test_what_passed_without_an_engine_is_down_and_not_the_runs(tmp_path: Path, clock: SimpleNamespace) -> None:
+    async with await Database.open(tmp_path, create=True) as database:
+        world = World(database)
+        for act, at in (("begin", 100.0), ("start", 110.0)):
+            if act == "begin":
+                await journal.study_began(database, Study("s", "", 0, "c", 100.0))
+                await journal.study_revised(database, "r", "")
+                await journal.bench_set(database, "b", {})
+                await journal.queued(database, Experiment(0, "x", State.QUEUED, "t", "c", "b", 100.0))
+            clock.now = world.now = at
+            await world.do(act, "slot0", 0)
+        stage = Stage("train", Outcome.OK, 0, 111.0, 4.0, 3.0, None, "log")
+        run = replace(world.runs["slot0"])
+        clock.now = 200.0  # the engine was killed at 110, and the run went on to 115
+        await journal.engine_started(database, 2, {"bench": "b"}, "")
+        clock.now = 201.0
+        baseline = Experiment(0, "x", State.RUNNING, "t", "c", "b", 100.0)
+        await journal.stage_ended(database, baseline, run, 0, stage)
+        await journal.run_ended(database, baseline, run, Outcome.OK, "", [])
+        clock.now = 206.0
+        await journal.engine_ended(database, 2, Ended.TIME)
+        rows = await database.rows("SELECT kind, ended_at - began_at AS seconds FROM spans ORDER BY id")
+        spans = [(row["kind"], row["seconds"]) for row in rows]
+        assert spans == [("idle", 10), ("overhead", 1), ("train", 4), ("down", 85), ("idle", 6)]
+        await check(database)
