@@ -151,8 +151,8 @@ async def _summary(database: Database, place: Place, why: Ended, as_json: bool) 
         return
     failed = sum(row.state is State.FAILED for row in rows)
     output.line(f"\n{pages.count(len(rows), 'experiment')}, {failed} failed, {pages.count(len(runs), 'run')}\n")
-    output.line(pages.frontier_page(drawn, reference, rows) + "\n")
-    output.line(pages.ledger_page(spent) + "\n")
+    output.table(pages.frontier_page(drawn, reference, rows) + "\n")
+    output.table(pages.ledger_page(spent) + "\n")
     pick = next(
         (row for point in drawn.points if point.balanced for row in rows if row.number == point.experiment), None
     )

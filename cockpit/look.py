@@ -71,7 +71,7 @@ def experiments(directory: Directory = Path(), as_json: Json = False) -> None:
     if as_json:
         output.document({"experiments": [output.experiment_keys(row) for row in rows]})
     for row in rows if not as_json else ():
-        output.line(pages.experiment_line(row))
+        output.table(pages.experiment_line(row))
 
 
 @app.command()
@@ -98,7 +98,7 @@ def frontier(directory: Directory = Path(), as_json: Json = False) -> None:
     if as_json:
         output.document(output.frontier_keys(drawn, reference, rows))
     else:
-        output.line(pages.frontier_page(drawn, reference, rows))
+        output.table(pages.frontier_page(drawn, reference, rows))
 
 
 async def _drawn(database: "Database") -> "Drawn":
@@ -119,7 +119,7 @@ def ledger(directory: Directory = Path(), as_json: Json = False) -> None:
     if as_json:
         output.document(output.ledger_keys(spent))
     else:
-        output.line(pages.ledger_page(spent))
+        output.table(pages.ledger_page(spent))
 
 
 @app.command()

@@ -5,6 +5,7 @@ The keys are a contract (docs/json.md). Numbers for scripts are whole.
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -33,6 +34,19 @@ class ReaderGone(Exception):
 def line(text: str) -> None:
     """One line or more for people, clean. Raises ReaderGone."""
     _write(clean(text))
+
+
+def table(text: str) -> None:
+    """Lines that belong under one another: on a terminal each is cut where it would wrap. Raises ReaderGone."""
+    shown = clean(text)
+    if sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns
+        shown = Clean("\n".join(_cut(line, width) for line in shown.split("\n")))
+    _write(shown)
+
+
+def _cut(line: str, width: int) -> str:
+    return line if len(line) <= width else f"{line[: width - 1]}…"
 
 
 def document(value: dict[str, Any]) -> None:

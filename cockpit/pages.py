@@ -75,18 +75,16 @@ def frontier_page(frontier: Frontier, reference: list[Reference], experiments: I
     by_number = {experiment.number: experiment for experiment in experiments}
     if not reference:
         return "no frontier yet: it is drawn when the baseline is measured"
-    rows = [["", *(word for one in reference for word in (f"{one.objective} {ARROWS[one.direction]}", "")), "runs", ""]]
-    for point in frontier.points:
-        experiment = by_number[point.experiment]
-        values = {m.objective: m.value for m in experiment.measurements}
-        cells = [word for one in reference for word in _against(values.get(one.objective), one.base)]
-        runs = min((m.n for m in experiment.measurements), default=0)
-        pick = "balanced pick" if point.balanced else ""
-        rows.append([experiment.id, *cells, str(runs), "  ".join(filter(None, (pick, experiment.slug)))])
+    names = [name_of(point.experiment) for point in frontier.points]
+    on = [by_number[point.experiment] for point in frontier.points]
+    columns = [["", *names], *(_against(one, on) for one in reference)]
+    columns.append(["runs", *(str(min((m.n for m in experiment.measurements), default=0)) for experiment in on)])
+    picks = ["balanced pick, " if point.balanced else "" for point in frontier.points]
+    columns.append(["", *(f"{pick}{experiment.slug}" for pick, experiment in zip(picks, on, strict=True))])
     measured = sum(bool(experiment.measurements) for experiment in by_number.values())
     head = f"{count(len(frontier.points), 'experiment')} of {measured} on the frontier   "
     head += f"hypervolume {frontier.hypervolume:.3g}, the baseline's is 1"
-    return "\n".join([head, *_table(rows), "single runs, not judged: a part of what they show is chance"])
+    return "\n".join([head, *_table(columns), "single runs, not judged: a part of what they show is chance"])
 
 
 def ledger_page(ledger: Ledger) -> str:
@@ -94,30 +92,44 @@ def ledger_page(ledger: Ledger) -> str:
     if not ledger.total:
         return "nothing spent yet"
     resources = sorted(ledger.total, key=lambda name: (name != "seconds", name))
-    rows = [["", *(name.replace("_", " ") for name in resources), "share"]]
-    for outcome, amounts in [*ledger.by_outcome.items(), ("total", ledger.total)]:
-        share = amounts.get("seconds", 0.0) / (ledger.total["seconds"] or 1.0)
-        rows.append([outcome, *(f"{amounts.get(name, 0.0):.1f}" for name in resources), f"{share:.0%}"])
+    booked = {**ledger.by_outcome, "total": ledger.total}
+    columns = [["", *booked]]
+    columns += [
+        [name.replace("_", " "), *(f"{amounts.get(name, 0.0):.1f}" for amounts in booked.values())]
+        for name in resources
+    ]
+    whole = ledger.total["seconds"] or 1.0
+    columns.append(["share", *(f"{amounts.get('seconds', 0.0) / whole:.0%}" for amounts in booked.values())])
     proposed = ledger.admitted + sum(ledger.refused.values())
     refused = ", ".join(f"{why} {number}" for why, number in ledger.refused.items())
     last = f"{count(proposed, 'proposal')}, {ledger.admitted} admitted" + (f", refused: {refused}" if refused else "")
-    return "\n".join([*_table(rows), last])
+    return "\n".join([*_table(columns), last])
 
 
-def _against(value: float | None, base: float) -> tuple[str, str]:
-    """A value, and how far it is from the baseline's."""
-    if value is None:
-        return "-", ""
-    return f"{value:.5g}", "=" if value == base else f"{(value - base) / abs(base):+.1%}" if base else "?"
+def _against(axis: Reference, experiments: Iterable[Experiment]) -> list[str]:
+    """A column: the objective, then each value and how far it is from the baseline's."""
+    values = [{m.objective: m.value for m in one.measurements}.get(axis.objective) for one in experiments]
+    numbers = ["-" if value is None else f"{value:.5g}" for value in values]
+    changes = [_change(value, axis.base) for value in values]
+    widths = [max((len(cell) for cell in cells), default=0) for cells in (numbers, changes)]
+    cells = [f"{a.rjust(widths[0])}  {b.rjust(widths[1])}" for a, b in zip(numbers, changes, strict=True)]
+    return [f"{axis.objective} {ARROWS[axis.direction]}", *cells]
 
 
-def _table(rows: list[list[str]]) -> list[str]:
-    """Rows under one another: the first and the last column to the left, numbers to the right."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+def _change(value: float | None, base: float) -> str:
+    if value is None or not base:
+        return ""
+    return "=" if value == base else f"{(value - base) / abs(base):+.1%}"
+
+
+def _table(columns: list[list[str]]) -> list[str]:
+    """Columns side by side, numbers to the right; the first and one without a title to the left."""
+    widths = [max(map(len, column)) for column in columns]
     lines = []
-    for row in rows:
-        cells = [cell.rjust(width) for cell, width in zip(row, widths, strict=True)]
-        cells[0] = row[0].ljust(widths[0])
-        cells[-1] = row[-1] if len(rows[0]) > 2 and not rows[0][-1] else cells[-1]
+    for row in zip(*columns, strict=True):
+        cells = [
+            cell.rjust(width) if column[0] else cell.ljust(width)
+            for cell, width, column in zip(row, widths, columns, strict=True)
+        ]
         lines.append("  ".join(cells).rstrip())
     return lines

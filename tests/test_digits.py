@@ -22,39 +22,42 @@ def by_hand(folder: Path, *words: str) -> None:
         subprocess.run([sys.executable, *words], cwd=folder, env=variables, check=True, stdout=log)
 
 
-def test_one_run_gives_the_numbers_of_the_three_commands_run_by_hand(tmp_path: Path) -> None:
+def test_an_experiment_gives_the_numbers_of_its_branch_run_by_hand(tmp_path: Path) -> None:
     study = tmp_path / "d"
     assert cockpit("new", "digits", str(study)).returncode == 0
-    done = cockpit("--batch", "--json", "--experiments", "1", str(study))
+    done = cockpit("--batch", "--json", "--experiments", "2", str(study))
     assert done.returncode == 0, done.stdout + done.stderr
-    shown = json.loads(cockpit("show", "e0000", "--json", str(study)).stdout)
-    (run,) = shown["runs"]
-    assert run["seed"] == next(seeds(0))
-    assert [(stage["name"], stage["outcome"]) for stage in run["stages"]] == [
-        ("train", "ok"),
-        ("predict", "ok"),
-        ("score", "ok"),
-    ]
-    assert run["launch"] == "accelerate variables"
     assert git(study, "status", "--porcelain") == ""
+    for name in ("e0000", "e0001"):
+        shown = json.loads(cockpit("show", name, "--json", str(study)).stdout)
+        (run,) = shown["runs"]
+        assert run["seed"] == next(seeds(0))
+        assert [(stage["name"], stage["outcome"]) for stage in run["stages"]] == [
+            ("train", "ok"),
+            ("predict", "ok"),
+            ("score", "ok"),
+        ]
+        assert run["launch"] == "accelerate variables"
 
-    by_hand(study, "train.py", "--seed", str(run["seed"]))
-    by_hand(study, "predict.py")
-    by_hand(study, "score.py", "--labels", ".git/cockpit/digits/labels")
-    names = ("nll", "accuracy", "parameters", "predict_us_per_item")
-    hand = printed(study / "log", names)
-    means = {name: shown["measurements"][name]["mean"] for name in names}
-    # All but the timing is the same to the last digit; the timing is a number of this machine, and is one of a kind.
-    assert {**means, "predict_us_per_item": 0} == {**hand, "predict_us_per_item": 0}
-    assert 0 < means["predict_us_per_item"] < 100
-    sources = {name: measured["source"] for name, measured in shown["measurements"].items()}
-    assert sources == {
-        "nll": "scored",
-        "accuracy": "scored",
-        "predict_us_per_item": "evaluated",
-        "parameters": "evaluated",
-        "train_seconds": "measured",
-    }
+        git(study, "checkout", "-q", shown["branch"])
+        (study / "log").unlink(missing_ok=True)
+        by_hand(study, "train.py", "--seed", str(run["seed"]))
+        by_hand(study, "predict.py")
+        by_hand(study, "score.py", "--labels", ".git/cockpit/digits/labels")
+        names = ("nll", "accuracy", "parameters", "predict_us_per_item")
+        hand = printed(study / "log", names)
+        means = {name: shown["measurements"][name]["mean"] for name in names}
+        # All but the timing is the same to the last digit; the timing is a number of this machine, and is one of a kind.
+        assert {**means, "predict_us_per_item": 0} == {**hand, "predict_us_per_item": 0}
+        assert 0 < means["predict_us_per_item"] < 100
+        sources = {name: measured["source"] for name, measured in shown["measurements"].items()}
+        assert sources == {
+            "nll": "scored",
+            "accuracy": "scored",
+            "predict_us_per_item": "evaluated",
+            "parameters": "evaluated",
+            "train_seconds": "measured",
+        }
 
 
 def test_the_launcher_itself_trains_the_same_network_where_its_function_is_gone(tmp_path: Path) -> None:

@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from loop.propose.space import Choices, Knob, Value
+from loop.propose.space import Choices, Knob, Value, same
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 STARTUP = 10  # results before the estimator has enough to go by: until then a few knobs are moved at random
 FEW = 0.3  # of the knobs, then: all of them moved at once is nearly always worse, and says nothing of any of them
+STEP = 0.15  # the standard deviation of such a move, in ranges
 REDRAWS = 3  # proposals refused in a row before it looks for anything untried, at random
 LOOKS = 1_000  # random draws that have all been tried: the space is taken to be used up
 
@@ -67,14 +68,21 @@ def draw(
 
 
 def _few(knobs: Sequence[Knob], incumbent: Mapping[str, Value], seed: int) -> dict[str, Value]:
-    """The incumbent with a few knobs moved, one at least."""
+    """The incumbent with a few knobs moved, one at least, and not far."""
     generator = random.Random(seed)
     moved = [knob for knob in knobs if generator.random() < FEW] or [generator.choice(knobs)]
     values = dict(incumbent)
     for knob in moved:
-        draws = (_uniform(knob, generator) for _ in range(20))  # of two choices the other one, sooner or later
-        values[knob.key] = next((value for value in draws if value != incumbent[knob.key]), incumbent[knob.key])
+        draws = (_near(knob, incumbent[knob.key], generator) for _ in range(20))  # of two choices the other, by and by
+        values[knob.key] = next((value for value in draws if not same(value, incumbent[knob.key])), incumbent[knob.key])
     return values
+
+
+def _near(knob: Knob, value: Value, generator: random.Random) -> Value:
+    if isinstance(knob.domain, Choices):
+        return generator.choice(knob.domain.values)
+    assert isinstance(value, int | float)
+    return knob.domain.at(min(1.0, max(0.0, generator.gauss(knob.domain.place(value), STEP))))
 
 
 def _estimated(knobs: Sequence[Knob], objectives: int, seed: int, tried: Sequence[Tried]) -> dict[str, Value]:
@@ -116,7 +124,7 @@ def _distribution(knob: Knob) -> "BaseDistribution":
 
 def _to_optuna(knob: Knob, value: Value) -> Value:
     if isinstance(knob.domain, Choices):  # by its place: Optuna takes `1` and `True` for the same
-        return str(next(i for i, one in enumerate(knob.domain.values) if type(one) is type(value) and one == value))
+        return str(next(index for index, choice in enumerate(knob.domain.values) if same(choice, value)))
     return value
 
 
@@ -130,19 +138,15 @@ def _from_optuna(knob: Knob, value: Value) -> Value:
 def _untried(knobs: Sequence[Knob], seed: int, tried: Sequence[Tried]) -> Drawn | None:
     """A random draw that has not been tried. Its values are short, so that equal means equal."""
     generator = random.Random(seed)
-    known = {tuple(one.knobs.get(knob.key) for knob in knobs) for one in tried}
+    known = {tuple(repr(one.knobs.get(knob.key)) for knob in knobs) for one in tried}
     for _ in range(LOOKS):
         values = {knob.key: _uniform(knob, generator) for knob in knobs}
-        if tuple(values.values()) not in known:
+        if tuple(map(repr, values.values())) not in known:
             return Drawn(values, f"at random: {REDRAWS} proposals before it had been tried")
     return None
 
 
 def _uniform(knob: Knob, generator: random.Random) -> Value:
-    match knob.domain:
-        case Choices(values):
-            return generator.choice(values)
-        case domain if domain.log:
-            return domain.rounded(float(domain.low) * (domain.high / domain.low) ** generator.random())
-        case domain:
-            return domain.rounded(domain.low + (domain.high - domain.low) * generator.random())
+    if isinstance(knob.domain, Choices):
+        return generator.choice(knob.domain.values)
+    return knob.domain.at(generator.random())

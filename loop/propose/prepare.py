@@ -7,7 +7,6 @@ it becomes a commit, a row of the record, and a branch      (_queue)
 """
 
 import asyncio
-import math
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -60,7 +59,9 @@ class Preparation:
             )
             if drawn is None:
                 break
-            moves = {key: value for key, value in drawn.knobs.items() if value != self._values(incumbent)[key]}
+            moves = {
+                key: value for key, value in drawn.knobs.items() if not space.same(value, self._values(incumbent)[key])
+            }
             proposal = Proposal(
                 proposer=OPTIMISER,
                 operator=KNOBS,
@@ -173,12 +174,9 @@ class Preparation:
 
 def _move(knob: Knob, before: Value, after: Value) -> float:
     """How far a knob moves, as a share of its range; a choice moves half."""
-    domain = knob.domain
-    if isinstance(domain, Choices) or not isinstance(before, int | float) or not isinstance(after, int | float):
+    if isinstance(knob.domain, Choices) or not isinstance(before, int | float) or not isinstance(after, int | float):
         return 0.5
-    if domain.log:
-        return abs(math.log(after / before) / math.log(domain.high / domain.low))
-    return abs(after - before) / (domain.high - domain.low)
+    return abs(knob.domain.place(after) - knob.domain.place(before))
 
 
 def _slug(title: str) -> str:

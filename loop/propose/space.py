@@ -42,6 +42,18 @@ class Range:
         kinds = (int,) if self.integer else (int, float)
         return isinstance(value, kinds) and not isinstance(value, bool) and self.low <= value <= self.high
 
+    def place(self, value: float) -> float:
+        """Where a value lies between the bounds, on the knob's own scale: from 0 to 1."""
+        if self.log:
+            return math.log(value / self.low) / math.log(self.high / self.low)
+        return (value - self.low) / (self.high - self.low)
+
+    def at(self, place: float) -> int | float:
+        """The value at such a place."""
+        if self.log:
+            return self.rounded(self.low * (self.high / self.low) ** place)
+        return self.rounded(self.low + (self.high - self.low) * place)
+
     def rounded(self, number: float) -> int | float:
         """The number as it would be written: short, and within the bounds."""
         if self.integer:
@@ -63,8 +75,8 @@ class Choices:
     values: tuple[Value, ...]
 
     def holds(self, value: Value) -> bool:
-        """Whether a knob with this domain may have this value: `1` is not `True`, nor `1.0`."""
-        return any(type(value) is type(choice) and value == choice for choice in self.values)
+        """Whether a knob with this domain may have this value."""
+        return any(same(value, choice) for choice in self.values)
 
     def __str__(self) -> str:
         return " | ".join(map(str, self.values))
@@ -99,6 +111,11 @@ class _Constant:
     start: int
     end: int
     annotation: str | None
+
+
+def same(one: Value, other: Value) -> bool:
+    """Whether two values are one: `1` is neither `True` nor `1.0`."""
+    return type(one) is type(other) and one == other
 
 
 class Unreadable(Exception):

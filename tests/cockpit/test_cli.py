@@ -36,14 +36,16 @@ def keys(*words: str) -> dict[str, Any]:
 def test_help_names_every_command_and_the_options_of_the_study() -> None:
     done = cockpit("--help")
     assert done.returncode == 0
-    for word in ("new", "status", "experiments", "show", "logs", "--batch", "--experiments", "--minutes", "--version"):
+    commands = ("new", "status", "experiments", "show", "diff", "frontier", "ledger", "logs")
+    for word in (*commands, "--batch", "--experiments", "--minutes", "--version"):
         assert word in done.stdout
 
 
 def test_help_imports_nothing_heavy() -> None:
     program = "import sys\nsys.argv = ['cockpit', '--help']\nfrom cockpit.cli import main\n"
     program += "try: main()\nexcept SystemExit: pass\n"
-    program += "print([m for m in ('aiosqlite', 'asyncio', 'pydantic', 'loop', 'sqlite3', 'rich') if m in sys.modules])"
+    heavy = ("aiosqlite", "asyncio", "pydantic", "loop", "optuna", "moocore", "sqlite3", "rich")
+    program += f"print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], text=True, capture_output=True)
     assert done.stdout.splitlines()[-1] == "[]", done.stdout + done.stderr
 
@@ -173,6 +175,114 @@ def test_a_failed_baseline_is_exit_status_3_with_the_end_of_its_log(write: Write
     assert "| so far so good" in done.stdout
     assert "\x1b" not in done.stdout
     assert keys("status", "--json", str(place.root))["ended_by"] == "baseline failed"
+
+
+SEARCHED = """\
+RATE = 0.1  # cockpit: 0.001..1.0 log
+DEPTH = 4  # cockpit: 1..8
+NOTE = "\x1b]0;title\x07"
+print(f"loss: {1 / DEPTH}", f"weights: {DEPTH}", sep="\\n")
+"""
+
+
+@pytest.fixture
+def searched(write: Write) -> Place:
+    """A study of six experiments."""
+    place = write(SEARCHED, more='weights = { direction = "minimize", deterministic = true }')
+    done = cockpit("--batch", "--experiments", "6", str(place.root))
+    assert done.returncode == 0, done.stderr
+    return place
+
+
+def test_a_frontier_names_experiments_with_their_values_and_the_reference(searched: Place) -> None:
+    drawn = keys("frontier", "--json", str(searched.root))
+    listed = {row["id"]: row for row in keys("experiments", "--json", str(searched.root))["experiments"]}
+    assert drawn["hypervolume"] >= 1
+    assert drawn["baseline"] == {"loss": 0.25, "weights": 4.0}
+    assert drawn["reference"] == pytest.approx({"loss": 0.275, "weights": 4.4})
+    assert [point["balanced"] for point in drawn["points"]].count(True) == 1
+    for point in drawn["points"]:
+        measured = listed[point["id"]]["measurements"]
+        assert point["values"] == {name: value["mean"] for name, value in measured.items()}
+        assert (point["runs"], point["evidence"], point["probability"]) == (1, None, None)
+    page = cockpit("frontier", str(searched.root)).stdout
+    assert all(point["id"] in page for point in drawn["points"])
+    assert "single runs, not judged" in page
+
+
+def test_what_was_spent_adds_up_and_the_proposals_are_counted(searched: Place) -> None:
+    spent = keys("ledger", "--json", str(searched.root))
+    assert spent["total"]["seconds"] > 0
+    for resource, total in spent["total"].items():
+        assert sum(amounts.get(resource, 0) for amounts in spent["by_outcome"].values()) == pytest.approx(total)
+    assert spent["proposals"]["admitted"] == 5
+    page = cockpit("ledger", str(searched.root)).stdout.splitlines()
+    assert page[-2].startswith("total")
+    assert page[-2].endswith("100%")
+
+
+def test_a_diff_is_a_patch_that_git_can_apply_and_is_clean(searched: Place) -> None:
+    row = keys("experiments", "--json", str(searched.root))["experiments"][1]
+    shown = keys("diff", row["id"], "--json", str(searched.root))
+    assert (shown["id"], shown["parent"]) == (row["id"], "e0000")
+    git(searched.root, "checkout", "-q", "--detach")
+    (searched.root.parent / "patch").write_text(shown["diff"])
+    git(searched.root, "apply", "--index", str(searched.root.parent / "patch"))
+    assert git(searched.root, "write-tree").strip() == row["tree"]
+    text = cockpit("diff", row["id"], str(searched.root)).stdout
+    assert text.startswith(f"{row['id']} from e0000: {row['hypothesis']}\ndiff --git")
+    assert "\x1b" not in text
+    assert cockpit("diff", "e0000", str(searched.root)).returncode == 2
+
+
+def test_the_summary_has_the_frontier_the_spend_by_outcome_and_the_best_diff(searched: Place) -> None:
+    summary = objects(cockpit("--batch", "--json", "--experiments", "6", str(searched.root)))[-1]
+    drawn = keys("frontier", "--json", str(searched.root))
+    assert summary["frontier"] == drawn
+    assert set(summary["spend_by_outcome"]) >= {"baseline", "idle"}
+    assert sum(amounts["seconds"] for amounts in summary["spend_by_outcome"].values()) == pytest.approx(
+        summary["spend"]["seconds"]
+    )
+    text = cockpit("--batch", "--experiments", "6", str(searched.root)).stdout
+    (pick,) = [point["id"] for point in drawn["points"] if point["balanced"]]
+    assert f"the balanced pick, {pick}:\ndiff --git" in text or pick == "e0000"
+    assert "search space   2 knobs in train.py" in text
+
+
+def test_before_anything_ran_there_is_no_frontier_and_nothing_is_spent(write: Write) -> None:
+    place = write()
+    assert keys("frontier", "--json", str(place.root))["points"] == []
+    assert keys("ledger", "--json", str(place.root)) == {
+        "total": {},
+        "by_outcome": {},
+        "proposals": {"admitted": 0, "refused": {}},
+    }
+    assert "no frontier yet" in cockpit("frontier", str(place.root)).stdout
+    assert cockpit("ledger", str(place.root)).stdout == "nothing spent yet\n"
+
+
+def test_a_knob_that_means_nothing_is_exit_status_1_with_file_and_line(write: Write) -> None:
+    place = write(TRAIN.replace("0.001..1.0 log", "some"))
+    done = cockpit("--batch", str(place.root))
+    assert done.returncode == 1
+    assert "train.py:2: `# cockpit: some` is neither a range" in done.stderr
+
+
+def test_a_record_that_an_earlier_cockpit_works_on_is_left_alone(write: Write) -> None:
+    import sqlite3
+
+    from store.place import take_engine_lock
+
+    place = write()
+    place.folder.mkdir(parents=True)
+    with sqlite3.connect(place.folder / "record.sqlite") as old:
+        old.execute("PRAGMA user_version = 1")
+    lock = take_engine_lock(place.folder)
+    try:
+        done = cockpit("status", str(place.root))
+    finally:
+        os.close(lock)
+    assert (done.returncode, "in use by an engine of an earlier cockpit" in done.stderr) == (5, True), done.stderr
 
 
 def test_logs_are_printed_stage_by_stage_and_clean(write: Write) -> None:
