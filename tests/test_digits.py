@@ -47,7 +47,7 @@ def test_an_experiment_gives_the_numbers_of_its_branch_run_by_hand(tmp_path: Pat
         names = ("nll", "accuracy", "parameters", "predict_us_per_item")
         hand = printed(study / "log", names)
         means = {name: shown["measurements"][name]["mean"] for name in names}
-        # All but the timing is the same to the last digit; the timing is a number of this machine, and is one of a kind.
+        # All but the timing is the same to the last digit; the timing is this machine's, and one of a kind.
         assert {**means, "predict_us_per_item": 0} == {**hand, "predict_us_per_item": 0}
         assert 0 < means["predict_us_per_item"] < 100
         sources = {name: measured["source"] for name, measured in shown["measurements"].items()}

@@ -16,7 +16,7 @@ from loop.branches import Branches
 from loop.judge import standing
 from loop.judge.frontier import Axis
 from loop.propose import optimiser, space
-from loop.propose.admit import Refused, admit, change_hash
+from loop.propose.admit import UNCHANGED, Refused, admit, change_hash
 from loop.propose.optimiser import Tried
 from loop.propose.space import Choices, Knob, Value
 from loop.study import Settings
@@ -51,17 +51,16 @@ class Preparation:
         number, incumbent = rows[-1].number + 1, rows[0]
         axes = await standing.axes(self.database, self.settings, self.bench)
         tried = [self._tried(row, axes, settled=row.number < max(1, number - AHEAD)) for row in rows]
+        before = self._values(incumbent)
         while self.knobs:
             began = time.monotonic()
             refused = await views.refused_in_a_row(self.database)
             drawn = await asyncio.to_thread(
-                optimiser.draw, self.knobs, self._values(incumbent), len(axes), self.seed, number, refused, tried
+                optimiser.draw, self.knobs, before, len(axes), self.seed, number, refused, tried
             )
             if drawn is None:
                 break
-            moves = {
-                key: value for key, value in drawn.knobs.items() if not space.same(value, self._values(incumbent)[key])
-            }
+            moves = {key: value for key, value in drawn.knobs.items() if not space.same(value, before[key])}
             proposal = Proposal(
                 proposer=OPTIMISER,
                 operator=KNOBS,
@@ -76,8 +75,7 @@ class Preparation:
             try:
                 await self._admitted(rows[0], incumbent, files, made)
             except Refused as why:
-                refused_one = replace(proposal, refusal=why.refusal, reason=why.reason)
-                await journal.refused(self.database, refused_one, made)
+                await journal.refused(self.database, replace(proposal, refusal=why.refusal, reason=why.reason), made)
                 continue
             return await self._queue(number, incumbent, proposal, files, made)
         return None
@@ -107,17 +105,17 @@ class Preparation:
 
     async def _change_hash(self, baseline: Experiment, parent: Experiment, files: Mapping[str, bytes]) -> str:
         """The hash of the parent's code with these files changed."""
-        first, now = await self.branches.files(baseline.tree), await self.branches.files(parent.tree)
-        inherited = [path for path, facts in now.items() if facts != first.get(path) and path not in files]
-        contents = {**await self.branches.contents(parent.tree, inherited), **files}
-        return change_hash(await self.branches.contents(baseline.tree, contents.keys() & first.keys()), contents)
+        contents = dict(files)
+        if parent.tree != baseline.tree:
+            first, now = await self.branches.files(baseline.tree), await self.branches.files(parent.tree)
+            inherited = [path for path, facts in now.items() if facts != first.get(path) and path not in files]
+            contents |= await self.branches.contents(parent.tree, inherited)
+        return change_hash(await self.branches.contents(baseline.tree, contents), contents)
 
     async def _admitted(self, baseline: Experiment, parent: Experiment, files: Mapping[str, bytes], made: str) -> None:
         """Raises Refused where the change may not be made, changes nothing, or was made before."""
         admit(self.settings, self.knobs, await self.branches.files(parent.tree), files)
-        if made == await self._change_hash(baseline, parent, {}):
-            raise Refused(Refusal.DUPLICATE, f"it changes nothing: the code is that of {parent.id}")
-        if made == await self._change_hash(baseline, baseline, {}):
+        if made == UNCHANGED:
             raise Refused(Refusal.DUPLICATE, f"it makes the code of {baseline.id}")
         if (before := await views.tried(self.database, made)) is not None:
             raise Refused(Refusal.DUPLICATE, f"it makes the code of {name_of(before)}")

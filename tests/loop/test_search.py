@@ -20,13 +20,13 @@ from tests.loop.test_branches import fingerprint
 
 pytestmark = pytest.mark.usefixtures("leaves_nothing")
 TRAIN = """\
-import os
+import math, os
 RATE = 0.1  # cockpit: 0.001..1.0 log
 DEPTH = 3  # cockpit: 1..8
 MODE = "a"  # cockpit: a | b | broken
 if MODE == "broken":
     raise ValueError("no")
-print(f"loss: {(RATE - 0.3) ** 2 + 1 / DEPTH}")
+print(f"loss: {abs(math.log10(RATE)) + 1 / DEPTH}")
 print(f"weights: {DEPTH * 100}")
 """
 WEIGHTS = 'weights = { direction = "minimize" }'
