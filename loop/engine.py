@@ -145,6 +145,7 @@ class Engine:
             "meter": METER,
             "model": settings.model.name,
             "knobs": {knob.key: str(knob.domain) for knob in knobs},
+            "steering": settings.steering,
             "left_out": await self.branches.dirty(),
             "submodules": await self.branches.submodules(tree),
         }
@@ -162,9 +163,9 @@ class Engine:
         )
         await journal.study_revised(self.database, self.revision.digest, self.revision.text)
         await journal.bench_set(self.database, self.bench.hash, self.bench.facts)
-        drawn = (await standing(self.database, settings, self.bench.hash))[0] or Frontier((), 0.0)
-        if drawn != (await views.frontier(self.database))[0]:
-            await journal.frontier_drawn(self.database, drawn, self.bench.hash)
+        drawn, reference = await standing(self.database, settings, self.bench.hash)
+        if reference or (drawn or Frontier((), 0.0)) != (await views.frontier(self.database))[0]:
+            await journal.frontier_drawn(self.database, drawn or Frontier((), 0.0), self.bench.hash, reference)
         await self._settle()
         if not stands:
             await self._admit_baseline(baseline, commit, tree)
@@ -267,7 +268,7 @@ class Engine:
     async def _search(self, count: int | None) -> Ended:
         """Run one experiment after another, and prepare the next one meanwhile, up to `count` in all."""
         while not self.stop.why:
-            if (experiment := await views.next_queued(self.database)) is None:
+            if (experiment := await views.next_queued(self.database, count)) is None:
                 if not await self._prepare(count):
                     return Ended.NO_PROPOSER if await self._wanted(count) else Ended.EXPERIMENTS
                 continue

@@ -252,7 +252,7 @@ async def run_ended(
 ) -> None:
     """A run is over: measured, failed or interrupted. Its slot is free, and the experiment's state follows from it.
 
-    `frontier` is the one that stands now, None where it is as it was; `reference` is given once, when it is frozen.
+    `frontier` is the one that stands now, None where it is as it was; `reference` is what of it is frozen now.
     """
     measured = list(measurements)
     async with database.transaction() as change:
@@ -283,11 +283,8 @@ async def run_ended(
             "UPDATE experiments SET state = ?, failure = ?, detail = ? WHERE number = ?",
             state, failure, detail if failure else "", experiment.number,
         )  # fmt: skip
-        for one in reference:
-            values = {field.name: getattr(one, field.name) for field in fields(one)}
-            await change.insert("reference", bench=run.bench, **values)
         if frontier is not None:
-            await _draw(change, frontier, run.bench, now)
+            await _draw(change, frontier, run.bench, reference, now)
         await ledger.total(change)
         await _say(
             change, kind, text, experiment=experiment.number, run=run.id, at=now,
@@ -311,14 +308,16 @@ async def given_up(database: Database, experiment: Experiment, detail: str) -> N
 # --- the frontier ----------------------------------------------------------------------------------------------------
 
 
-async def frontier_drawn(database: Database, frontier: Frontier, bench: str) -> None:
-    """The frontier, drawn again: on another bench, or by another smallest effect."""
+async def frontier_drawn(database: Database, frontier: Frontier, bench: str, reference: Iterable[Reference]) -> None:
+    """The frontier, drawn again: on another bench, by other objectives or another smallest effect."""
     async with database.transaction() as change:
-        await _draw(change, frontier, bench, time.time())
+        await _draw(change, frontier, bench, reference, time.time())
         await ledger.total(change)
 
 
-async def _draw(change: Change, frontier: Frontier, bench: str, now: float) -> None:
+async def _draw(change: Change, frontier: Frontier, bench: str, reference: Iterable[Reference], now: float) -> None:
+    for one in reference:
+        await change.insert("reference", bench=bench, **{field.name: getattr(one, field.name) for field in fields(one)})
     await change.execute("DELETE FROM frontier")
     for point in frontier.points:
         await change.insert("frontier", experiment=point.experiment, balanced=int(point.balanced))

@@ -91,9 +91,11 @@ async def engine_seconds(database: Database) -> float:
     return float(rows[0][0])
 
 
-async def next_queued(database: Database) -> Experiment | None:
-    """The oldest experiment that waits for a slot."""
-    rows = await database.rows(f"{EXPERIMENTS} WHERE state = 'queued' ORDER BY number LIMIT 1")
+async def next_queued(database: Database, count: int | None = None) -> Experiment | None:
+    """The oldest experiment that waits for a slot, of the first `count`."""
+    rows = await database.rows(
+        f"{EXPERIMENTS} WHERE state = 'queued' AND number < coalesce(?, number + 1) ORDER BY number LIMIT 1", count
+    )
     return _experiment(rows[0], await _means(database, rows[0]["tree"])) if rows else None
 
 
@@ -125,7 +127,7 @@ async def reference(database: Database, bench: str) -> list[Reference]:
 
 
 async def frontier(database: Database) -> tuple[Frontier, list[Reference]]:
-    """The frontier that stands now, on the bench of the last engine, and its reference point."""
+    """The frontier that stands now, on the bench of the last engine, and its reference point, of what steers."""
     points = [
         Point(row["experiment"], bool(row["balanced"]))
         for row in await database.rows("SELECT experiment, balanced FROM frontier ORDER BY experiment")
@@ -133,7 +135,10 @@ async def frontier(database: Database) -> tuple[Frontier, list[Reference]]:
     rows = await database.rows("SELECT hypervolume, bench FROM progress ORDER BY id DESC LIMIT 1")
     if not rows:
         return Frontier((), 0.0), []
-    return Frontier(tuple(points), rows[0]["hypervolume"]), await reference(database, rows[0]["bench"])
+    engine = await last_engine(database)
+    steering = engine.facts["steering"] if engine else []
+    frozen = {one.objective: one for one in await reference(database, rows[0]["bench"])}
+    return Frontier(tuple(points), rows[0]["hypervolume"]), [frozen[name] for name in steering if name in frozen]
 
 
 async def ledger(database: Database) -> Ledger:

@@ -24,7 +24,7 @@ async def axes(database: Database, settings: Settings, bench: str) -> list[Axis]
 async def standing(
     database: Database, settings: Settings, bench: str, number: int = 0, measured: Iterable[Measurement] = ()
 ) -> tuple[Frontier | None, tuple[Reference, ...]]:
-    """The frontier of a bench with one run more, experiment `number`'s; and the reference, where this run freezes it.
+    """The frontier of a bench with one run more, experiment `number`'s; and what of the reference is frozen now.
 
     No frontier before the baseline is measured.
     """
@@ -35,9 +35,10 @@ async def standing(
         own, n = values.setdefault(number, {}), counts.get((number, one.objective), 0)
         own[one.objective] = (own.get(one.objective, 0.0) * n + one.value) / (n + 1)
     known = await axes(database, settings, bench)
-    if known:
-        return await asyncio.to_thread(frontier, known, values), ()
-    if 0 not in values:
+    missing = set(settings.steering) - {one.name for one in known}
+    fresh = [axis(name, settings.objectives[name], values[0][name]) for name in missing & values.get(0, {}).keys()]
+    if len(fresh) < len(missing):
         return None, ()
-    fresh = [axis(name, settings.objectives[name], values[0][name]) for name in settings.steering]
-    return await asyncio.to_thread(frontier, fresh, values), references(fresh)
+    order = {name: place for place, name in enumerate(settings.steering)}
+    every = sorted([*known, *fresh], key=lambda one: order[one.name])
+    return await asyncio.to_thread(frontier, every, values), references(sorted(fresh, key=lambda one: order[one.name]))

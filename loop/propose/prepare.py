@@ -155,8 +155,8 @@ class Preparation:
     def _sentence(self, parent: Experiment, moves: Mapping[str, Value]) -> str:
         """What moves, the farthest first: `WIDTH 64 → 24, EPOCHS 12 → 9`."""
         before = self._values(parent)
-        moved = self._moved(parent, moves)
-        return ", ".join(f"{knob.name} {before[knob.key]} → {moves[knob.key]}" for knob in moved) or "nothing moves"
+        words = [f"{k.name} {_word(before[k.key])} → {_word(moves[k.key])}" for k in self._moved(parent, moves)]
+        return ", ".join(words) or "nothing moves"
 
     def _moved(self, parent: Experiment, moves: Mapping[str, Value]) -> list[Knob]:
         """The knobs that move, the farthest first."""
@@ -166,7 +166,7 @@ class Preparation:
 
     def _title(self, parent: Experiment, moves: Mapping[str, Value]) -> str:
         """Two moves, or the farthest and how many more there are."""
-        words = [f"{knob.name} {moves[knob.key]}" for knob in self._moved(parent, moves)]
+        words = [f"{knob.name} {_word(moves[knob.key])}" for knob in self._moved(parent, moves)]
         return " and ".join(words) if len(words) <= 2 else f"{words[0]} and {len(words) - 1} more"
 
 
@@ -175,6 +175,12 @@ def _move(knob: Knob, before: Value, after: Value) -> float:
     if isinstance(knob.domain, Choices) or not isinstance(before, int | float) or not isinstance(after, int | float):
         return 0.5
     return abs(knob.domain.place(after) - knob.domain.place(before))
+
+
+def _word(value: Value) -> str:
+    """A value in a sentence: on one line, and not a long one."""
+    text = str(value) if str(value).isprintable() else repr(value)
+    return text if len(text) <= 40 else f"{text[:39]}…"
 
 
 def _slug(title: str) -> str:

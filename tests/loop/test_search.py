@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sqlite3
 import subprocess
 import sys
 
@@ -12,7 +13,7 @@ from loop.judge.standing import standing
 from loop.run.execution import MachineFailed, Stop
 from loop.study import read
 from store import views
-from store.database import Database, statements, versions
+from store.database import Database
 from store.place import RECORD, Place
 from store.records import Ended, Experiment, Outcome, Refusal, State
 from tests.conftest import Write, git
@@ -262,21 +263,60 @@ async def test_knobs_may_be_listed_and_their_bounds_may_change_between_starts(wr
     assert all(one.knobs["train.py:RATE"] >= 0.05 for one in later)
 
 
-async def test_a_record_of_the_first_version_goes_on(write: Write) -> None:
-    import sqlite3
+async def test_what_begins_to_steer_is_an_axis_and_what_no_longer_does_is_none(write: Write) -> None:
+    more = 'weights = { direction = "minimize", steers = false }'
+    place = write(TRAIN, more=more)
+    await research(place, Limits(experiments=5), Stop())
+    text = place.config.read_text()
+    place.config.write_text(text.replace(", steers = false", ""))
+    await research(place, Limits(experiments=7), Stop())
+    async with await Database.open(place.folder) as database:
+        drawn, reference = await views.frontier(database)
+        assert [one.objective for one in reference] == ["loss", "weights"]
+        assert len(await views.runs(database, 0)) == 1, "it is the same bench"
+    place.config.write_text(text)
+    await research(place, Limits(experiments=7), Stop())
+    async with await Database.open(place.folder) as database:
+        again, reference = await views.frontier(database)
+        assert [one.objective for one in reference] == ["loss"]
+    assert len(again.points) == 1 < len(drawn.points)
 
+
+async def test_no_more_than_were_asked_for_are_run_though_one_is_queued(write: Write) -> None:
+    place = write(TRAIN + "import time; time.sleep(0.2)\n")
+    stop = Stop()
+    going = asyncio.create_task(research(place, Limits(experiments=9), stop))
+    while not (place.folder / RECORD).exists() or len(await rows(place)) < 4:
+        await asyncio.sleep(0.05)
+    stop.ask()
+    await going
+    before = await rows(place)
+    assert [one.state for one in before][-1] is State.QUEUED
+    assert await research(place, Limits(experiments=2), Stop()) is Ended.EXPERIMENTS
+    assert await rows(place) == before
+    assert await research(place, Limits(experiments=len(before)), Stop()) is Ended.EXPERIMENTS
+    assert all(one.state is not State.QUEUED for one in await rows(place))
+
+
+@pytest.mark.parametrize("measured", [False, True])
+async def test_a_record_of_the_first_version_goes_on(write: Write, measured: bool) -> None:
+    """As the first version left it: without what the second one's part adds, the baseline queued or measured."""
     place = write(TRAIN)
-    place.folder.mkdir(parents=True)
+    await research(place, Limits(experiments=1), Stop())
     with sqlite3.connect(place.folder / RECORD) as old:
-        for statement in statements(versions()[1]):
-            old.execute(statement)
+        for table in ("totals", "spend", "spans", "lanes", "progress", "frontier", "reference", "parents", "proposals"):
+            old.execute(f"DROP TABLE {table}")
+        old.execute("ALTER TABLE experiments DROP COLUMN knobs")
+        old.execute("UPDATE engines SET facts = json_remove(facts, '$.knobs', '$.steering')")
         old.execute("PRAGMA user_version = 1")
-        head = git(place.root, "rev-parse", "HEAD").strip()
-        tree = git(place.root, "rev-parse", "HEAD^{tree}").strip()
-        old.execute("INSERT INTO study VALUES (1, 'tried', '', 0, ?, 1.0)", (head,))
-        old.execute(
-            "INSERT INTO experiments VALUES (0, 'baseline', 'queued', ?, ?, ?, NULL, '', 1.0)",
-            (tree, head, "cockpit/tried/e0000-baseline"),
-        )
+        if not measured:
+            old.execute("DELETE FROM measurements")
+            old.execute("DELETE FROM stages")
+            old.execute("DELETE FROM runs")
+            old.execute("UPDATE experiments SET state = 'queued'")
+    assert len(await rows(place)) == 1
     assert await research(place, Limits(experiments=4), Stop()) is Ended.EXPERIMENTS
     assert len(await rows(place)) == 4
+    async with await Database.open(place.folder) as database:
+        assert (await views.frontier(database))[1]
+        assert len(await views.runs(database, 0)) == 1
