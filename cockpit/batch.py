@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from cockpit import logs, output, pages
-from store import journal, views
+from store import feed, views
 from store.database import Database
 from store.place import EngineRuns, Place, engine_pid
 from store.records import Ended, Event, Experiment, Outcome, State
@@ -83,7 +83,7 @@ def _end_on_signals(place: Place, stop: "Stop") -> None:
 async def _print(database: Database, place: Place, ended: asyncio.Event, as_json: bool) -> None:
     """Print the events of this process's engine as they come. In a thread: a reader that is slow holds up no run."""
     ours = False  # until then it is an engine that was here before us
-    async for event in journal.follow(database, await views.last_event(database), ended):
+    async for event in feed.follow(database, await views.last_event(database), ended):
         ours = ours or (event.kind == "engine started" and event.data["pid"] == os.getpid())
         if not ours:
             continue

@@ -25,6 +25,7 @@ SAFE = {
     "core.fsmonitor": "false",
     "core.attributesFile": "/dev/null",
     "core.untrackedCache": "false",
+    "core.splitIndex": "false",
     "core.commitGraph": "false",
     "commit.gpgSign": "false",
     "tag.gpgSign": "false",
@@ -178,11 +179,15 @@ class Branches:
         wanted = [path for path in paths if path in files]
         oids = [files[path].split()[2] for path in wanted]
         out = await self._git("cat-file", "--batch", stdin="".join(f"{oid}\n" for oid in oids).encode())
-        found = {}
+        found, at = {}, 0
         for path in wanted:  # each `<oid> blob <size>`, the content, a line feed
-            head, _, out = out.partition(b"\n")
-            size = int(head.split()[2])
-            found[path], out = out[:size], out[size + 1 :]
+            end = out.index(b"\n", at)
+            head, at = out[at:end].split(), end + 1
+            if head[1] != b"blob":
+                raise GitError(
+                    f"{path} cannot be read: {out[at:end].decode()}; a partial clone lacks it, `git fetch` it"
+                )
+            found[path], at = out[at : at + int(head[2])], at + int(head[2]) + 1
         return found
 
     async def diff(self, old: str, new: str) -> str:
@@ -241,13 +246,11 @@ class Branches:
     async def hide(self, branch: str, commit: str) -> None:
         """Take a branch out of the way of `git branch`: the same name, one level higher.
 
-        Raises GitError where it stands elsewhere than was said: somebody works on it.
+        Raises GitError where it, or a hidden one of its name, stands elsewhere than was said: somebody works on it.
         """
-        await self._orders(f"create {HIDDEN}{branch} {commit}\n", f"delete {SHOWN}{branch} {commit}\n")
-
-    async def show(self, branch: str, commit: str) -> None:
-        """The reverse of `hide`."""
-        await self._orders(f"create {SHOWN}{branch} {commit}\n", f"delete {HIDDEN}{branch} {commit}\n")
+        there = (await self.tips(HIDDEN)).get(branch) == commit
+        create = f"verify {HIDDEN}{branch} {commit}\n" if there else f"create {HIDDEN}{branch} {commit}\n"
+        await self._orders(create, f"delete {SHOWN}{branch} {commit}\n")
 
     async def check_out(self, tree: str, folder: Path, without: tuple[str, ...] = ()) -> None:
         """Fill a fresh folder with the files of a tree: no `.git`, and nothing of the paths in `without`."""

@@ -29,10 +29,13 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
-from loop.branches import HIDDEN, Branches, GitError
+from loop.arrange import arrange, out_of_the_way, refuse_strangers
+from loop.branches import Branches, GitError
 from loop.judge.standing import standing
-from loop.propose.prepare import Preparation
-from loop.propose.space import declared
+from loop.propose import optimiser
+from loop.propose.admit import Refused, admit
+from loop.propose.prepare import AHEAD, Preparation
+from loop.propose.space import Knob, declared
 from loop.run import bench, launch
 from loop.run.devices import kind
 from loop.run.execution import METER, WALL, Execution, MachineFailed, Stop
@@ -125,13 +128,7 @@ class Engine:
         tree = await self.branches.tree(commit)
         self.bench = await bench.set_up(self.place, settings, self.branches, self.database, tree)
         self.execution = Execution(self.place, self.revision, self.branches, self.database, self.bench, self.stop)
-        sources = [
-            path
-            for path in await self.branches.files(tree)
-            if path.endswith(".py")
-            and (settings.editable(path) or any(key.startswith(f"{path}:") for key in settings.space.knobs))
-        ]
-        knobs = declared(settings, str(self.place.config), await self.branches.contents(tree, sources))
+        knobs = await self._knobs(tree)
 
         facts = {
             "study": self.place.name,
@@ -157,6 +154,11 @@ class Engine:
             question = settings.study
             study = Study(self.place.name, question.goal, question.seed, commit, time.time())
             await journal.study_began(self.database, study)
+        if study.seed != settings.study.seed:
+            raise ConfigError(
+                f"{self.place.config}: `[study] seed` is {settings.study.seed}, and the study began with {study.seed}: "
+                "put that back, or give the study another name"
+            )
         self.seed = study.seed
         self.preparation = Preparation(
             self.place, settings, self.branches, self.database, knobs, study.seed, self.bench.hash
@@ -164,12 +166,26 @@ class Engine:
         await journal.study_revised(self.database, self.revision.digest, self.revision.text)
         await journal.bench_set(self.database, self.bench.hash, self.bench.facts)
         drawn, reference = await standing(self.database, settings, self.bench.hash)
-        if reference or (drawn or Frontier((), 0.0)) != (await views.frontier(self.database))[0]:
+        stood, bench_then = (await views.frontier(self.database))[0], await views.drawn_on(self.database)
+        if reference or (bench_then and (drawn or Frontier((), 0.0), self.bench.hash) != (stood, bench_then)):
             await journal.frontier_drawn(self.database, drawn or Frontier((), 0.0), self.bench.hash, reference)
         await self._settle()
         if not stands:
             await self._admit_baseline(baseline, commit, tree)
-        await self._arrange_branches()
+        await arrange(self.branches, await views.experiments(self.database))
+
+    async def _knobs(self, tree: str) -> tuple[Knob, ...]:
+        """The knobs of the baseline's code. Raises ConfigError, also where it does not pass its own gates."""
+        settings, files = self.revision.settings, await self.branches.files(tree)
+        touchable = [path for path in files if path.endswith(".py") and settings.touchable(path)]
+        sources = await self.branches.contents(tree, touchable)
+        knobs = await asyncio.to_thread(declared, settings, str(self.place.config), sources)
+        own = {knob.path: sources[knob.path] for knob in knobs}
+        try:
+            await asyncio.to_thread(admit, settings, knobs, files, own, own)
+        except Refused as why:
+            raise ConfigError(f"{self.place.config}: `[space]`: no knob can be set: {why.reason}") from None
+        return knobs
 
     def _has_more_to_say(self, run: Run) -> bool:
         """Whether an unfinished run goes on without an engine, or has ended while there was none."""
@@ -193,42 +209,16 @@ class Engine:
     async def _admit_baseline(self, before: Experiment | None, commit: str, tree: str) -> None:
         """The unchanged code is experiment 0, and where trunk begins. Until it is measured it may begin elsewhere."""
         trunk, branch = f"cockpit/{self.place.name}/trunk", f"cockpit/{self.place.name}/e0000-baseline"
+        commits = (commit, before.commit if before else None)
+        known = [(name, one) for name in (trunk, branch) for one in commits]
+        await refuse_strangers(self.branches, self.place.name, known)
         if before is None:
             baseline = Experiment(0, "baseline", State.QUEUED, tree, commit, branch, time.time())
             await journal.queued(self.database, baseline)
         tips = await self.branches.tips()
-        known = {None, commit, before.commit if before else None}
-        for name in (trunk, branch):
-            if tips.get(name) not in known:
-                raise GitError(
-                    f"the branch {name} is there already and stands at {tips[name][:7]}, which this study "
-                    f"knows nothing of: keep what it holds under another name, then `git branch -D {name}`"
-                )
         await self.branches.point({name: (commit, tips.get(name)) for name in (trunk, branch)})
         if before is not None and before.commit != commit:
             await journal.baseline_moved(self.database, replace(before, commit=commit, tree=tree), before.commit)
-
-    async def _arrange_branches(self) -> None:
-        """Every experiment has the branch that the record gives it, those of failed ones out of the way."""
-        shown, hidden = await self.branches.tips(), await self.branches.tips(HIDDEN)
-        for experiment in await views.experiments(self.database):
-            there = experiment.branch in shown, experiment.branch in hidden
-            if there == (False, False):
-                await self.branches.point({experiment.branch: (experiment.commit, None)})
-            if there == (False, True) and experiment.state is not State.FAILED:
-                await self.branches.show(experiment.branch, hidden[experiment.branch])
-            if there != (False, True) and experiment.state is State.FAILED:
-                await self._out_of_the_way(experiment)
-
-    async def _out_of_the_way(self, experiment: Experiment) -> None:
-        """Hide a branch, unless somebody works on it, or it is the baseline's."""
-        tip = (await self.branches.tips()).get(experiment.branch)
-        if (
-            experiment.number
-            and tip == experiment.commit
-            and experiment.branch not in await self.branches.checked_out()
-        ):
-            await self.branches.hide(experiment.branch, experiment.commit)
 
     # --- the research ------------------------------------------------------------------------------------------------
 
@@ -254,6 +244,7 @@ class Engine:
         baseline = await self._experiment(0)
         if measured and baseline.state is not State.MEASURED:  # a detour over another bench has ended badly
             await journal.measured_already(self.database, baseline)
+        warming = asyncio.create_task(asyncio.to_thread(optimiser.load))  # so that no slot waits for it
         tries = 0
         while not measured and not self.stop.why and not self._failed():
             if (tries := tries + 1) > TRIES:
@@ -261,6 +252,7 @@ class Engine:
             outcome = await self.execution.execute(await self._experiment(0), next(seeds(self.seed)), "baseline")
             self._heard(baseline, outcome)
             measured = outcome is Outcome.OK
+        await warming
         if self.stop.why:
             return self.stop.why
         return Ended.BASELINE_FAILED if self._failed() else None
@@ -268,15 +260,18 @@ class Engine:
     async def _search(self, count: int | None) -> Ended:
         """Run one experiment after another, and prepare the next one meanwhile, up to `count` in all."""
         while not self.stop.why:
-            if (experiment := await views.next_queued(self.database, count)) is None:
+            if not (queued := await views.queued(self.database, count)):
                 if not await self._prepare(count):
                     return Ended.NO_PROPOSER if await self._wanted(count) else Ended.EXPERIMENTS
                 continue
-            ahead = asyncio.create_task(self._prepare(count))
+            # One ahead and no more, also where a run was interrupted and waits again: else what a proposal knows, and
+            # so what it proposes, would depend on what has been interrupted.
+            ahead = asyncio.create_task(self._prepare(count)) if len(queued) <= AHEAD else None
             try:
-                await self._measure(experiment)
+                await self._measure(queued[0])
             finally:
-                await ahead
+                if ahead is not None:
+                    await ahead
         return self.stop.why
 
     async def _wanted(self, count: int | None) -> bool:
@@ -305,7 +300,7 @@ class Engine:
     async def _after(self, experiment: Experiment) -> None:
         """A run has ended: the branch of a failed experiment goes out of the way."""
         if (after := await self._experiment(experiment.number)).state is State.FAILED:
-            await self._out_of_the_way(after)
+            await out_of_the_way(self.branches, after)
 
     def _heard(self, experiment: Experiment, outcome: Outcome) -> None:
         if experiment.number == 0:

@@ -240,6 +240,10 @@ class Settings(Table):
         """The objectives that steer, in the file's order."""
         return [name for name, objective in self.objectives.items() if objective.steers]
 
+    def touchable(self, path: str) -> bool:
+        """Whether a proposal may change this file: all of it, or the knobs that are listed of it."""
+        return self.editable(path) or any(name.startswith(f"{path}:") for name in self.space.knobs)
+
     def editable(self, path: str) -> bool:
         """Whether a proposal may change this file of the repository."""
         return any(fnmatch(path, pattern) for pattern in self.space.edit)

@@ -1,8 +1,7 @@
-"""Each thing that happens: an event with what it changes, in one transaction; and the feed that follows them."""
+"""Each thing that happens: an event with what it changes, in one transaction."""
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from dataclasses import fields, replace
 from typing import Any
 
@@ -10,7 +9,6 @@ from store import ledger
 from store.database import Change, Database
 from store.records import (
     Ended,
-    Event,
     Experiment,
     Frontier,
     Measurement,
@@ -23,9 +21,6 @@ from store.records import (
     Study,
     name_of,
 )
-from store.views import events_after, last_event
-
-POLL_SECONDS = 0.1
 
 
 async def _say(
@@ -40,21 +35,6 @@ async def _say(
 ) -> None:
     now = time.time() if at is None else at
     await change.insert("events", at=now, kind=kind, experiment=experiment, run=run, text=text, data=data)
-
-
-async def follow(database: Database, after: int, ended: asyncio.Event) -> AsyncIterator[Event]:
-    """The events after number `after`, as they come; once `ended` is set, those that are left, and no more."""
-    while True:
-        last_look = ended.is_set()
-        for event in await events_after(database, after):
-            after = event.seq
-            yield event
-        if last_look and after >= await last_event(database):
-            return
-        try:
-            await asyncio.wait_for(ended.wait(), POLL_SECONDS)
-        except TimeoutError:
-            continue
 
 
 # --- the study and its engine ----------------------------------------------------------------------------------------
@@ -159,6 +139,16 @@ async def queued(
         )  # fmt: skip
 
 
+async def queued_again(database: Database, experiment: Experiment) -> None:
+    """What was measured on another bench is to be measured on this one."""
+    async with database.transaction() as change:
+        await change.execute(
+            "UPDATE experiments SET state = 'queued', failure = NULL, detail = '' WHERE number = ?", experiment.number
+        )
+        text = f"{experiment.id} {experiment.slug} queued again: it is not measured on this bench"
+        await _say(change, "queued", text, experiment=experiment.number, id=experiment.id, branch=experiment.branch)
+
+
 async def baseline_moved(database: Database, experiment: Experiment, old_commit: str) -> None:
     """The baseline never gave a measurement, and the user has committed since: the study starts from there instead."""
     async with database.transaction() as change:
@@ -225,7 +215,7 @@ async def stage_ended(database: Database, experiment: Experiment, run: Run, posi
             return
         values = {field.name: getattr(stage, field.name) for field in fields(stage)}
         await change.insert("stages", run=run.id, position=position, **values)
-        await ledger.stage_ends(change, run, stage)
+        await ledger.stage_ends(change, run, stage, time.time())
         how = f"{stage.outcome}, {stage.detail}" if stage.detail else stage.outcome
         costs = {column: getattr(stage, column) for column in ("outcome", "wall_seconds", "cpu_seconds", "peak_bytes")}
         await _say(
@@ -313,6 +303,8 @@ async def frontier_drawn(database: Database, frontier: Frontier, bench: str, ref
     async with database.transaction() as change:
         await _draw(change, frontier, bench, reference, time.time())
         await ledger.total(change)
+        on = f"{len(frontier.points)} on it, hypervolume {frontier.hypervolume:.3g}"
+        await _say(change, "frontier", f"frontier drawn again: {on}", bench=bench, hypervolume=frontier.hypervolume)
 
 
 async def _draw(change: Change, frontier: Frontier, bench: str, reference: Iterable[Reference], now: float) -> None:

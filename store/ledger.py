@@ -48,11 +48,12 @@ async def run_begins(change: Change, lane: str, now: float) -> None:
     await total(change)
 
 
-async def stage_ends(change: Change, run: Run, stage: Stage) -> None:
-    """A stage has used its lane for as long as it says; what lies before it is overhead."""
-    await _book(change, run.slot, stage.started_at, "overhead", run.id)
+async def stage_ends(change: Change, run: Run, stage: Stage, now: float) -> None:
+    """A stage has used its lane for as long as it says, though not beyond now; what lies before it is overhead."""
+    ended_at = min(stage.started_at + stage.wall_seconds, now)
+    await _book(change, run.slot, min(stage.started_at, now), "overhead", run.id)
     spend = {} if stage.cpu_seconds is None else {"cpu_seconds": stage.cpu_seconds}
-    await _book(change, run.slot, stage.started_at + stage.wall_seconds, stage.name, run.id, spend)
+    await _book(change, run.slot, ended_at, stage.name, run.id, spend)
     await total(change)
 
 

@@ -91,12 +91,12 @@ async def engine_seconds(database: Database) -> float:
     return float(rows[0][0])
 
 
-async def next_queued(database: Database, count: int | None = None) -> Experiment | None:
-    """The oldest experiment that waits for a slot, of the first `count`."""
+async def queued(database: Database, count: int | None = None) -> list[Experiment]:
+    """The experiments that wait for a slot, oldest first, of the first `count`."""
     rows = await database.rows(
-        f"{EXPERIMENTS} WHERE state = 'queued' AND number < coalesce(?, number + 1) ORDER BY number LIMIT 1", count
+        f"{EXPERIMENTS} WHERE state = 'queued' AND number < coalesce(?, number + 1) ORDER BY number", count
     )
-    return _experiment(rows[0], await _means(database, rows[0]["tree"])) if rows else None
+    return [_experiment(row, {}) for row in rows]
 
 
 async def tried(database: Database, change_hash: str) -> int | None:
@@ -124,6 +124,12 @@ async def reference(database: Database, bench: str) -> list[Reference]:
         "SELECT objective, direction, base, value FROM reference WHERE bench = ? ORDER BY rowid", bench
     )
     return [Reference(*row) for row in rows]
+
+
+async def drawn_on(database: Database) -> str | None:
+    """The bench on which the frontier was drawn last."""
+    rows = await database.rows("SELECT bench FROM progress ORDER BY id DESC LIMIT 1")
+    return str(rows[0]["bench"]) if rows else None
 
 
 async def frontier(database: Database) -> tuple[Frontier, list[Reference]]:

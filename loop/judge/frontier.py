@@ -10,6 +10,7 @@ one silly point. Dominance and hypervolume are moocore's.
 
 import math
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from loop.study import Effect, Objective
 from store.records import Frontier, Point, Reference
 
 WORSE = 0.1  # the reference point: the baseline, by this share in the bad direction
+FARTHEST = 1e9  # a gain or loss beyond which farther is no worse: a diverged loss may be any number
 FINEST = 1e-9  # a smallest effect of none at all is still no difference of floating-point noise
 
 # What a quantity is, by a word of its name: the default of its smallest effect. A cost is compared by ratio.
@@ -40,19 +42,26 @@ class Axis:
     def gain(self, value: float) -> float:
         """How much better than the baseline."""
         if self.log:
-            ratio = math.log(max(value, self.base * FINEST) / self.base)
-            return ratio if self.maximize else -ratio
-        return (value - self.base) / _unit(self.base) * (1 if self.maximize else -1)
+            ratio = math.log(max(value, self.base * FINEST, sys.float_info.min)) - math.log(self.base)
+        else:
+            ratio = min(max((value - self.base) / _unit(self.base), -FARTHEST), FARTHEST)
+        return ratio if self.maximize else -ratio
 
     def effects(self, value: float) -> int:
         """The same in whole smallest effects."""
         return math.trunc(self.gain(value) / self.smallest + math.copysign(FINEST, self.gain(value)))
 
     @property
+    def floor(self) -> float:
+        """The gain of the reference point."""
+        return math.log1p(-WORSE) if self.log and self.maximize else -math.log1p(WORSE) if self.log else -WORSE
+
+    @property
     def reference(self) -> float:
         """The value of the reference point."""
         worse = -WORSE if self.maximize else WORSE
-        return self.base * (1 + worse) if self.log else self.base + worse * _unit(self.base)
+        value = self.base * (1 + worse) if self.log else self.base + worse * _unit(self.base)
+        return min(max(value, -sys.float_info.max), sys.float_info.max)
 
 
 def _unit(base: float) -> float:
@@ -91,7 +100,7 @@ def frontier(axes: Sequence[Axis], measured: Mapping[int, Mapping[str, float]]) 
     gains = [[axis.gain(measured[number][axis.name]) for axis in axes] for number in numbers]
     effects = [[float(axis.effects(measured[number][axis.name])) for axis in axes] for number in numbers]
     on = moocore.is_nondominated(effects, maximise=True)  # of equal ones the first, which is the oldest
-    floor = [axis.gain(axis.reference) for axis in axes]
+    floor = [axis.floor for axis in axes]
     boxes = [math.prod(max(0.0, gain - least) for gain, least in zip(row, floor, strict=True)) for row in gains]
     own = math.prod(-least for least in floor)
     balanced = max((index for index in range(len(numbers)) if on[index]), key=lambda index: (boxes[index], -index))

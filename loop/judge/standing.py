@@ -33,7 +33,7 @@ async def standing(
     counts = {(row.number, one.objective): one.n for row in rows for one in row.measurements}
     for one in measured:
         own, n = values.setdefault(number, {}), counts.get((number, one.objective), 0)
-        own[one.objective] = (own.get(one.objective, 0.0) * n + one.value) / (n + 1)
+        own[one.objective] = own.get(one.objective, 0.0) * (n / (n + 1)) + one.value / (n + 1)
     known = await axes(database, settings, bench)
     missing = set(settings.steering) - {one.name for one in known}
     fresh = [axis(name, settings.objectives[name], values[0][name]) for name in missing & values.get(0, {}).keys()]

@@ -6,12 +6,15 @@ number and the results it is given, and of nothing else: an engine that was kill
 """
 
 import hashlib
+import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING
 
-from loop.propose.space import Choices, Knob, Value, same
+from loop.propose.domain import Choices, Value, same
+from loop.propose.space import Knob
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -20,7 +23,8 @@ STARTUP = 10  # results before the estimator has enough to go by: until then a f
 FEW = 0.3  # of the knobs, then: all of them moved at once is nearly always worse, and says nothing of any of them
 STEP = 0.15  # the standard deviation of such a move, in ranges
 REDRAWS = 3  # proposals refused in a row before it looks for anything untried, at random
-LOOKS = 1_000  # random draws that have all been tried: the space is taken to be used up
+COUNTED = 10_000  # values, of all knobs together: so many are gone through one by one
+LOOKS = 1_000  # random draws, where there are more: if all have been tried, the space is taken to be used up
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,11 @@ class Drawn:
     why: str
 
 
+def load() -> None:
+    """Import what takes a while."""
+    import optuna  # noqa: F401
+
+
 def draw(
     knobs: Sequence[Knob],
     incumbent: Mapping[str, Value],
@@ -58,6 +67,9 @@ def draw(
     """
     digest = hashlib.sha256(f"cockpit {seed} {number} {refused}".encode()).digest()
     own_seed = int.from_bytes(digest[:4], "big")
+    tried = [
+        one for one in tried if all(knob.domain.holds(one.knobs.get(knob.key)) for knob in knobs)
+    ]  # by these bounds
     known = sum(one.gains is not None for one in tried)
     if refused >= REDRAWS:
         return _untried(knobs, own_seed, tried)
@@ -94,8 +106,6 @@ def _estimated(knobs: Sequence[Knob], objectives: int, seed: int, tried: Sequenc
     ranges = {knob.key: _distribution(knob) for knob in knobs}
     states = optuna.trial.TrialState
     for one in tried:
-        if not all(knob.domain.holds(one.knobs.get(knob.key)) for knob in knobs):
-            continue  # from when the bounds were others
         under_way = one.gains is None and not one.failed
         study.add_trial(
             optuna.trial.create_trial(
@@ -136,14 +146,23 @@ def _from_optuna(knob: Knob, value: Value) -> Value:
 
 
 def _untried(knobs: Sequence[Knob], seed: int, tried: Sequence[Tried]) -> Drawn | None:
-    """A random draw that has not been tried. Its values are short, so that equal means equal."""
+    """Values that have not been tried, any of them. They are short, so that equal means equal."""
     generator = random.Random(seed)
-    known = {tuple(repr(one.knobs.get(knob.key)) for knob in knobs) for one in tried}
-    for _ in range(LOOKS):
-        values = {knob.key: _uniform(knob, generator) for knob in knobs}
-        if tuple(map(repr, values.values())) not in known:
-            return Drawn(values, f"at random: {REDRAWS} proposals before it had been tried")
-    return None
+    known = {_written(one.knobs, knobs) for one in tried}
+    every = [values for knob in knobs if (values := knob.domain.all_values()) is not None]
+    left: list[dict[str, Value]]
+    if len(every) == len(knobs) and math.prod(map(len, every)) <= COUNTED:
+        rows = (dict(zip((knob.key for knob in knobs), row, strict=True)) for row in product(*every))
+        left = [values for values in rows if _written(values, knobs) not in known]
+    else:
+        draws = ({knob.key: _uniform(knob, generator) for knob in knobs} for _ in range(LOOKS))
+        left = [next((values for values in draws if _written(values, knobs) not in known), {})]
+    chosen = generator.choice(left) if left else {}
+    return Drawn(chosen, f"at random: {REDRAWS} proposals before it had been tried") if chosen else None
+
+
+def _written(values: Mapping[str, Value], knobs: Sequence[Knob]) -> tuple[str, ...]:
+    return tuple(repr(values.get(knob.key)) for knob in knobs)
 
 
 def _uniform(knob: Knob, generator: random.Random) -> Value:

@@ -1,9 +1,9 @@
 """From a proposer to a queued experiment: proposed, let in or refused, made a commit and a branch.
 
 values are drawn for the knobs, given what is known         (optimiser.draw)
-they are written into the parent's files                    (_written)
-the change is let in, or refused and recorded               (_admitted)
-it becomes a commit, a row of the record, and a branch      (_queue)
+they are written into the parent's files, and let in        (_change)
+or refused, for they may not be, or have been tried         (prepare)
+they become a commit, a row of the record, and a branch     (_queue)
 """
 
 import asyncio
@@ -17,16 +17,26 @@ from loop.judge import standing
 from loop.judge.frontier import Axis
 from loop.propose import optimiser, space
 from loop.propose.admit import UNCHANGED, Refused, admit, change_hash
+from loop.propose.domain import Choices, Value, same
 from loop.propose.optimiser import Tried
-from loop.propose.space import Choices, Knob, Value
+from loop.propose.space import Knob
 from loop.study import Settings
 from store import journal, views
 from store.database import Database
 from store.place import Place
-from store.records import Experiment, Proposal, Refusal, State, name_of
+from store.records import Experiment, Outcome, Proposal, Refusal, State, name_of
 
+MOST_REFUSED = 50  # proposals in a row for one experiment: then there is nothing left, or something is wrong
 AHEAD = 1  # experiments that wait for a slot while one runs
 OPTIMISER, KNOBS = "optimiser", "knobs"  # who proposes, and what is changed
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The files that a proposal changes, as they are then, and the hash of the code that they make."""
+
+    files: dict[str, bytes]
+    hash: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +60,9 @@ class Preparation:
         rows = await views.experiments(self.database)
         number, incumbent = rows[-1].number + 1, rows[0]
         axes = await standing.axes(self.database, self.settings, self.bench)
-        tried = [self._tried(row, axes, settled=row.number < max(1, number - AHEAD)) for row in rows]
+        tried = [one for row in rows if (one := self._tried(row, axes, number))]
         before = self._values(incumbent)
-        while self.knobs:
+        for _ in range(MOST_REFUSED if self.knobs else 0):
             began = time.monotonic()
             refused = await views.refused_in_a_row(self.database)
             drawn = await asyncio.to_thread(
@@ -60,7 +70,7 @@ class Preparation:
             )
             if drawn is None:
                 break
-            moves = {key: value for key, value in drawn.knobs.items() if not space.same(value, before[key])}
+            moves = {key: value for key, value in drawn.knobs.items() if not same(value, before[key])}
             proposal = Proposal(
                 proposer=OPTIMISER,
                 operator=KNOBS,
@@ -70,20 +80,30 @@ class Preparation:
                 at=time.time(),
                 wall_seconds=time.monotonic() - began,
             )
-            files = await self._written(incumbent, moves)
-            made = await self._change_hash(rows[0], incumbent, files)
-            try:
-                await self._admitted(rows[0], incumbent, files, made)
-            except Refused as why:
-                await journal.refused(self.database, replace(proposal, refusal=why.refusal, reason=why.reason), made)
-                continue
-            return await self._queue(number, incumbent, proposal, files, made)
+            change = await self._change(rows[0], incumbent, moves)
+            if isinstance(change, Refused):
+                refused_one = replace(proposal, refusal=change.refusal, reason=change.reason)
+                await journal.refused(self.database, refused_one, None)
+            elif (twin := await self._twin(change.hash)) is not None:
+                reason = f"it makes the code of {name_of(twin)}"
+                refused_one = replace(proposal, refusal=Refusal.DUPLICATE, reason=reason)
+                await journal.refused(self.database, refused_one, change.hash)
+                if not await self._known_here(twin):
+                    await journal.queued_again(self.database, rows[twin])
+                    return rows[twin]
+            else:
+                return await self._queue(number, incumbent, proposal, change)
         return None
 
     # --- what is known -----------------------------------------------------------------------------------------------
 
-    def _tried(self, row: Experiment, axes: Sequence[Axis], *, settled: bool) -> Tried:
+    def _tried(self, row: Experiment, axes: Sequence[Axis], number: int) -> Tried | None:
+        """What the proposer of experiment `number` may know of another; None where that is of other knobs."""
         values = standing.means(row)
+        elsewhere = row.state is State.MEASURED and not values  # on another bench
+        if elsewhere or row.knobs.keys() - {knob.key for knob in self.knobs}:
+            return None
+        settled = row.number < max(1, number - AHEAD)
         known = settled and all(axis.name in values for axis in axes)
         gains = tuple(axis.gain(values[axis.name]) for axis in axes) if known else None
         return Tried(self._values(row), gains, failed=settled and not known and row.state is State.FAILED)
@@ -94,35 +114,41 @@ class Preparation:
 
     # --- letting in --------------------------------------------------------------------------------------------------
 
-    async def _written(self, parent: Experiment, moves: Mapping[str, Value]) -> dict[str, bytes]:
-        """The parent's files with these values, those that change."""
+    async def _change(self, baseline: Experiment, parent: Experiment, moves: Mapping[str, Value]) -> Change | Refused:
+        """The parent's files with these values, let in; or why they are not."""
         by_path: dict[str, dict[str, Value]] = {}
         for knob in self.knobs:
             if knob.key in moves:
                 by_path.setdefault(knob.path, {})[knob.name] = moves[knob.key]
-        sources = await self.branches.contents(parent.tree, by_path)
-        return {path: space.set_values(sources[path], values) for path, values in by_path.items()}
-
-    async def _change_hash(self, baseline: Experiment, parent: Experiment, files: Mapping[str, bytes]) -> str:
-        """The hash of the parent's code with these files changed."""
-        contents = dict(files)
+        modes, sources = await self.branches.files(parent.tree), await self.branches.contents(parent.tree, by_path)
+        first, inherited = dict(sources), dict[str, bytes]()
         if parent.tree != baseline.tree:
-            first, now = await self.branches.files(baseline.tree), await self.branches.files(parent.tree)
-            inherited = [path for path, facts in now.items() if facts != first.get(path) and path not in files]
-            contents |= await self.branches.contents(parent.tree, inherited)
-        return change_hash(await self.branches.contents(baseline.tree, contents), contents)
+            then = await self.branches.files(baseline.tree)
+            differing = [path for path, facts in modes.items() if facts != then.get(path)]
+            inherited = await self.branches.contents(parent.tree, differing)
+            first = await self.branches.contents(baseline.tree, {*differing, *by_path})
 
-    async def _admitted(self, baseline: Experiment, parent: Experiment, files: Mapping[str, bytes], made: str) -> None:
-        """Raises Refused where the change may not be made, changes nothing, or was made before."""
-        admit(self.settings, self.knobs, await self.branches.files(parent.tree), files)
-        if made == UNCHANGED:
-            raise Refused(Refusal.DUPLICATE, f"it makes the code of {baseline.id}")
-        if (before := await views.tried(self.database, made)) is not None:
-            raise Refused(Refusal.DUPLICATE, f"it makes the code of {name_of(before)}")
+        def made() -> Change | Refused:
+            try:
+                files = {path: space.set_values(sources[path], values) for path, values in by_path.items()}
+                admit(self.settings, self.knobs, modes, sources, files)
+            except Refused as why:
+                return why
+            return Change(files, change_hash(first, {**inherited, **files}))
 
-    async def _queue(
-        self, number: int, parent: Experiment, proposal: Proposal, files: Mapping[str, bytes], made: str
-    ) -> Experiment:
+        return await asyncio.to_thread(made)
+
+    async def _twin(self, made: str) -> int | None:
+        """The number of the experiment whose code this is, if there is one."""
+        return 0 if made == UNCHANGED else await views.tried(self.database, made)
+
+    async def _known_here(self, number: int) -> bool:
+        """Whether an experiment has been run on the bench that stands, or is about to be."""
+        runs = await views.runs(self.database, number)
+        waits = number in {one.number for one in await views.queued(self.database)}
+        return waits or any(run.bench == self.bench and run.outcome is not Outcome.INTERRUPTED for run in runs)
+
+    async def _queue(self, number: int, parent: Experiment, proposal: Proposal, change: Change) -> Experiment:
         """The record first, then the branch: an engine that finds the row without the branch makes it."""
         moves = proposal.change[KNOBS]
         slug = _slug(self._title(parent, moves))
@@ -131,7 +157,7 @@ class Preparation:
             f"Experiment: {name_of(number)}\nParent: {parent.id}\n"
             f"Proposer: {proposal.proposer}\nOperator: {proposal.operator}\n"
         )
-        commit, tree = await self.branches.commit_files(parent.commit, files, message, proposal.at)
+        commit, tree = await self.branches.commit_files(parent.commit, change.files, message, proposal.at)
         experiment = Experiment(
             number=number,
             slug=slug,
@@ -146,7 +172,7 @@ class Preparation:
             operator=proposal.operator,
             hypothesis=proposal.hypothesis,
         )
-        await journal.queued(self.database, experiment, proposal, made)
+        await journal.queued(self.database, experiment, proposal, change.hash)
         await self.branches.point({experiment.branch: (commit, None)})
         return experiment
 

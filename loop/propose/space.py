@@ -11,78 +11,18 @@ more, so that a proposal is a diff of one line a knob.
 
 import ast
 import io
-import math
 import re
 import tokenize
 import warnings
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from loop.study import ConfigError, Listed, Settings
-
-Value = bool | int | float | str | None
+from loop.propose.domain import Domain, Value, fitting, listed_domain
+from loop.propose.domain import domain as domain_of
+from loop.study import ConfigError, Settings
 
 ANNOTATION = re.compile(r"#\s*cockpit:(.*)")
-RANGE = re.compile(r"(\S+?)\s*\.\.\s*(\S+)(\s+log)?")
-LOG_DIGITS = 3  # significant ones of a value drawn on a log scale
-LINEAR_STEPS = 1_000  # at most, between the bounds of a linear one: `0.137`, not `0.13688271103`
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """The numbers from `low` to `high`, both among them."""
-
-    low: int | float
-    high: int | float
-    log: bool
-    integer: bool
-
-    def holds(self, value: Value) -> bool:
-        """Whether a knob with this domain may have this value."""
-        kinds = (int,) if self.integer else (int, float)
-        return isinstance(value, kinds) and not isinstance(value, bool) and self.low <= value <= self.high
-
-    def place(self, value: float) -> float:
-        """Where a value lies between the bounds, on the knob's own scale: from 0 to 1."""
-        if self.log:
-            return math.log(value / self.low) / math.log(self.high / self.low)
-        return (value - self.low) / (self.high - self.low)
-
-    def at(self, place: float) -> int | float:
-        """The value at such a place."""
-        if self.log:
-            return self.rounded(self.low * (self.high / self.low) ** place)
-        return self.rounded(self.low + (self.high - self.low) * place)
-
-    def rounded(self, number: float) -> int | float:
-        """The number as it would be written: short, and within the bounds."""
-        if self.integer:
-            return min(max(round(number), int(self.low)), int(self.high))
-        if self.log:
-            short = float(f"{number:.{LOG_DIGITS}g}")
-        else:
-            short = round(number, -math.ceil(math.log10((self.high - self.low) / LINEAR_STEPS)))
-        return float(min(max(short, self.low), self.high))
-
-    def __str__(self) -> str:
-        return f"{self.low}..{self.high}" + (" log" if self.log else "")
-
-
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """A few values, in no order."""
-
-    values: tuple[Value, ...]
-
-    def holds(self, value: Value) -> bool:
-        """Whether a knob with this domain may have this value."""
-        return any(same(value, choice) for choice in self.values)
-
-    def __str__(self) -> str:
-        return " | ".join(map(str, self.values))
-
-
-Domain = Range | Choices
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +51,6 @@ class _Constant:
     start: int
     end: int
     annotation: str | None
-
-
-def same(one: Value, other: Value) -> bool:
-    """Whether two values are one: `1` is neither `True` nor `1.0`."""
-    return type(one) is type(other) and one == other
 
 
 class Unreadable(Exception):
@@ -152,8 +87,8 @@ def declared(settings: Settings, config: str, sources: Mapping[str, bytes]) -> t
             if path not in sources:
                 raise ValueError(f"there is no committed file {path}; commit it, or mend the name")
             constant = _once(name, path, _constants(sources[path]))
-            domain = _listed(listed, constant.value)
-            knobs[key] = Knob(path, name, domain, _fits(domain, constant.value), annotated=False)
+            domain = listed_domain(listed, constant.value)
+            knobs[key] = Knob(path, name, domain, fitting(domain, constant.value), annotated=False)
         except Unreadable as error:
             errors.append(f"{where}: {path}:{error.line}: {error}")
         except ValueError as error:
@@ -172,8 +107,8 @@ def annotated(path: str, source: bytes) -> list[Knob]:
             continue
         try:
             _once(constant.name, path, constants)
-            domain = _domain(constant.annotation, constant.value)
-            knobs.append(Knob(path, constant.name, domain, _fits(domain, constant.value)))
+            domain = domain_of(constant.annotation, constant.value)
+            knobs.append(Knob(path, constant.name, domain, fitting(domain, constant.value)))
         except ValueError as error:
             raise Unreadable(constant.line + 1, str(error)) from None
     return knobs
@@ -186,62 +121,6 @@ def _once(name: str, path: str, constants: list[_Constant]) -> _Constant:
         times = f"is assigned a literal {len(found)} times" if found else "is nowhere assigned a literal"
         raise ValueError(f"`{name}` {times} in {path}; a knob is one line `{name} = value`")
     return found[0]
-
-
-def _domain(text: str, value: Value) -> Domain:
-    """What stands behind `# cockpit:`. Raises ValueError."""
-    text = text.strip()
-    if "|" in text:
-        return _choices([_choice(word.strip(), value) for word in text.split("|")])
-    if match := RANGE.fullmatch(text):
-        try:
-            low, high = (_number(word) for word in match.group(1, 2))
-        except ValueError:
-            raise ValueError(f"the bounds of `{text}` are not two numbers") from None
-        return _range(low, high, log=match[3] is not None, value=value)
-    raise ValueError(f"`# cockpit: {text}` is neither a range, `1..8` or `1e-5..1e-2 log`, nor choices, `a | b`")
-
-
-def _number(word: str) -> int | float:
-    return int(word) if re.fullmatch(r"[-+]?[0-9]+(_[0-9]+)*", word) else float(word)
-
-
-def _choice(word: str, value: Value) -> Value:
-    """A choice: a string as it stands where the knob is a string, else a Python literal where it is one."""
-    try:
-        literal = ast.literal_eval(word)
-    except (ValueError, SyntaxError):
-        literal = word
-    bare_string = isinstance(value, str) and not isinstance(literal, str)
-    return word if bare_string or not isinstance(literal, bool | int | float | str | None) else literal
-
-
-def _listed(listed: Listed, value: Value) -> Domain:
-    if listed.choices is not None:
-        return _choices(list(listed.choices))
-    if listed.low is None or listed.high is None:
-        raise ValueError("has neither `low` and `high` nor `choices`")
-    return _range(listed.low, listed.high, log=listed.scale == "log", value=value)
-
-
-def _choices(values: list[Value]) -> Choices:
-    if "" in values or len({(type(value), value) for value in values}) < max(2, len(values)):
-        raise ValueError("choices are two values or more, each once")
-    return Choices(tuple(values))
-
-
-def _range(low: int | float, high: int | float, *, log: bool, value: Value) -> Range:
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise ValueError(f"the lower bound comes first: {low} is not below {high}")
-    if log and low <= 0:
-        raise ValueError("a log scale begins above zero")
-    return Range(low, high, log, integer=all(type(number) is int for number in (low, high, value)))
-
-
-def _fits(domain: Domain, value: Value) -> Value:
-    if not domain.holds(value):
-        raise ValueError(f"the value {value!r} is not in {domain}")
-    return value
 
 
 # --- reading and setting ---------------------------------------------------------------------------------------------
@@ -276,7 +155,7 @@ def _text(value: Value, before: str) -> str:
 def parsed(source: bytes) -> ast.Module:
     """A file's syntax tree. Raises Unreadable."""
     try:
-        text = source.decode()
+        text = source.decode("utf-8-sig")
         with warnings.catch_warnings(action="ignore"):  # of the user's code, `\d` in a string: nothing to do with us
             return ast.parse(text)
     except UnicodeDecodeError:
@@ -298,7 +177,9 @@ def _constants(source: bytes) -> list[_Constant]:
             continue
         if isinstance(value, bool | int | float | str | None) and node.lineno == node.end_lineno:
             line = node.lineno - 1
-            found.append(_Constant(name, value, line, node.col_offset, node.end_col_offset or 0, notes.pop(line, None)))
+            mark = len(BOM_UTF8) if line == 0 and source.startswith(BOM_UTF8) else 0
+            start, end = node.col_offset + mark, (node.end_col_offset or 0) + mark
+            found.append(_Constant(name, value, line, start, end, notes.pop(line, None)))
     if notes:
         raise Unreadable(
             min(notes) + 1,

@@ -41,10 +41,10 @@ async def set_up(place: Place, settings: Settings, branches: Branches, database:
     for name in STAGES:
         reached, modules = await _reach(getattr(settings.run, name) or ":", branches, tree, files)
         needed |= modules
-        if name == "score" and (touched := next(filter(settings.editable, sorted(reached)), None)):
+        if name == "score" and (touched := next(filter(settings.touchable, sorted(reached)), None)):
             raise ConfigError(
                 f"{place.config}: `[run] score`: the scorer is or imports {touched}, which must not be in "
-                "`[space] edit`; take it out"
+                "`[space] edit` or `[space.knobs]`; take it out"
             )
     variables = environment(place.folder, "tree")
     interpreter = await look(chosen(place.root, settings.run.python), needed, variables)

@@ -25,6 +25,7 @@ from loop.run.supervisor import AT_ONCE, WITH_GRACE, start_ticks
 TAG = "COCKPIT_RUN_FOLDER"  # in the environment of every process of a run: by it a sweep knows them
 POLL_SECONDS = 0.05
 LOG_LIMIT_BYTES = 64 * 2**20
+FOREVER = 1e11  # seconds since 1970, and then some
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,9 @@ def _whole(said: Any) -> bool:
             and type(said["ended"]) is bool
             and all(type(stage["name"]) is str and "/" not in stage["name"] for stage in said["stages"])
             and all(
-                type(stage[key]) is float for stage in ended for key in ("started_at", "wall_seconds", "cpu_seconds")
+                type(stage[key]) is float and 0 <= stage[key] < FOREVER
+                for stage in ended
+                for key in ("started_at", "wall_seconds", "cpu_seconds")
             )
             and all(type(stage["exit_status"]) is int and type(stage["ended_by"]) is str for stage in ended)
             and all(type(stage["peak_bytes"]) in (int, type(None)) for stage in ended)

@@ -135,7 +135,7 @@ def scripts(command: str, files: Iterable[str]) -> list[str]:
 def source(settings: Settings, stage: str, files: Iterable[str]) -> Source:
     """How far a value that a stage prints can be trusted: a stage whose own file a proposal may edit only *reports*."""
     named = scripts(getattr(settings.run, stage), files)
-    return STAGES[stage] if named and not any(map(settings.editable, named)) else Source.REPORTED
+    return STAGES[stage] if named and not any(map(settings.touchable, named)) else Source.REPORTED
 
 
 # --- what came of it -------------------------------------------------------------------------------------------------

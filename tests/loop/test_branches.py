@@ -18,6 +18,7 @@ def fingerprint(root: Path) -> dict[str, str]:
         for path in sorted(root.rglob("*"))
         if path.is_file() and ".git" not in path.relative_to(root).parts
     }
+    files["git"] = " ".join(sorted(path.name for path in (root / ".git").iterdir() if path.name != "cockpit"))
     own = {name: (root / ".git" / name).read_bytes().hex() for name in ("index", "HEAD", "config")}
     refs = [
         line
@@ -42,7 +43,6 @@ async def everything(branches: Branches, folder: Path) -> None:
     assert "+print('loss: 2')" in await branches.diff(commit, made)
     await branches.checked_out()
     await branches.hide("cockpit/tried/e0001-made", made)
-    await branches.show("cockpit/tried/e0001-made", made)
 
 
 async def test_no_program_that_the_repository_configures_is_run(write: Write, tmp_path: Path) -> None:
@@ -108,6 +108,7 @@ async def test_a_dirty_working_tree_with_a_stash_stays_byte_for_byte(write: Writ
     (place.root / "README.md").write_text("edited\n")
     (place.root / "staged").write_text("new\n")
     git(place.root, "add", "staged")
+    git(place.root, "config", "core.splitIndex", "true")
     before = fingerprint(place.root)
     branches = await Branches.of(place)
     assert sorted(await branches.dirty()) == ["README.md", "staged"]
@@ -165,8 +166,9 @@ async def test_a_hidden_branch_keeps_its_name_and_leaves_the_list(write: Write) 
     assert git(place.root, "rev-parse", name).strip() == head
     with pytest.raises(GitError):
         await branches.hide(name, head)
-    await branches.show(name, head)
-    assert name in git(place.root, "branch")
+    git(place.root, "branch", name, head)  # to look at it, or a power cut between the two
+    await branches.hide(name, head)
+    assert "e0001" not in git(place.root, "branch", "--all")
 
 
 async def test_branches_move_together_or_not_at_all(write: Write) -> None:

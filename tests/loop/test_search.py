@@ -8,10 +8,11 @@ import sys
 
 import pytest
 
+from loop.branches import GitError
 from loop.engine import Limits, research
 from loop.judge.standing import standing
 from loop.run.execution import MachineFailed, Stop
-from loop.study import read
+from loop.study import ConfigError, read
 from store import views
 from store.database import Database
 from store.place import RECORD, Place
@@ -36,6 +37,13 @@ WEIGHTS = 'weights = { direction = "minimize" }'
 async def rows(place: Place) -> list[Experiment]:
     async with await Database.open(place.folder) as database:
         return await views.experiments(database)
+
+
+async def until(place: Place, count: int, going: "asyncio.Task[Ended]") -> None:
+    """Wait until a study has so many experiments."""
+    while not (place.folder / RECORD).exists() or len(await rows(place)) < count:
+        assert not going.done(), going.result()
+        await asyncio.sleep(0.02)
 
 
 async def test_a_search_makes_branches_a_frontier_and_a_ledger_and_touches_nothing_of_the_users(write: Write) -> None:
@@ -124,6 +132,7 @@ import asyncio, os, signal, sys
 from contextlib import asynccontextmanager
 from pathlib import Path
 from loop.branches import Branches
+from loop.branches import GitError
 from loop.engine import Limits, research
 from loop.run.execution import Stop
 from store.database import Database
@@ -240,6 +249,88 @@ async def test_a_branch_that_is_gone_is_made_again(write: Write) -> None:
     assert git(place.root, "rev-parse", one.branch).strip() == one.commit
 
 
+async def test_a_search_that_is_interrupted_twice_proposes_what_one_that_is_not_does(write: Write) -> None:
+    """After the tenth result, where a proposal depends on what is known."""
+    place = write(TRAIN.replace('raise ValueError("no")', "pass") + "import time; time.sleep(0.3)\n")
+    for number in (12, 13):
+        stop = Stop()
+        going = asyncio.create_task(research(place, Limits(experiments=16), stop))
+        await until(place, number + 1, going)
+        await asyncio.sleep(0.15)
+        stop.ask()
+        assert await going is Ended.INTERRUPTED
+    await research(place, Limits(experiments=16), Stop())
+    here = Place(place.root, place.git_dir, place.common_dir, "whole")
+    await research(here, Limits(experiments=16), Stop())
+    assert await knobs(place) == await knobs(here)
+
+
+async def test_a_value_without_measure_is_a_bad_result_and_not_the_end(write: Write) -> None:
+    place = write(
+        TRAIN.replace('raise ValueError("no")', "print('loss: 1.7e308'); print('weights: -1e308'); raise SystemExit")
+    )
+    assert await research(place, Limits(experiments=14), Stop()) is Ended.EXPERIMENTS
+    assert 1.7e308 in [one.measurements[0].value for one in await rows(place) if one.measurements]
+
+
+async def test_a_hidden_branch_that_is_looked_at_stays_and_ends_nothing(write: Write) -> None:
+    place = write(TRAIN)
+    await research(place, Limits(experiments=14), Stop())
+    failed = await first_failed(place)
+    git(place.root, "branch", failed.branch, f"refs/{failed.branch}")
+    assert await research(place, Limits(experiments=14), Stop()) is Ended.EXPERIMENTS
+    assert failed.id not in git(place.root, "branch")
+    git(place.root, "checkout", "-q", "-b", failed.branch, f"refs/{failed.branch}")
+    assert await research(place, Limits(experiments=14), Stop()) is Ended.EXPERIMENTS
+    assert failed.id in git(place.root, "branch")
+
+
+async def test_branches_of_a_record_that_is_gone_are_refused_by_name_before_anything_runs(write: Write) -> None:
+    place = write(TRAIN)
+    await research(place, Limits(experiments=3), Stop())
+    (place.folder / RECORD).unlink()
+    with pytest.raises(GitError, match=r"cockpit/tried/e0001-\S+ is there already"):
+        await research(place, Limits(experiments=3), Stop())
+
+
+async def test_an_annotation_in_a_protected_file_is_none_of_ours(write: Write) -> None:
+    listed = '[space.knobs]\n"train.py:B" = { low = 1, high = 4 }\n'
+    place = write("A = 1  # cockpit: 1..9\nB = 2\nprint('loss:', A + B)\n", more=listed)
+    place.config.write_text(place.config.read_text().replace('edit = ["train.py"]', ""))
+    assert await research(place, Limits(), Stop()) is Ended.NO_PROPOSER
+    assert sorted(one.knobs.get("train.py:B", 2) for one in await rows(place)) == [1, 2, 3, 4]
+
+
+async def test_a_baseline_that_does_not_pass_its_own_gates_is_said_before_anything_runs(write: Write) -> None:
+    place = write(files={".github/tune.py": "A = 1  # cockpit: 1..9\n"})
+    place.config.write_text(
+        place.config.read_text().replace('edit = ["train.py"]', 'edit = ["train.py", ".github/*.py"]')
+    )
+    with pytest.raises(ConfigError, match=r"no knob can be set: .github/tune.py belongs to git"):
+        await research(place, Limits(experiments=2), Stop())
+
+
+async def test_a_study_keeps_its_seed(write: Write) -> None:
+    place = write(TRAIN)
+    await research(place, Limits(experiments=1), Stop())
+    place.config.write_text(place.config.read_text().replace('name = "tried"', 'name = "tried"\nseed = 5'))
+    with pytest.raises(ConfigError, match=r"`\[study\] seed` is 5, and the study began with 0"):
+        await research(place, Limits(experiments=1), Stop())
+
+
+async def test_what_was_measured_on_another_bench_is_measured_again_when_it_is_proposed_again(write: Write) -> None:
+    place = write('A = 1  # cockpit: 1 | 2 | 3\nprint("loss:", A)\n')
+    assert await research(place, Limits(), Stop()) is Ended.NO_PROPOSER
+    place.config.write_text(place.config.read_text().replace('"python train.py"', '"python train.py again"'))
+    assert await research(place, Limits(), Stop()) is Ended.NO_PROPOSER
+    experiments = await rows(place)
+    assert [one.measurements[0].value for one in experiments] == [
+        1,
+        *(one.knobs["train.py:A"] for one in experiments[1:]),
+    ]
+    assert len(experiments) == 3
+
+
 async def test_another_bench_begins_with_a_frontier_of_its_own(write: Write) -> None:
     place = write(TRAIN, more=WEIGHTS)
     await research(place, Limits(experiments=8), Stop())
@@ -286,8 +377,7 @@ async def test_no_more_than_were_asked_for_are_run_though_one_is_queued(write: W
     place = write(TRAIN + "import time; time.sleep(0.2)\n")
     stop = Stop()
     going = asyncio.create_task(research(place, Limits(experiments=9), stop))
-    while not (place.folder / RECORD).exists() or len(await rows(place)) < 4:
-        await asyncio.sleep(0.05)
+    await until(place, 4, going)
     stop.ask()
     await going
     before = await rows(place)

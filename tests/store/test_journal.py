@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from store import journal, views
+from store import feed, journal, views
 from store.database import Database
 from store.records import Event, Experiment, Measurement, Outcome, Run, Source, Stage, State
 
@@ -93,7 +93,7 @@ async def test_a_follower_sees_every_event_once_and_in_order_also_the_last(datab
 
     async def follow() -> None:
         async with await Database.open(tmp_path) as reader:
-            seen.extend([event async for event in journal.follow(reader, 0, ended)])
+            seen.extend([event async for event in feed.follow(reader, 0, ended)])
 
     following = asyncio.create_task(follow())
     for number in range(30):

@@ -76,6 +76,17 @@ def test_any_baseline_has_a_frontier(name: str, base: float) -> None:
         assert len(drawn.points) == 1
 
 
+@given(
+    st.sampled_from(["loss", "seconds"]), st.sampled_from(["minimize", "maximize"]), st.sampled_from([0.0, 0.01]),
+    st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=6),
+)  # fmt: skip
+def test_no_finite_value_is_too_much(name: str, direction: str, size: float, values: list[float]) -> None:
+    objective = Objective.model_validate({"direction": direction, "smallest": size})
+    drawn = frontier([axis(name, objective, values[0])], {number: {name: value} for number, value in enumerate(values)})
+    assert len(drawn.points) == 1
+    assert math.isfinite(drawn.hypervolume)
+
+
 value = st.floats(0.5, 40, allow_nan=False)
 points = st.lists(st.fixed_dictionaries({"loss": value, "train_seconds": value}), min_size=1, max_size=12)
 

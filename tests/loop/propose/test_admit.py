@@ -3,26 +3,38 @@
 import pytest
 
 from loop.propose.admit import Refused, admit, change_hash
-from loop.propose.space import annotated
+from loop.propose.domain import Range
+from loop.propose.space import Knob, annotated
 from loop.study import Settings
 from store.records import Refusal
 
 SOURCE = b"RATE = 0.1  # cockpit: 0.01..1.0 log\nprint('loss:', RATE)\n"
 KNOBS = annotated("train.py", SOURCE)
-SETTINGS = Settings.model_validate(
-    {
-        "run": {"train": "python train.py"},
-        "space": {"edit": ["train.py", "model/*", "cockpit.toml", "link.py"]},
-        "objectives": {"loss": {"direction": "minimize"}},
-    }
-)
+WORDS = {"run": {"train": "python train.py"}, "objectives": {"loss": {"direction": "minimize"}}}
+EDIT = ["train.py", "model/*", "cockpit.toml", "link.py"]
+SETTINGS = Settings.model_validate({**WORDS, "space": {"edit": EDIT}})
 MODES = {"train.py": "100644 blob a", "score.py": "100644 blob b", "link.py": "120000 blob c"}
 
 
+BEFORE = {"train.py": SOURCE, "eval.py": b"SIZE = 10\nrest = 1\n"}
+
+
 def test_an_ordinary_edit_of_an_editable_file_is_let_in() -> None:
-    admit(
-        SETTINGS, KNOBS, MODES, {"train.py": SOURCE.replace(b"0.1 ", b"0.2 ") + b"# more\n", "model/new.py": b"x = 1\n"}
-    )
+    changed = {"train.py": SOURCE.replace(b"0.1 ", b"0.2 ") + b"# more\n", "model/new.py": b"x = 1\n"}
+    admit(SETTINGS, KNOBS, MODES, BEFORE, changed)
+
+
+def test_a_protected_file_with_a_listed_knob_may_change_in_that_and_in_nothing_else() -> None:
+    listed = Knob("eval.py", "SIZE", Range(1, 20, log=False, integer=True), 10, annotated=False)
+    settings = Settings.model_validate({**WORDS, "space": {"knobs": {"eval.py:SIZE": {"low": 1, "high": 20}}}})
+    admit(settings, [listed], MODES, BEFORE, {"eval.py": b"SIZE = 12\nrest = 1\n"})
+    with pytest.raises(Refused, match="protected but for its knobs"):
+        admit(settings, [listed], MODES, BEFORE, {"eval.py": b"SIZE = 12\nrest = 2\n"})
+
+
+def test_the_warnings_of_the_code_under_test_are_not_shown(recwarn: pytest.WarningsRecorder) -> None:
+    admit(SETTINGS, KNOBS, MODES, BEFORE, {"model/x.py": b"if 1 is 5: '\\d'  # \x1b]0;title\x07\n"})
+    assert not recwarn
 
 
 @pytest.mark.parametrize(
@@ -60,7 +72,7 @@ def test_what_is_not_let_in_is_refused_with_its_reason(
     path: str, content: bytes, refusal: Refusal, reason: str
 ) -> None:
     with pytest.raises(Refused) as caught:
-        admit(SETTINGS, KNOBS, MODES, {path: content})
+        admit(SETTINGS, KNOBS, MODES, BEFORE, {path: content})
     assert caught.value.refusal is refusal
     assert reason in caught.value.reason
 

@@ -3,8 +3,9 @@
 import math
 from collections.abc import Callable
 
+from loop.propose.domain import Choices, Range, Value
 from loop.propose.optimiser import STARTUP, Tried, draw
-from loop.propose.space import Choices, Knob, Range, Value
+from loop.propose.space import Knob
 
 KNOBS = (
     Knob("t.py", "RATE", Range(1e-4, 1.0, log=True, integer=False), 0.5),
@@ -87,6 +88,14 @@ def test_a_space_that_is_used_up_is_said_and_never_repeated() -> None:
         assert drawn.knobs not in [one.knobs for one in tried]
         tried.append(Tried(drawn.knobs, (1.0,)))
     assert len(tried) == 6
+
+
+def test_every_last_value_of_a_large_space_that_can_be_counted_is_found() -> None:
+    knobs = (Knob("t.py", "A", Range(1, 1000, log=True, integer=True), 1),)
+    tried = [Tried({"t.py:A": value}, (0.0,)) for value in range(1, 1000)]
+    drawn = draw(knobs, {"t.py:A": 1}, 1, 0, 999, 3, tried)
+    assert drawn is not None
+    assert drawn.knobs == {"t.py:A": 1000}
 
 
 def test_results_from_when_the_bounds_were_others_are_left_out() -> None:

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loop.propose.space import Choices, Knob, Range, Unreadable, Value, annotated, declared, set_values, values
+from loop.propose.domain import Choices, Range, Value
+from loop.propose.space import Knob, Unreadable, annotated, declared, set_values, values
 from loop.study import ConfigError, Settings
 
 SOURCE = b'''"""A script."""
@@ -116,6 +117,12 @@ def test_line_endings_form_feeds_and_letters_beyond_ascii_stay(ending: bytes) ->
     lines = ["s = 'é\u2028'\x0c".encode(), "t = 'ü'; X = 1  # cockpit: 1..2".encode(), b"y = '\x0b'"]
     source = ending.join(lines)
     assert set_values(source, {"X": 2}) == source.replace(b"X = 1", b"X = 2")
+
+
+def test_a_byte_order_mark_stays_where_it_is() -> None:
+    source = "\ufeffX = 1  # cockpit: 1..2\nY = 3\n".encode()
+    assert len(annotated("t.py", source)) == 1
+    assert set_values(source, {"X": 2, "Y": 4}) == "\ufeffX = 2  # cockpit: 1..2\nY = 4\n".encode()
 
 
 @pytest.mark.parametrize("source", [b"X = '\xff'\n", b"X = 1\0\n", b"X = " + b"(" * 5000, b"if"])
