@@ -70,8 +70,8 @@ def experiments(directory: Directory = Path(), as_json: Json = False) -> None:
     rows = wait(ask(find(directory), views.experiments, none))
     if as_json:
         output.document({"experiments": [output.experiment_keys(row) for row in rows]})
-    for row in rows if not as_json else ():
-        output.table(pages.experiment_line(row))
+    elif rows:
+        output.table(pages.experiments_page(rows))
 
 
 @app.command()

@@ -6,6 +6,7 @@ from typing import Any
 
 from store.records import Experiment, Frontier, Ledger, Reference, Run, name_of
 
+NOT_JUDGED = "Single runs, not judged: a part of what they show is chance"
 ARROWS = {"minimize": "▾", "maximize": "▴"}  # which way is better
 
 
@@ -24,13 +25,24 @@ def size(bytes_: int | None) -> str:
     return "not measured" if bytes_ is None else f"{bytes_ / 1e6:.0f} MB"
 
 
-def experiment_line(experiment: Experiment) -> str:
-    """An experiment on one line."""
+def experiments_page(experiments: list[Experiment]) -> str:
+    """The experiments, one a line."""
+    return "\n".join(
+        _table(
+            [
+                ["", *(experiment.id for experiment in experiments)],
+                ["", *(experiment.state for experiment in experiments)],
+                ["", *(experiment.slug for experiment in experiments)],
+                ["", *map(_what, experiments)],
+            ]
+        )[1:]
+    )
+
+
+def _what(experiment: Experiment) -> str:
     if experiment.failure:
-        what = f"{experiment.failure}: {experiment.detail}" if experiment.detail else experiment.failure
-    else:
-        what = "  ".join(f"{m.objective} {m.value:.5g}" for m in experiment.measurements)
-    return f"{experiment.id}  {experiment.state:9}  {experiment.slug:20}  {what}".rstrip()
+        return f"{experiment.failure}: {experiment.detail}" if experiment.detail else experiment.failure
+    return "  ".join(f"{m.objective} {m.value:.5g}" for m in experiment.measurements)
 
 
 def experiment_page(experiment: Experiment, runs: Iterable[Run]) -> str:
@@ -75,16 +87,15 @@ def frontier_page(frontier: Frontier, reference: list[Reference], experiments: I
     by_number = {experiment.number: experiment for experiment in experiments}
     if not reference:
         return "no frontier yet: it is drawn when the baseline is measured"
-    names = [name_of(point.experiment) for point in frontier.points]
+    names = [name_of(point.experiment) + (" *" if point.balanced else "") for point in frontier.points]
     on = [by_number[point.experiment] for point in frontier.points]
     columns = [["", *names], *(_against(one, on) for one in reference)]
     columns.append(["runs", *(str(min((m.n for m in experiment.measurements), default=0)) for experiment in on)])
-    picks = ["balanced pick, " if point.balanced else "" for point in frontier.points]
-    columns.append(["", *(f"{pick}{experiment.slug}" for pick, experiment in zip(picks, on, strict=True))])
+    columns.append(["", *(experiment.slug for experiment in on)])
     measured = sum(bool(experiment.measurements) for experiment in by_number.values())
     head = f"{count(len(frontier.points), 'experiment')} of {measured} on the frontier   "
     head += f"hypervolume {frontier.hypervolume:.3g}, the baseline's is 1"
-    return "\n".join([head, *_table(columns), "single runs, not judged: a part of what they show is chance"])
+    return "\n".join([head, *_table(columns), f"* the balanced pick. {NOT_JUDGED}"])
 
 
 def ledger_page(ledger: Ledger) -> str:

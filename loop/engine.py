@@ -244,15 +244,17 @@ class Engine:
         baseline = await self._experiment(0)
         if measured and baseline.state is not State.MEASURED:  # a detour over another bench has ended badly
             await journal.measured_already(self.database, baseline)
-        warming = asyncio.create_task(asyncio.to_thread(optimiser.load))  # so that no slot waits for it
-        tries = 0
+        tries, warming = 0, None
         while not measured and not self.stop.why and not self._failed():
             if (tries := tries + 1) > TRIES:
                 raise MachineFailed(f"{TRIES} runs of e0000 in a row were ended from outside, and not by cockpit")
+            # What takes a while to import is there when the slot is free.
+            warming = warming or asyncio.create_task(asyncio.to_thread(optimiser.load))
             outcome = await self.execution.execute(await self._experiment(0), next(seeds(self.seed)), "baseline")
             self._heard(baseline, outcome)
             measured = outcome is Outcome.OK
-        await warming
+        if warming is not None:
+            await warming
         if self.stop.why:
             return self.stop.why
         return Ended.BASELINE_FAILED if self._failed() else None

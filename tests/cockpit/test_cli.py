@@ -207,7 +207,7 @@ def test_a_frontier_names_experiments_with_their_values_and_the_reference(search
         assert (point["runs"], point["evidence"], point["probability"]) == (1, None, None)
     page = cockpit("frontier", str(searched.root)).stdout
     assert all(point["id"] in page for point in drawn["points"])
-    assert "single runs, not judged" in page
+    assert "Single runs, not judged" in page
 
 
 def test_what_was_spent_adds_up_and_the_proposals_are_counted(searched: Place) -> None:
