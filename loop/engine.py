@@ -120,7 +120,12 @@ class Engine:
     async def open(self, head: str) -> None:
         """Find out what is here, and record it: study, revision, interpreter, bench."""
         settings = self.revision.settings
-        baseline = await views.experiment(self.database, 0)
+        study, baseline = await views.study(self.database), await views.experiment(self.database, 0)
+        if study is not None and study.seed != settings.study.seed:
+            raise ConfigError(
+                f"{self.place.config}: `[study] seed` is {settings.study.seed}, and the study began with {study.seed}: "
+                "put that back, or give the study another name"
+            )
         runs = await views.runs(self.database, 0)
         # Until the unchanged code has given a measurement, the study follows the user's HEAD: they may have mended it.
         stands = any(run.outcome is Outcome.OK or self._has_more_to_say(run) for run in runs)
@@ -149,16 +154,10 @@ class Engine:
         self.life = await journal.engine_started(
             self.database, os.getpid(), facts, f"engine started, pid {os.getpid()}"
         )
-        study = await views.study(self.database)
         if study is None:
             question = settings.study
             study = Study(self.place.name, question.goal, question.seed, commit, time.time())
             await journal.study_began(self.database, study)
-        if study.seed != settings.study.seed:
-            raise ConfigError(
-                f"{self.place.config}: `[study] seed` is {settings.study.seed}, and the study began with {study.seed}: "
-                "put that back, or give the study another name"
-            )
         self.seed = study.seed
         self.preparation = Preparation(
             self.place, settings, self.branches, self.database, knobs, study.seed, self.bench.hash

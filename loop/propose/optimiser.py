@@ -10,6 +10,7 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -49,7 +50,7 @@ class Drawn:
 
 def load() -> None:
     """Import what takes a while."""
-    import optuna  # noqa: F401
+    import_module("optuna")
 
 
 def draw(

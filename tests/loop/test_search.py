@@ -88,9 +88,10 @@ async def test_a_search_makes_branches_a_frontier_and_a_ledger_and_touches_nothi
         spent = await views.ledger(database)
         assert spent.admitted == 13
         assert {"idle", "baseline", "measured", "frontier", "failed: crash"} == spent.by_outcome.keys()
-        began = (await views.study(database)).began_at  # type: ignore[union-attr]
+        study = await views.study(database)
+        assert study is not None
         (lane,) = await database.rows("SELECT * FROM lanes")
-        assert spent.total["seconds"] == pytest.approx(lane["since"] - began)
+        assert spent.total["seconds"] == pytest.approx(lane["since"] - study.began_at)
 
 
 async def test_the_next_proposal_is_ready_before_the_slot_is_free(write: Write) -> None:
@@ -319,6 +320,9 @@ async def test_a_study_keeps_its_seed(write: Write) -> None:
     place.config.write_text(place.config.read_text().replace('name = "tried"', 'name = "tried"\nseed = 5'))
     with pytest.raises(ConfigError, match=r"`\[study\] seed` is 5, and the study began with 0"):
         await research(place, Limits(experiments=1), Stop())
+    async with await Database.open(place.folder) as database:
+        lives = await database.rows("SELECT ended_by FROM engines")
+        assert [row["ended_by"] for row in lives] == ["experiments"], "an engine that could not begin has no life"
 
 
 async def test_what_was_measured_on_another_bench_is_measured_again_when_it_is_proposed_again(write: Write) -> None:
