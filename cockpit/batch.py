@@ -10,7 +10,7 @@ from cockpit import logs, output, pages
 from store import feed, views
 from store.database import Database
 from store.place import EngineRuns, Place, engine_pid
-from store.records import Ended, Event, Experiment, Outcome, State
+from store.records import Ended, Event, Outcome, State
 
 if TYPE_CHECKING:
     from loop.run.execution import Stop
@@ -157,12 +157,8 @@ async def _summary(database: Database, place: Place, why: Ended, as_json: bool) 
         (row for point in drawn.points if point.balanced for row in rows if row.number == point.experiment), None
     )
     if pick is not None and pick.parent is not None:
+        from loop.branches import patch
+
         output.line(f"the balanced pick, {pick.id}:")
-        output.patch(await _patch(place, rows[pick.parent or 0], pick))
+        output.patch(await patch(place, rows[pick.parent].commit, pick.commit))
     output.line(f"ended: {WHY[why]}")
-
-
-async def _patch(place: Place, parent: Experiment, experiment: Experiment) -> str:
-    from loop.branches import Branches
-
-    return await (await Branches.of(place)).diff(parent.commit, experiment.commit)

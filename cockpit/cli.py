@@ -151,18 +151,14 @@ def new(
 def diff(identifier: Identifier, directory: Directory = Path(), as_json: Json = False) -> None:
     """Show what an experiment changes, as a patch against its parent."""
     from cockpit import output
-    from loop.branches import Branches
+    from loop.branches import patch
 
     place = find(directory)
     experiment, _ = wait(look.one(place, identifier))
     if experiment.parent is None:
         raise Usage(f"{experiment.id} is the baseline: it changes nothing")
     parent, _ = wait(look.one(place, name_of(experiment.parent)))
-
-    async def patch() -> str:
-        return await (await Branches.of(place)).diff(parent.commit, experiment.commit)
-
-    text = wait(patch())
+    text = wait(patch(place, parent.commit, experiment.commit))
     if as_json:
         output.document({"id": experiment.id, "parent": parent.id, "diff": text})
     else:

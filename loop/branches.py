@@ -266,6 +266,11 @@ class Branches:
             await self._git("checkout-index", "--all", "--force", index=index, work_tree=folder)
 
 
+async def patch(place: Place, old: str, new: str) -> str:
+    """What changed from one commit of a study to another, for a face that has no engine."""
+    return await (await Branches.of(place)).diff(old, new)
+
+
 async def new_repository(folder: Path, message: str) -> None:
     """Make a folder a git repository and commit all that is in it, on the branch `main`."""
     variables = {"GIT_DIR": str(folder / ".git"), "GIT_WORK_TREE": str(folder)}

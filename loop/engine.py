@@ -40,6 +40,7 @@ from loop.run import bench, launch
 from loop.run.devices import kind
 from loop.run.execution import METER, WALL, Execution, MachineFailed, Stop
 from loop.study import ConfigError, Revision, read
+from loop.where import where
 from store import journal, views
 from store.database import Database
 from store.place import Place, take_engine_lock
@@ -178,7 +179,11 @@ class Engine:
         settings, files = self.revision.settings, await self.branches.files(tree)
         touchable = [path for path in files if path.endswith(".py") and settings.touchable(path)]
         sources = await self.branches.contents(tree, touchable)
-        knobs = await asyncio.to_thread(declared, settings, str(self.place.config), sources)
+
+        def at(knob: str) -> str:
+            return where(self.place.config, self.revision.text, ("space", "knobs", knob))
+
+        knobs = await asyncio.to_thread(declared, settings, at, sources)
         own = {knob.path: sources[knob.path] for knob in knobs}
         try:
             await asyncio.to_thread(admit, settings, knobs, files, own, own)

@@ -89,8 +89,7 @@ class Database:
 
     async def rows(self, sql: str, *values: Any) -> list[sqlite3.Row]:
         """All rows of a query."""
-        async with self._connection.execute(sql, values) as cursor:
-            return list(await cursor.fetchall())
+        return await _rows(self._connection, sql, values)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator["Change"]:
@@ -145,14 +144,18 @@ class Change:
 
     async def rows(self, sql: str, *values: Any) -> list[sqlite3.Row]:
         """All rows of a query, as they stand within the transaction."""
-        async with self._connection.execute(sql, values) as cursor:
-            return list(await cursor.fetchall())
+        return await _rows(self._connection, sql, values)
 
     async def insert(self, table: str, **values: Any) -> int:
         """Insert one row; a dict becomes JSON. Its id. The table's and columns' names are this program's own."""
         marks = ", ".join("?" * len(values))
         kept = [json.dumps(value) if isinstance(value, dict) else value for value in values.values()]
         return await self.execute(f"INSERT INTO {table} ({', '.join(values)}) VALUES ({marks})", *kept)
+
+
+async def _rows(connection: aiosqlite.Connection, sql: str, values: tuple[Any, ...]) -> list[sqlite3.Row]:
+    async with connection.execute(sql, values) as cursor:
+        return list(await cursor.fetchall())
 
 
 def statements(script: str) -> Iterable[str]:

@@ -87,7 +87,7 @@ Domain = Range | Choices
 # --- how it is written -----------------------------------------------------------------------------------------------
 
 
-def domain(text: str, value: Value) -> Domain:
+def annotated_domain(text: str, value: Value) -> Domain:
     """What stands behind `# cockpit:`. Raises ValueError."""
     text = text.strip()
     if "|" in text:

@@ -151,9 +151,10 @@ class Preparation:
     async def _queue(self, number: int, parent: Experiment, proposal: Proposal, change: Change) -> Experiment:
         """The record first, then the branch: an engine that finds the row without the branch makes it."""
         moves = proposal.change[KNOBS]
-        slug = _slug(self._title(parent, moves))
+        title = self._title(parent, moves)
+        slug = _slug(title)
         message = (
-            f"{name_of(number)} {self._title(parent, moves)}\n\n{proposal.hypothesis}\n\n"
+            f"{name_of(number)} {title}\n\n{proposal.hypothesis}\n\n"
             f"Experiment: {name_of(number)}\nParent: {parent.id}\n"
             f"Proposer: {proposal.proposer}\nOperator: {proposal.operator}\n"
         )

@@ -15,11 +15,10 @@ import re
 import tokenize
 import warnings
 from codecs import BOM_UTF8
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from loop.propose.domain import Domain, Value, fitting, listed_domain
-from loop.propose.domain import domain as domain_of
+from loop.propose.domain import Domain, Value, annotated_domain, fitting, listed_domain
 from loop.study import ConfigError, Settings
 
 ANNOTATION = re.compile(r"#\s*cockpit:(.*)")
@@ -64,10 +63,10 @@ class Unreadable(Exception):
 # --- which knobs there are -------------------------------------------------------------------------------------------
 
 
-def declared(settings: Settings, config: str, sources: Mapping[str, bytes]) -> tuple[Knob, ...]:
+def declared(settings: Settings, at: Callable[[str], str], sources: Mapping[str, bytes]) -> tuple[Knob, ...]:
     """The knobs of a study: those annotated in `sources`, the editable Python files, and those that are listed.
 
-    Raises ConfigError, which names the file, the line and the mend.
+    `at` says where a listed one stands in `cockpit.toml`. Raises ConfigError, which names file, line and mend.
     """
     knobs: dict[str, Knob] = {}
     errors = []
@@ -80,7 +79,7 @@ def declared(settings: Settings, config: str, sources: Mapping[str, bytes]) -> t
                 errors.append(f"{path}:{error.line}: {error}")
     for key, listed in settings.space.knobs.items():
         path, _, name = key.partition(":")
-        where = f'{config}: `[space.knobs] "{key}"`'
+        where = f'{at(key)}: `[space.knobs] "{key}"`'
         try:
             if key in knobs:
                 raise ValueError("is annotated in the code already; take out one of the two")
@@ -107,7 +106,7 @@ def annotated(path: str, source: bytes) -> list[Knob]:
             continue
         try:
             _once(constant.name, path, constants)
-            domain = domain_of(constant.annotation, constant.value)
+            domain = annotated_domain(constant.annotation, constant.value)
             knobs.append(Knob(path, constant.name, domain, fitting(domain, constant.value)))
         except ValueError as error:
             raise Unreadable(constant.line + 1, str(error)) from None

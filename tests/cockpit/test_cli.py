@@ -268,6 +268,13 @@ def test_a_knob_that_means_nothing_is_exit_status_1_with_file_and_line(write: Wr
     assert "train.py:2: `# cockpit: some` is neither a range" in done.stderr
 
 
+def test_a_listed_knob_that_the_code_lacks_is_exit_status_1_with_the_line_of_its_key(write: Write) -> None:
+    place = write(more='[space.knobs]\n"train.py:NONE" = { low = 1, high = 2 }\n')
+    done = cockpit("--batch", str(place.root))
+    assert done.returncode == 1
+    assert f'{place.config}:14: `[space.knobs] "train.py:NONE"`: `NONE` is nowhere assigned a literal' in done.stderr
+
+
 def test_a_record_that_an_earlier_cockpit_works_on_is_left_alone(write: Write) -> None:
     import sqlite3
 

@@ -469,6 +469,7 @@ async def test_a_run_whose_supervisor_was_killed_too_is_tried_again_and_nothing_
     assert [(run.attempt, run.outcome) for run in runs] == [(1, Outcome.INTERRUPTED), (2, Outcome.OK)]
 
 
+# An engine that is killed before, within or after its n-th transaction: FOLDER n WHEN EXPERIMENTS.
 KILLED = """
 import asyncio, os, signal, sys
 from contextlib import asynccontextmanager
@@ -479,20 +480,21 @@ from store.database import Database
 from store.place import find
 left, when = int(sys.argv[2]), sys.argv[3]
 transaction = Database.transaction
+def die(mine, now):
+    if mine and when == now:
+        os.kill(os.getpid(), signal.SIGKILL)
 @asynccontextmanager
 async def killed(self):
     global left
     left -= 1
-    if not left and when == "before":
-        os.kill(os.getpid(), signal.SIGKILL)
+    mine = not left  # two tasks may be in transactions at once
+    die(mine, "before")
     async with transaction(self) as change:
         yield change
-        if not left and when == "within":
-            os.kill(os.getpid(), signal.SIGKILL)
-    if not left and when == "after":
-        os.kill(os.getpid(), signal.SIGKILL)
+        die(mine, "within")
+    die(mine, "after")
 Database.transaction = killed
-asyncio.run(research(find(Path(sys.argv[1])), Limits(experiments=1), Stop()))
+asyncio.run(research(find(Path(sys.argv[1])), Limits(experiments=int(sys.argv[4])), Stop()))
 """
 TRANSACTIONS = 10  # of a first study: the schema, then an event each
 
@@ -503,7 +505,7 @@ async def test_an_engine_killed_at_any_step_loses_nothing_and_runs_nothing_twice
     write: Write, step: int, when: str
 ) -> None:
     place = write()
-    done = subprocess.run([sys.executable, "-c", KILLED, str(place.root), str(step), when], capture_output=True)
+    done = subprocess.run([sys.executable, "-c", KILLED, str(place.root), str(step), when, "1"], capture_output=True)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
     baseline, runs, _ = await record(place)

@@ -19,6 +19,7 @@ from store.place import RECORD, Place
 from store.records import Ended, Experiment, Outcome, Refusal, State
 from tests.conftest import Write, git
 from tests.loop.test_branches import fingerprint
+from tests.loop.test_engine import KILLED
 
 pytestmark = pytest.mark.usefixtures("leaves_nothing")
 TRAIN = """\
@@ -129,39 +130,13 @@ async def test_a_search_that_is_cut_into_pieces_proposes_what_one_that_is_not_do
 
 
 UNBROKEN: list[dict[str, object]] = []  # the knobs of a search of four that nobody kills; it is run once
-KILLED = """
-import asyncio, os, signal, sys
-from contextlib import asynccontextmanager
-from pathlib import Path
-from loop.branches import Branches
-from loop.branches import GitError
-from loop.engine import Limits, research
-from loop.run.execution import Stop
-from store.database import Database
-from store.place import find
-left, when = int(sys.argv[2]), sys.argv[3]
-transaction = Database.transaction
-@asynccontextmanager
-async def killed(self):
-    global left
-    left -= 1
-    mine = not left
-    async with transaction(self) as change:
-        yield change
-        if mine and when == "within":
-            os.kill(os.getpid(), signal.SIGKILL)
-    if mine and when == "after":
-        os.kill(os.getpid(), signal.SIGKILL)
-Database.transaction = killed
-asyncio.run(research(find(Path(sys.argv[1])), Limits(experiments=4), Stop()))
-"""
 
 
 @pytest.mark.parametrize("when", ["within", "after"])
 @pytest.mark.parametrize("step", range(10, 23))
 async def test_a_search_killed_at_any_step_goes_on_as_if_it_had_not_been(write: Write, step: int, when: str) -> None:
     place = write(TRAIN)
-    done = subprocess.run([sys.executable, "-c", KILLED, str(place.root), str(step), when], capture_output=True)
+    done = subprocess.run([sys.executable, "-c", KILLED, str(place.root), str(step), when, "4"], capture_output=True)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     assert await research(place, Limits(experiments=4), Stop()) is Ended.EXPERIMENTS
     if not UNBROKEN:

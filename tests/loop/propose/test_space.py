@@ -22,6 +22,10 @@ class Config:
 '''
 
 
+def at(knob: str) -> str:
+    return f"cockpit.toml, at {knob}"
+
+
 def settings(**knobs: dict[str, object]) -> Settings:
     return Settings.model_validate(
         {
@@ -64,18 +68,16 @@ def test_a_knob_is_an_annotated_constant_of_a_file_or_a_class() -> None:
 )
 def test_an_annotation_that_means_nothing_is_said_with_its_line(line: str, said: str) -> None:
     with pytest.raises(ConfigError, match=r"t\.py:\d+: ") as caught:
-        declared(settings(), "cockpit.toml", {"t.py": b"# a cockpit: no\n" + line.encode()})
+        declared(settings(), at, {"t.py": b"# a cockpit: no\n" + line.encode()})
     assert said in str(caught.value)
 
 
 def test_only_editable_files_are_searched_for_knobs() -> None:
-    assert declared(settings(), "cockpit.toml", {"t.txt": SOURCE}) == ()
+    assert declared(settings(), at, {"t.txt": SOURCE}) == ()
 
 
 def test_a_listed_knob_needs_no_annotation() -> None:
-    (knob,) = declared(
-        settings(**{"t.py__X": {"low": 1, "high": 8, "scale": "log"}}), "cockpit.toml", {"t.py": b"X = 2\n"}
-    )
+    (knob,) = declared(settings(**{"t.py__X": {"low": 1, "high": 8, "scale": "log"}}), at, {"t.py": b"X = 2\n"})
     assert knob == Knob("t.py", "X", Range(1, 8, log=True, integer=True), 2, annotated=False)
 
 
@@ -92,8 +94,9 @@ def test_a_listed_knob_that_does_not_fit_the_code_is_said_by_its_key(
     name: str, knob: dict[str, object], said: str
 ) -> None:
     with pytest.raises(ConfigError) as caught:
-        declared(settings(**{name: knob}), "cockpit.toml", {"t.py": b"X = 2\nZ = 1  # cockpit: 1 | 2\n"})
-    assert f'cockpit.toml: `[space.knobs] "{name.replace("__", ":")}"`' in str(caught.value)
+        declared(settings(**{name: knob}), at, {"t.py": b"X = 2\nZ = 1  # cockpit: 1 | 2\n"})
+    key = name.replace("__", ":")
+    assert f'{at(key)}: `[space.knobs] "{key}"`' in str(caught.value)
     assert said in str(caught.value)
 
 
