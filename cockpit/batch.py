@@ -15,16 +15,17 @@ from store.records import Ended, Event, Outcome, State
 if TYPE_CHECKING:
     from loop.run.execution import Stop
 
-EXIT = {Ended.BASELINE_FAILED: 3, Ended.INTERRUPTED: 130}
+EXIT = {Ended.CONFIGURATION: 1, Ended.BASELINE_FAILED: 3, Ended.INTERRUPTED: 130}
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-FAILED = Ended.MACHINE_FAILED
+FAILED = (Ended.MACHINE_FAILED, Ended.CONFIGURATION)
 TAIL_LINES = 12
 WHY = {
     Ended.EXPERIMENTS: "the number of experiments asked for is reached",
     Ended.TIME: "the time is used up",
     Ended.NO_PROPOSER: "nothing is left to propose: there are no knobs, or all their values have been tried",
-    Ended.BASELINE_FAILED: "the baseline failed: the unchanged code gave no measurement",
+    Ended.BASELINE_FAILED: "the baseline failed: the code that all is compared with gave no measurement",
     Ended.MACHINE_FAILED: "the machine failed: no room, no git, no record, or runs that something else keeps ending",
+    Ended.CONFIGURATION: "cockpit.toml cannot be meant so; what to change is said below",
     Ended.INTERRUPTED: "interrupted; the same command goes on from here",
 }
 
@@ -45,10 +46,10 @@ async def run(place: Place, experiments: int | None, seconds: float | None, as_j
         try:
             why = await research(place, Limits(experiments, seconds), stop)
         except BaseException:
-            if (last := await views.last_engine(database)) and (last.pid, last.ended_by) == (os.getpid(), FAILED):
+            if (last := await views.last_engine(database)) and last.pid == os.getpid() and last.ended_by in FAILED:
                 ended.set()
                 await printing
-                await _summary(database, place, FAILED, as_json)
+                await _summary(database, place, last.ended_by, as_json)
             raise
         finally:
             ended.set()
@@ -161,4 +162,8 @@ async def _summary(database: Database, place: Place, why: Ended, as_json: bool) 
 
         output.line(f"the balanced pick, {pick.id}:")
         output.patch(await patch(place, rows[pick.parent].commit, pick.commit))
-    output.line(f"ended: {WHY[why]}")
+    incumbent = await views.incumbent(database)
+    if why is Ended.BASELINE_FAILED and incumbent:
+        output.line(f"ended: {rows[incumbent].id}, which was merged, has failed: `cockpit undo` goes back from it")
+    else:
+        output.line(f"ended: {WHY[why]}")

@@ -10,19 +10,20 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cockpit import look
+from cockpit import decide, look
 from cockpit.look import Directory, Identifier, Json, Usage, wait
 from store.place import EngineRuns, NoStudy, find
 from store.records import name_of
 
-CONFIGURATION, USAGE, OTHER_ENGINE, MACHINE = 1, 2, 4, 5
-HELP = """A research cockpit for the terminal: experiments on branches of your repository, run, measured and recorded.
+CONFIGURATION, USAGE, OTHER_ENGINE, MACHINE, NOT_DONE = 1, 2, 4, 5, 6
+HELP = """A research cockpit for the terminal: experiments on branches of your repository, run, measured and judged.
 
     \b
     cockpit new digits d               make a study to look at
     cockpit --batch --experiments 8 d  run it without a screen
     cockpit frontier d                 what came of it
     cockpit diff e0003 d               what an experiment changes
+    cockpit merge e0003 d              take it; `cockpit undo d` takes that back
 
 DIR is a folder of the study's repository, the current one by default."""
 
@@ -67,6 +68,9 @@ def main() -> None:
     except EngineRuns as error:
         output.error(str(error))
         sys.exit(OTHER_ENGINE)
+    except decide.NotDone as error:
+        output.error(str(error))
+        sys.exit(NOT_DONE)
     except (NoStudy, Usage) as error:
         output.error(str(error))
         sys.exit(CONFIGURATION if isinstance(error, NoStudy) else USAGE)
@@ -86,11 +90,12 @@ def _status(error: Exception) -> int | None:
     from loop.run.execution import MachineFailed
     from loop.run.interpreter import Unusable
     from loop.study import ConfigError
+    from store.commands import Unanswered
     from store.database import RecordTooNew, RecordTooOld
 
     if isinstance(error, (ConfigError, Unusable, CannotMake)):
         return CONFIGURATION
-    if isinstance(error, (MachineFailed, GitError, RecordTooNew, RecordTooOld, OSError, sqlite3.Error)):
+    if isinstance(error, (MachineFailed, GitError, Unanswered, RecordTooNew, RecordTooOld, OSError, sqlite3.Error)):
         return MACHINE
     return None
 
@@ -166,3 +171,4 @@ def diff(identifier: Identifier, directory: Directory = Path(), as_json: Json = 
 
 
 app.add_typer(look.app)
+app.add_typer(decide.app)

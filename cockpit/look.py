@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from store.database import Database
     from store.records import Engine, Experiment, Frontier, Reference, Run, Study
 
-    Standing = tuple[Study | None, Engine | None, list[Experiment]]
+    Standing = tuple[Study | None, Engine | None, list[Experiment], int]
     Drawn = tuple[tuple[Frontier, list[Reference]], list[Experiment]]
 
 Directory = Annotated[
@@ -44,9 +44,9 @@ def status(directory: Directory = Path(), as_json: Json = False) -> None:
 
     place = find(directory)
     pid = engine_pid(place.folder)  # before the record: an engine that ends in between has not died
-    nothing: Standing = (None, None, [])
-    study, engine, rows = wait(ask(place, _standing, nothing))
-    keys = output.status_keys(place.name, study, engine, pid, rows)
+    nothing: Standing = (None, None, [], 0)
+    study, engine, rows, incumbent = wait(ask(place, _standing, nothing))
+    keys = output.status_keys(place.name, study, engine, pid, rows, incumbent)
     if as_json:
         output.document(keys)
     else:
@@ -56,7 +56,8 @@ def status(directory: Directory = Path(), as_json: Json = False) -> None:
 async def _standing(database: "Database") -> "Standing":
     from store import views
 
-    return await views.study(database), await views.last_engine(database), await views.experiments(database)
+    rows, incumbent = await views.experiments(database), await views.incumbent(database)
+    return await views.study(database), await views.last_engine(database), rows, incumbent
 
 
 @app.command()
@@ -170,4 +171,4 @@ def _number(identifier: str) -> int:
     digits = identifier.removeprefix("e")
     if not digits.isascii() or not digits.isdigit():
         raise Usage(f"{identifier!r} is no experiment; one is called e0000, e0001, …")
-    return int(digits)
+    return min(int(digits[:19]), 2**63 - 1)  # the largest that the record can hold

@@ -16,12 +16,14 @@ from store.records import (
     Ended,
     Engine,
     Event,
+    Evidence,
     Experiment,
     Frontier,
     Ledger,
     Measurement,
     Reference,
     Run,
+    State,
     Study,
     name_of,
 )
@@ -102,6 +104,7 @@ def measurement_keys(measurements: Iterable[Measurement]) -> dict[str, Any]:
 
 def experiment_keys(experiment: Experiment) -> dict[str, Any]:
     """An experiment. Verdict, evidence and sentence are null until it is judged."""
+    said = experiment.verdict
     return {
         "id": experiment.id,
         "slug": experiment.slug,
@@ -116,9 +119,11 @@ def experiment_keys(experiment: Experiment) -> dict[str, Any]:
         "branch": experiment.branch,
         "commit": experiment.commit,
         "tree": experiment.tree,
-        "verdict": None,
-        "evidence": None,
-        "sentence": None,
+        "verdict": said.word if said else None,
+        "evidence": said.evidence if said else None,
+        "sentence": said.sentence if said else None,
+        "against": name_of(said.incumbent) if said else None,
+        "figures": said.figures if said else None,
         "created_at": time_of(experiment.created_at),
         "measurements": measurement_keys(experiment.measurements),
     }
@@ -142,6 +147,7 @@ def run_keys(run: Run) -> dict[str, Any]:
         "launch": run.launch,
         "started_at": time_of(run.started_at),
         "ended_at": None if run.ended_at is None else time_of(run.ended_at),
+        "measurements": {m.objective: m.value for m in run.measurements},
         "stages": [
             {
                 "name": stage.name,
@@ -159,14 +165,22 @@ def run_keys(run: Run) -> dict[str, Any]:
 
 
 def status_keys(
-    name: str, study: Study | None, engine: Engine | None, pid: int | None, experiments: list[Experiment]
+    name: str,
+    study: Study | None,
+    engine: Engine | None,
+    pid: int | None,
+    experiments: list[Experiment],
+    incumbent: int,
 ) -> dict[str, Any]:
     """Where a study stands. `pid` is the engine's that runs now; one that went without a word has died."""
+    undecided = [one.verdict for one in experiments if one.verdict and one.state is State.JUDGED]
     ended_by = None if engine is None or pid is not None else engine.ended_by or Ended.DIED
     return {
         "study": name,
         "state": "running" if pid is not None else "new" if engine is None else "ended",
         "trunk": study.trunk if study else None,
+        "incumbent": name_of(incumbent) if experiments else None,
+        "promising": sum(verdict.evidence is Evidence.PROMISING for verdict in undecided),
         "engine": None if pid is None else {"pid": pid},
         "experiments": len(experiments),
         "offers": 0,
@@ -178,7 +192,7 @@ def status_keys(
 
 
 def frontier_keys(frontier: Frontier, reference: list[Reference], experiments: Iterable[Experiment]) -> dict[str, Any]:
-    """The frontier. Evidence and probability are null until there is a judge."""
+    """The frontier. Evidence is null for what is not judged, as the baseline; probability in this version."""
     by_number = {experiment.number: experiment for experiment in experiments}
     return {
         "points": [
@@ -186,7 +200,8 @@ def frontier_keys(frontier: Frontier, reference: list[Reference], experiments: I
                 "id": name_of(point.experiment),
                 "values": {m.objective: m.value for m in by_number[point.experiment].measurements},
                 "runs": min((m.n for m in by_number[point.experiment].measurements), default=0),
-                "evidence": None,
+                "evidence": said.evidence if (said := by_number[point.experiment].verdict) else None,
+                "verdict": said.word if said else None,
                 "probability": None,
                 "balanced": point.balanced,
             }

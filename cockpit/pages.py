@@ -6,7 +6,8 @@ from typing import Any
 
 from store.records import Experiment, Frontier, Ledger, Reference, Run, name_of
 
-NOT_JUDGED = "Single runs, not judged: a part of what they show is chance"
+UNCONFIRMED = "Nothing is confirmed on fresh seeds: a part of what is shown is chance"
+SLUG_COLUMNS = 26  # of a list: what came of it is to be read beside it
 ARROWS = {"minimize": "▾", "maximize": "▴"}  # which way is better
 
 
@@ -18,6 +19,11 @@ def clock(seconds: float) -> str:
 def count(number: int, noun: str) -> str:
     """A number of things, for people."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def shortened(text: str, columns: int) -> str:
+    """A text that takes no more room than this."""
+    return text if len(text) <= columns else f"{text[: columns - 1]}…"
 
 
 def size(bytes_: int | None) -> str:
@@ -32,7 +38,7 @@ def experiments_page(experiments: list[Experiment]) -> str:
             [
                 ["", *(experiment.id for experiment in experiments)],
                 ["", *(experiment.state for experiment in experiments)],
-                ["", *(experiment.slug for experiment in experiments)],
+                ["", *(shortened(experiment.slug, SLUG_COLUMNS) for experiment in experiments)],
                 ["", *map(_what, experiments)],
             ]
         )[1:]
@@ -42,6 +48,8 @@ def experiments_page(experiments: list[Experiment]) -> str:
 def _what(experiment: Experiment) -> str:
     if experiment.failure:
         return f"{experiment.failure}: {experiment.detail}" if experiment.detail else experiment.failure
+    if said := experiment.verdict:
+        return f"{said.word}, {said.evidence}: {said.sentence}"
     return "  ".join(f"{m.objective} {m.value:.5g}" for m in experiment.measurements)
 
 
@@ -57,6 +65,9 @@ def experiment_page(experiment: Experiment, runs: Iterable[Run]) -> str:
         lines.append(f"change  {experiment.hypothesis}")
     if experiment.failure:
         lines.append(f"failed  {experiment.failure}: {experiment.detail}")
+    if said := experiment.verdict:
+        lines.append(f"verdict {said.word}, {said.evidence}, against {name_of(said.incumbent)}")
+        lines.append(f"        {said.sentence}")
     lines += [f"  {m.objective:24} {m.value:<14.6g} {m.source}, {count(m.n, 'run')}" for m in experiment.measurements]
     for run in runs:
         how = run.outcome or "running"
@@ -75,9 +86,14 @@ def status_page(keys: dict[str, Any]) -> str:
     """Where a study stands, from its keys."""
     state = f"running, pid {keys['engine']['pid']}" if keys["engine"] else keys["state"]
     lines = [f"study {keys['study']}   {state}" + (f", {keys['ended_by']}" if keys["ended_by"] else "")]
-    lines.append(f"{count(keys['experiments'], 'experiment')}   {count(keys['offers'], 'offer')}")
+    counts = [
+        count(keys["experiments"], "experiment"),
+        f"{keys['promising']} promising",
+        count(keys["offers"], "offer"),
+    ]
+    lines.append("   ".join(counts))
     if keys["trunk"]:
-        lines.append(f"trunk {keys['trunk']}")
+        lines.append(f"trunk {keys['trunk']}, the tree of {keys['incumbent']}")
         lines.append(f"model {keys['model']}   wall {keys['wall']}   memory by {keys['meter']}")
     return "\n".join(lines)
 
@@ -90,12 +106,13 @@ def frontier_page(frontier: Frontier, reference: list[Reference], experiments: I
     names = [name_of(point.experiment) + (" *" if point.balanced else "") for point in frontier.points]
     on = [by_number[point.experiment] for point in frontier.points]
     columns = [["", *names], *(_against(one, on) for one in reference)]
+    columns.append(["", *(f"{one.verdict.word}, {one.verdict.evidence}" if one.verdict else "" for one in on)])
     columns.append(["runs", *(str(min((m.n for m in experiment.measurements), default=0)) for experiment in on)])
     columns.append(["", *(experiment.slug for experiment in on)])
     measured = sum(bool(experiment.measurements) for experiment in by_number.values())
     head = f"{count(len(frontier.points), 'experiment')} of {measured} on the frontier   "
     head += f"hypervolume {frontier.hypervolume:.3g}, the baseline's is 1"
-    return "\n".join([head, *_table(columns), f"* the balanced pick. {NOT_JUDGED}"])
+    return "\n".join([head, *_table(columns), f"* the balanced pick. {UNCONFIRMED}"])
 
 
 def ledger_page(ledger: Ledger) -> str:

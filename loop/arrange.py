@@ -1,22 +1,42 @@
-"""The branches that the record gives to experiments: all of them there, those of failed ones out of the way."""
+"""The branches that the record gives to experiments: all of them there, failed and rejected ones out of the way."""
 
 import re
+import time
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 
 from loop.branches import HIDDEN, SHOWN, Branches, GitError
+from store import journal
+from store.database import Database
 from store.records import Experiment, State
 
 
 async def arrange(branches: Branches, experiments: Iterable[Experiment]) -> None:
-    """Make what is missing, and hide the branches of what has failed. An engine may have died before it could."""
+    """Make what is missing, and hide the branches of what failed or is rejected. An engine may have died before."""
     shown, hidden = await branches.tips(), await branches.tips(HIDDEN)
     for experiment in experiments:
         there = experiment.branch in shown, experiment.branch in hidden
         if there == (False, False):
             await branches.point({experiment.branch: (experiment.commit, None)})
-        if there != (False, True) and experiment.state is State.FAILED:
+        if there != (False, True) and experiment.state in (State.FAILED, State.REJECTED):
             await out_of_the_way(branches, experiment)
+
+
+async def admit_baseline(
+    branches: Branches, database: Database, study: str, before: Experiment | None, commit: str
+) -> None:
+    """The unchanged code is experiment 0, and where trunk begins. Until it is measured it may begin elsewhere."""
+    trunk, branch = f"cockpit/{study}/trunk", f"cockpit/{study}/e0000-baseline"
+    commits = (commit, before.commit if before else None)
+    await refuse_strangers(branches, study, [(name, one) for name in (trunk, branch) for one in commits])
+    tree = await branches.tree(commit)
+    if before is None:
+        await journal.queued(database, Experiment(0, "baseline", State.QUEUED, tree, commit, branch, time.time()))
+    tips = await branches.tips()
+    await branches.point({name: (commit, tips.get(name)) for name in (trunk, branch)})
+    if before is not None and before.commit != commit:
+        await journal.baseline_moved(database, replace(before, commit=commit, tree=tree), before.commit)
 
 
 async def out_of_the_way(branches: Branches, experiment: Experiment) -> None:

@@ -239,9 +239,14 @@ class Branches:
                 entries += f"{modes.get(path, '100644')} {blob.decode().strip()}\t".encode() + os.fsencode(path) + b"\0"
             await self._git("update-index", "-z", "--index-info", index=index, stdin=entries)
             tree = (await self._git("write-tree", index=index)).decode().strip()
+        return await self.commit_tree(tree, [parent], message, at), tree
+
+    async def commit_tree(self, tree: str, parents: Iterable[str], message: str, at: float) -> str:
+        """A commit of a tree that there is. No branch stands at it yet. Equal arguments make an equal commit."""
         date = {"GIT_AUTHOR_DATE": f"@{int(at)} +0000", "GIT_COMMITTER_DATE": f"@{int(at)} +0000"}
-        out = await self._git("commit-tree", tree, "-p", parent, "-F", "-", stdin=message.encode(), more=date)
-        return out.decode().strip(), tree
+        words = [word for parent in parents for word in ("-p", parent)]
+        out = await self._git("commit-tree", tree, *words, "-F", "-", stdin=message.encode(), more=date)
+        return out.decode().strip()
 
     async def hide(self, branch: str, commit: str) -> None:
         """Take a branch out of the way of `git branch`: the same name, one level higher.
@@ -251,6 +256,12 @@ class Branches:
         there = (await self.tips(HIDDEN)).get(branch) == commit
         create = f"verify {HIDDEN}{branch} {commit}\n" if there else f"create {HIDDEN}{branch} {commit}\n"
         await self._orders(create, f"delete {SHOWN}{branch} {commit}\n")
+
+    async def show(self, branch: str, commit: str) -> None:
+        """Bring a hidden branch back to where `git branch` lists it. Raises GitError where it stands elsewhere now."""
+        hidden = branch in await self.tips(HIDDEN)
+        orders = [f"create {SHOWN}{branch} {commit}\n", *([f"delete {HIDDEN}{branch} {commit}\n"] if hidden else [])]
+        await self._orders(*orders)
 
     async def check_out(self, tree: str, folder: Path, without: tuple[str, ...] = ()) -> None:
         """Fill a fresh folder with the files of a tree: no `.git`, and nothing of the paths in `without`."""

@@ -3,10 +3,13 @@
     one engine a study: the lock, the record                      (the_engine)
     what is here: study, interpreter, bench                       (open)
     what an earlier engine left running is adopted or closed      (_settle)
-    the baseline is admitted: the user's commit, two branches     (_admit_baseline)
-    it is run until it is measured or has failed                  (_baseline)
+    the baseline is run until it is measured or has failed        (_baseline)
+    what is measured is judged                                    (judge_what_waits)
     an experiment is run, while the next one is prepared          (_search)
     the branch of a failed one goes out of the way                (_measure)
+    meanwhile, what a person decides is carried out               (_obey)
+
+in `schedule.py`, what is run next; in `judge/`, what it is worth; in `decisions.py`, what is decided;
 
 in `propose/prepare.py`:
 
@@ -23,30 +26,30 @@ Every step is recorded before or with what it does, so that an engine killed at 
 
 import asyncio
 import os
-import random
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 
-from loop.arrange import arrange, out_of_the_way, refuse_strangers
+from loop.arrange import admit_baseline, arrange, out_of_the_way
 from loop.branches import Branches, GitError
-from loop.judge.standing import standing
+from loop.decisions import Decisions
+from loop.judge import standing
 from loop.propose import optimiser
-from loop.propose.admit import Refused, admit
-from loop.propose.prepare import AHEAD, Preparation
-from loop.propose.space import Knob, declared
+from loop.propose.prepare import AHEAD, Preparation, knobs_of
 from loop.run import bench, launch
 from loop.run.devices import kind
 from loop.run.execution import METER, WALL, Execution, MachineFailed, Stop
+from loop.schedule import BASELINE, SCREEN, Job, next_job, seeds
 from loop.study import ConfigError, Revision, read
-from loop.where import where
+from loop.verdicts import judge_what_waits
 from store import journal, views
 from store.database import Database
 from store.place import Place, take_engine_lock
 from store.records import Ended, Experiment, Frontier, Outcome, Run, State, Study
 
 TRIES = 3  # of a run that something outside has interrupted
+OBEY_SECONDS = 0.1  # between looks at what is asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +58,6 @@ class Limits:
 
     experiments: int | None = None
     seconds: float | None = None
-
-
-def seeds(study_seed: int) -> Iterator[int]:
-    """The seeds of a study's runs, in order: one list, drawn from the study's own seed."""
-    draw, seen = random.Random(f"cockpit {study_seed}"), set[int]()
-    while True:
-        seed = draw.randrange(1, 1_000_000)
-        if seed not in seen:
-            seen.add(seed)
-            yield seed
 
 
 async def research(place: Place, limits: Limits, stop: Stop) -> Ended:
@@ -85,6 +78,9 @@ async def research(place: Place, limits: Limits, stop: Stop) -> Ended:
         try:
             await engine.open(head)
             ended = await engine.research(limits)
+        except ConfigError:
+            ended = Ended.CONFIGURATION
+            raise
         finally:
             await engine.close(ended)
     return ended
@@ -112,14 +108,16 @@ class Engine:
         self.database = database
         self.stop = stop
         self.life: int | None = None  # in the record, once it is there
+        self.decisions = Decisions(place, branches, database)
         self.adopted: list[tuple[Experiment, Run]] = []
-        self.outcomes: list[Outcome] = []  # of the runs of the baseline that ended in this life
+        self.outcomes: list[tuple[int, Outcome]] = []  # of incumbents' runs that ended in this life
         self.given_up = 0  # experiments in a row
 
     # --- opening -----------------------------------------------------------------------------------------------------
 
     async def open(self, head: str) -> None:
         """Find out what is here, and record it: study, revision, interpreter, bench."""
+        await self.decisions.obey()  # first of all: what was begun is finished as it was begun
         settings = self.revision.settings
         study, baseline = await views.study(self.database), await views.experiment(self.database, 0)
         if study is not None and study.seed != settings.study.seed:
@@ -134,7 +132,7 @@ class Engine:
         tree = await self.branches.tree(commit)
         self.bench = await bench.set_up(self.place, settings, self.branches, self.database, tree)
         self.execution = Execution(self.place, self.revision, self.branches, self.database, self.bench, self.stop)
-        knobs = await self._knobs(tree)
+        knobs = await knobs_of(self.place, self.revision, self.branches, tree)
 
         facts = {
             "study": self.place.name,
@@ -165,31 +163,14 @@ class Engine:
         )
         await journal.study_revised(self.database, self.revision.digest, self.revision.text)
         await journal.bench_set(self.database, self.bench.hash, self.bench.facts)
-        drawn, reference = await standing(self.database, settings, self.bench.hash)
+        drawn, reference = await standing.standing(self.database, settings, self.bench.hash)
         stood, bench_then = (await views.frontier(self.database))[0], await views.drawn_on(self.database)
         if reference or (bench_then and (drawn or Frontier((), 0.0), self.bench.hash) != (stood, bench_then)):
             await journal.frontier_drawn(self.database, drawn or Frontier((), 0.0), self.bench.hash, reference)
         await self._settle()
         if not stands:
-            await self._admit_baseline(baseline, commit, tree)
+            await admit_baseline(self.branches, self.database, self.place.name, baseline, commit)
         await arrange(self.branches, await views.experiments(self.database))
-
-    async def _knobs(self, tree: str) -> tuple[Knob, ...]:
-        """The knobs of the baseline's code. Raises ConfigError, also where it does not pass its own gates."""
-        settings, files = self.revision.settings, await self.branches.files(tree)
-        touchable = [path for path in files if path.endswith(".py") and settings.touchable(path)]
-        sources = await self.branches.contents(tree, touchable)
-
-        def at(knob: str) -> str:
-            return where(self.place.config, self.revision.text, ("space", "knobs", knob))
-
-        knobs = await asyncio.to_thread(declared, settings, at, sources)
-        own = {knob.path: sources[knob.path] for knob in knobs}
-        try:
-            await asyncio.to_thread(admit, settings, knobs, files, own, own)
-        except Refused as why:
-            raise ConfigError(f"{self.place.config}: `[space]`: no knob can be set: {why.reason}") from None
-        return knobs
 
     def _has_more_to_say(self, run: Run) -> bool:
         """Whether an unfinished run goes on without an engine, or has ended while there was none."""
@@ -205,24 +186,10 @@ class Engine:
                 self.adopted.append((experiment, run))
             else:
                 await launch.gone(self.place.folder / run.folder)
-                self._heard(experiment, await self.execution.close(experiment, run, []))
+                self._heard(experiment, run.purpose, await self.execution.close(experiment, run, []))
         going_on = {self.place.folder / run.folder for _, run in self.adopted}
         for folder in set((self.place.folder / "runs").glob("*")) - going_on:
             self.execution.clear(folder)
-
-    async def _admit_baseline(self, before: Experiment | None, commit: str, tree: str) -> None:
-        """The unchanged code is experiment 0, and where trunk begins. Until it is measured it may begin elsewhere."""
-        trunk, branch = f"cockpit/{self.place.name}/trunk", f"cockpit/{self.place.name}/e0000-baseline"
-        commits = (commit, before.commit if before else None)
-        known = [(name, one) for name in (trunk, branch) for one in commits]
-        await refuse_strangers(self.branches, self.place.name, known)
-        if before is None:
-            baseline = Experiment(0, "baseline", State.QUEUED, tree, commit, branch, time.time())
-            await journal.queued(self.database, baseline)
-        tips = await self.branches.tips()
-        await self.branches.point({name: (commit, tips.get(name)) for name in (trunk, branch)})
-        if before is not None and before.commit != commit:
-            await journal.baseline_moved(self.database, replace(before, commit=commit, tree=tree), before.commit)
 
     # --- the research ------------------------------------------------------------------------------------------------
 
@@ -236,10 +203,26 @@ class Engine:
             self.stop.ask(Ended.TIME)
         elif seconds is not None:
             asyncio.get_running_loop().call_later(seconds, self.stop.ask, Ended.TIME)
-        for experiment, run in self.adopted:
-            self._heard(experiment, await self.execution.follow(experiment, run))
-            await self._after(experiment)
-        return await self._baseline() or await self._search(limits.experiments or budget.experiments)
+        ending = asyncio.Event()
+        obeying = asyncio.create_task(self._obey(ending))
+        obeying.add_done_callback(lambda _: self.stop.ask(Ended.MACHINE_FAILED))  # where it ends before the rest
+        try:
+            for experiment, run in self.adopted:
+                self._heard(experiment, run.purpose, await self.execution.follow(experiment, run))
+                await self._after(experiment)
+            return await self._baseline() or await self._search(limits.experiments or budget.experiments)
+        finally:
+            ending.set()
+            await obeying
+
+    async def _obey(self, ending: asyncio.Event) -> None:
+        """Carry out what a person asks for, soon after; once the engine ends, what is left."""
+        last_look = False
+        while not last_look:
+            last_look = ending.is_set()
+            await self.decisions.obey()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(ending.wait(), OBEY_SECONDS)
 
     async def _baseline(self) -> Ended | None:
         """Run the unchanged code until it is measured. A reason to end, or None."""
@@ -247,15 +230,15 @@ class Engine:
         measured = any((run.outcome, run.bench) == (Outcome.OK, self.bench.hash) for run in runs)
         baseline = await self._experiment(0)
         if measured and baseline.state is not State.MEASURED:  # a detour over another bench has ended badly
-            await journal.measured_already(self.database, baseline)
+            await journal.measured_already(self.database, baseline, self.bench.hash)
         tries, warming = 0, None
         while not measured and not self.stop.why and not self._failed():
             if (tries := tries + 1) > TRIES:
                 raise MachineFailed(f"{TRIES} runs of e0000 in a row were ended from outside, and not by cockpit")
             # What takes a while to import is there when the slot is free.
             warming = warming or asyncio.create_task(asyncio.to_thread(optimiser.load))
-            outcome = await self.execution.execute(await self._experiment(0), next(seeds(self.seed)), "baseline")
-            self._heard(baseline, outcome)
+            outcome = await self.execution.execute(await self._experiment(0), next(seeds(self.seed)), BASELINE)
+            self._heard(baseline, BASELINE, outcome)
             measured = outcome is Outcome.OK
         if warming is not None:
             await warming
@@ -264,38 +247,61 @@ class Engine:
         return Ended.BASELINE_FAILED if self._failed() else None
 
     async def _search(self, count: int | None) -> Ended:
-        """Run one experiment after another, and prepare the next one meanwhile, up to `count` in all."""
+        """Make one run after another, and prepare the next experiment meanwhile, up to `count` in all."""
         while not self.stop.why:
-            if not (queued := await views.queued(self.database, count)):
+            await judge_what_waits(self.place, self.revision, self.database, self.bench.hash)
+            job = await self._next(count)
+            if job is None:
                 if not await self._prepare(count):
                     return Ended.NO_PROPOSER if await self._wanted(count) else Ended.EXPERIMENTS
                 continue
-            # One ahead and no more, also where a run was interrupted and waits again: else what a proposal knows, and
-            # so what it proposes, would depend on what has been interrupted.
-            ahead = asyncio.create_task(self._prepare(count)) if len(queued) <= AHEAD else None
+            # During a first run alone, and one ahead and no more: what a proposal knows, and so what it proposes, would
+            # else depend on what has been interrupted.
+            queued = await views.queued(self.database, count)
+            early = job.purpose == SCREEN and len(queued) <= AHEAD
+            coming = max((await views.last_runs(self.database)).values(), default=0) + 1
+            ahead = asyncio.create_task(self._prepare(count, coming)) if early else None
             try:
-                await self._measure(queued[0])
+                await self._measure(job)
             finally:
                 if ahead is not None:
                     await ahead
+            if self._failed(await views.incumbent(self.database)):
+                return Ended.BASELINE_FAILED
         return self.stop.why
+
+    async def _next(self, count: int | None) -> Job | None:
+        """The next run."""
+        rows, incumbent = await views.experiments(self.database), await views.incumbent(self.database)
+        runs = await standing.known(self.database, self.revision.settings, self.bench.hash)
+        chosen = {run.seed for run in await views.runs(self.database, incumbent) if run.purpose in standing.CHOSEN}
+        return next_job(rows, runs, self.seed, incumbent, chosen, count)
 
     async def _wanted(self, count: int | None) -> bool:
         return count is None or len(await views.experiments(self.database)) < count
 
-    async def _prepare(self, count: int | None) -> bool:
-        """Whether there is an experiment more."""
-        return await self._wanted(count) and await self.preparation.prepare() is not None
+    async def _prepare(self, count: int | None, next_run: int | None = None) -> bool:
+        """Whether there is an experiment more. `next_run` is the number of the run that is about to begin."""
+        if not await self._wanted(count):
+            return False
+        number = len(await views.experiments(self.database))
+        before = await self.preparation.first_unknown_to(number)
+        return await self.preparation.prepare(before or next_run) is not None
 
-    async def _measure(self, experiment: Experiment) -> None:
-        """Run an experiment until it is measured or has failed. One that is always ended from outside is given up."""
+    async def _measure(self, job: Job) -> None:
+        """Make a run until it has been measured or has failed. An experiment that is always interrupted is given up."""
+        experiment = job.experiment
         for _ in range(TRIES):
-            if await self.execution.execute(experiment, next(seeds(self.seed)), "screen") is not Outcome.INTERRUPTED:
+            outcome = await self.execution.execute(experiment, job.seed, job.purpose)
+            if outcome is not Outcome.INTERRUPTED:
+                self._heard(experiment, job.purpose, outcome)
                 self.given_up = 0
                 break
-            if self.stop.why:
+            if self.stop.why or (await self._experiment(experiment.number)).state is State.REJECTED:
                 return
         else:
+            if job.purpose == BASELINE:
+                raise MachineFailed(f"{TRIES} runs of {experiment.id} in a row were ended from outside, not by cockpit")
             why = f"{TRIES} runs in a row were ended from outside, and not by cockpit"
             await journal.given_up(self.database, experiment, why)
             self.given_up += 1
@@ -308,13 +314,14 @@ class Engine:
         if (after := await self._experiment(experiment.number)).state is State.FAILED:
             await out_of_the_way(self.branches, after)
 
-    def _heard(self, experiment: Experiment, outcome: Outcome) -> None:
-        if experiment.number == 0:
-            self.outcomes.append(outcome)
+    def _heard(self, experiment: Experiment, purpose: str, outcome: Outcome) -> None:
+        if purpose == BASELINE:
+            self.outcomes.append((experiment.number, outcome))
 
-    def _failed(self) -> bool:
-        """Whether the baseline has failed in this life, by a fault of its own."""
-        return any(outcome not in (Outcome.OK, Outcome.INTERRUPTED) for outcome in self.outcomes)
+    def _failed(self, incumbent: int = 0) -> bool:
+        """Whether the incumbent has failed in this life, by a fault of its own."""
+        bad = [number for number, outcome in self.outcomes if outcome not in (Outcome.OK, Outcome.INTERRUPTED)]
+        return 0 in bad or incumbent in bad
 
     async def _experiment(self, number: int) -> Experiment:
         found = await views.experiment(self.database, number)

@@ -33,7 +33,8 @@ NOT_YET = {
     ("run", "artifact"),
     ("data", "read"),
     ("constraints",),
-    ("seeds",),
+    ("seeds", "race"),
+    ("seeds", "confirm"),
     ("fidelity",),
     ("prices",),
     ("budget", "runs"),
@@ -204,6 +205,12 @@ class Objective(Table):
     steers: bool = True
 
 
+class Seeds(Table):
+    """[seeds]: on how many an experiment is run."""
+
+    baseline: int = Field(default=3, ge=2, le=20)
+
+
 class Budget(Table):
     """[budget]: what a study may spend. Running out ends it cleanly."""
 
@@ -225,6 +232,7 @@ class Settings(Table):
     run: Commands
     data: Data = Data()
     objectives: dict[str, Objective] = Field(min_length=1)
+    seeds: Seeds = Seeds()
     budget: Budget = Budget()
     model: Model = Model()
 

@@ -19,11 +19,13 @@ from store.records import (
     Stage,
     State,
     Study,
+    Verdict,
     name_of,
 )
+from store.state import settle
 
 
-async def _say(
+async def say(
     change: Change,
     kind: str,
     text: str,
@@ -33,6 +35,7 @@ async def _say(
     at: float | None = None,
     **data: Any,
 ) -> None:
+    """A line of the journal."""
     now = time.time() if at is None else at
     await change.insert("events", at=now, kind=kind, experiment=experiment, run=run, text=text, data=data)
 
@@ -46,7 +49,7 @@ async def study_began(database: Database, study: Study) -> None:
         await change.insert(
             "study", id=1, name=study.name, goal=study.goal, seed=study.seed, trunk=study.trunk, began_at=study.began_at
         )
-        await _say(change, "began", f"study {study.name} starts from {study.trunk[:7]}", commit=study.trunk)
+        await say(change, "began", f"study {study.name} starts from {study.trunk[:7]}", commit=study.trunk)
 
 
 async def study_revised(database: Database, digest: str, text: str) -> None:
@@ -54,7 +57,7 @@ async def study_revised(database: Database, digest: str, text: str) -> None:
     async with database.transaction() as change:
         if not await database.rows("SELECT 1 FROM revisions WHERE digest = ?", digest):
             await change.insert("revisions", digest=digest, text=text, at=time.time())
-            await _say(change, "revised", f"cockpit.toml read, revision {digest[:7]}", digest=digest)
+            await say(change, "revised", f"cockpit.toml read, revision {digest[:7]}", digest=digest)
 
 
 async def engine_started(database: Database, pid: int, facts: dict[str, Any], text: str) -> int:
@@ -67,7 +70,7 @@ async def engine_started(database: Database, pid: int, facts: dict[str, Any], te
         )
         await ledger.engine_begins(change, now)
         engine = await change.insert("engines", pid=pid, started_at=now, facts=facts)
-        await _say(change, "engine started", text, at=now, pid=pid, **facts)
+        await say(change, "engine started", text, at=now, pid=pid, **facts)
     return engine
 
 
@@ -77,15 +80,24 @@ async def engine_ended(database: Database, engine: int, why: Ended) -> None:
         now = time.time()
         await ledger.engine_ends(change, now)
         await change.execute("UPDATE engines SET ended_at = ?, ended_by = ? WHERE id = ?", now, why, engine)
-        await _say(change, "engine ended", f"ended: {why}", at=now, ended_by=why)
+        await say(change, "engine ended", f"ended: {why}", at=now, ended_by=why)
 
 
 async def bench_set(database: Database, digest: str, facts: dict[str, Any]) -> None:
-    """What makes runs comparable from here on. A bench that the study has had before is no news."""
+    """What makes runs comparable from here on. A study that comes back to a bench has what it knew there."""
     async with database.transaction() as change:
-        if not await database.rows("SELECT 1 FROM benches WHERE hash = ?", digest):
+        if not await change.rows("SELECT 1 FROM benches WHERE hash = ?", digest):
             await change.insert("benches", hash=digest, facts=facts, at=time.time())
-            await _say(change, "bench", f"bench {digest[:7]}", bench=digest)
+            await say(change, "bench", f"bench {digest[:7]}", bench=digest)
+        known = await change.rows(
+            """
+            SELECT DISTINCT experiment FROM runs JOIN experiments ON number = experiment
+            WHERE bench = ? AND experiment > 0 AND failure IS NOT 'interrupted'
+            """,
+            digest,
+        )
+        for row in known:
+            await settle(change, row["experiment"], digest)
 
 
 # --- the life of an experiment ---------------------------------------------------------------------------------------
@@ -96,7 +108,7 @@ async def refused(database: Database, proposal: Proposal, change_hash: str | Non
     async with database.transaction() as change:
         await _keep(change, proposal, change_hash, None)
         text = f"a proposal of the {proposal.proposer} refused: {proposal.refusal}, {proposal.reason}"
-        await _say(
+        await say(
             change, "refused", text,
             proposer=proposal.proposer, operator=proposal.operator, parent=name_of(proposal.parent),
             refusal=proposal.refusal, reason=proposal.reason,
@@ -129,7 +141,7 @@ async def queued(
             await _keep(change, proposal, change_hash, experiment.number)
             await change.insert("parents", experiment=experiment.number, parent=proposal.parent)
             text += f", from {name_of(proposal.parent)} by the {proposal.proposer}"
-        await _say(
+        await say(
             change, "queued", text, experiment=experiment.number,
             id=experiment.id, branch=experiment.branch, commit=experiment.commit,
             parent=None if proposal is None else name_of(proposal.parent),
@@ -146,7 +158,7 @@ async def queued_again(database: Database, experiment: Experiment) -> None:
             "UPDATE experiments SET state = 'queued', failure = NULL, detail = '' WHERE number = ?", experiment.number
         )
         text = f"{experiment.id} {experiment.slug} queued again: it is not measured on this bench"
-        await _say(change, "queued", text, experiment=experiment.number, id=experiment.id, branch=experiment.branch)
+        await say(change, "queued", text, experiment=experiment.number, id=experiment.id, branch=experiment.branch)
 
 
 async def baseline_moved(database: Database, experiment: Experiment, old_commit: str) -> None:
@@ -163,45 +175,31 @@ async def baseline_moved(database: Database, experiment: Experiment, old_commit:
         )
         await change.execute("UPDATE study SET trunk = ?", experiment.commit)
         text = f"{experiment.id} starts again from {experiment.commit[:7]}; {old_commit[:7]} gave no measurement"
-        await _say(change, "queued", text, experiment=experiment.number, id=experiment.id, old_commit=old_commit)
+        await say(change, "queued", text, experiment=experiment.number, id=experiment.id, old_commit=old_commit)
 
 
-async def measured_already(database: Database, experiment: Experiment) -> None:
+async def measured_already(database: Database, experiment: Experiment, bench: str) -> None:
     """An experiment has good runs on the bench that stands now, whatever became of it on another one since."""
     async with database.transaction() as change:
-        await change.execute(
-            "UPDATE experiments SET state = 'measured', failure = NULL, detail = '' WHERE number = ?", experiment.number
-        )
-        text = f"{experiment.id} is measured on this bench already"
-        await _say(change, "measured", text, experiment=experiment.number, id=experiment.id)
+        await settle(change, experiment.number, bench)
+        if await change.rows("SELECT 1 FROM experiments WHERE number = ? AND state = 'measured'", experiment.number):
+            text = f"{experiment.id} is measured on this bench already"
+            await say(change, "measured", text, experiment=experiment.number, id=experiment.id)
 
 
 async def run_started(database: Database, experiment: Experiment, run: Run) -> Run:
     """A run takes a slot. It is recorded before anything of it exists in the world. With its id."""
     columns = (
-        "experiment",
-        "revision",
-        "tree",
-        "bench",
-        "seed",
-        "purpose",
-        "fidelity",
-        "attempt",
-        "slot",
-        "wall",
-        "meter",
-        "launch",
-        "started_at",
-    )
+        "experiment", "revision", "tree", "bench", "seed", "purpose", "fidelity", "attempt", "slot", "wall", "meter",
+        "launch", "started_at",
+    )  # fmt: skip
     async with database.transaction() as change:
         number = await change.insert("runs", **{column: getattr(run, column) for column in columns})
         await ledger.run_begins(change, run.slot, run.started_at)
-        await change.execute(
-            "UPDATE experiments SET state = 'running', failure = NULL, detail = '' WHERE number = ?", experiment.number
-        )
+        await settle(change, experiment.number, run.bench)
         again = f", attempt {run.attempt}" if run.attempt > 1 else ""
         text = f"{experiment.id} running: {run.purpose}, seed {run.seed}{again}"
-        await _say(
+        await say(
             change, "running", text, experiment=experiment.number, run=number, at=run.started_at,
             id=experiment.id, seed=run.seed, purpose=run.purpose, attempt=run.attempt, slot=run.slot,
         )  # fmt: skip
@@ -218,7 +216,7 @@ async def stage_ended(database: Database, experiment: Experiment, run: Run, posi
         await ledger.stage_ends(change, run, stage, time.time())
         how = f"{stage.outcome}, {stage.detail}" if stage.detail else stage.outcome
         costs = {column: getattr(stage, column) for column in ("outcome", "wall_seconds", "cpu_seconds", "peak_bytes")}
-        await _say(
+        await say(
             change,
             "stage",
             f"{experiment.id} {stage.name}: {how} after {stage.wall_seconds:.1f} s",
@@ -253,30 +251,22 @@ async def run_ended(
         )
         for measurement in measured:
             await change.insert(
-                "measurements",
-                run=run.id,
-                objective=measurement.objective,
-                value=measurement.value,
+                "measurements", run=run.id, objective=measurement.objective, value=measurement.value,
                 source=measurement.source,
-            )
+            )  # fmt: skip
         values = {measurement.objective: measurement.value for measurement in measured}
         if outcome is Outcome.OK:
-            state, failure, kind = State.MEASURED, None, "measured"
-            text = f"{experiment.id} measured: " + ", ".join(f"{name} {value:.6g}" for name, value in values.items())
+            kind, text = "measured", f"{experiment.id} measured: "
+            text += ", ".join(f"{name} {value:.6g}" for name, value in values.items())
         elif outcome is Outcome.INTERRUPTED:
-            state, failure, kind = State.QUEUED, None, "interrupted"
-            text = f"{experiment.id} interrupted: {detail}"
+            kind, text = "interrupted", f"{experiment.id} interrupted: {detail}"
         else:
-            state, failure, kind = State.FAILED, outcome, "failed"
-            text = f"{experiment.id} failed: {outcome}" + (f", {detail}" if detail else "")
-        await change.execute(
-            "UPDATE experiments SET state = ?, failure = ?, detail = ? WHERE number = ?",
-            state, failure, detail if failure else "", experiment.number,
-        )  # fmt: skip
+            kind, text = "failed", f"{experiment.id} failed: {outcome}" + (f", {detail}" if detail else "")
+        await settle(change, experiment.number, run.bench)
         if frontier is not None:
             await _draw(change, frontier, run.bench, reference, now)
         await ledger.total(change)
-        await _say(
+        await say(
             change, kind, text, experiment=experiment.number, run=run.id, at=now,
             id=experiment.id, outcome=outcome, detail=detail, measurements=values,
         )  # fmt: skip
@@ -286,12 +276,31 @@ async def given_up(database: Database, experiment: Experiment, detail: str) -> N
     """An experiment whose runs are ended from outside again and again is not tried any more."""
     async with database.transaction() as change:
         await change.execute(
-            "UPDATE experiments SET state = ?, failure = ?, detail = ? WHERE number = ?",
+            "UPDATE experiments SET state = ?, failure = ?, detail = ? WHERE number = ? "
+            "AND state NOT IN ('merged', 'rejected')",
             State.FAILED, Outcome.INTERRUPTED, detail, experiment.number,
         )  # fmt: skip
-        await _say(
+        await say(
             change, "failed", f"{experiment.id} failed: {detail}", experiment=experiment.number,
             id=experiment.id, outcome=Outcome.INTERRUPTED, detail=detail, measurements={},
+        )  # fmt: skip
+
+
+# --- the judge -------------------------------------------------------------------------------------------------------
+
+
+async def judged(database: Database, verdict: Verdict) -> None:
+    """The judge has spoken. Each verdict is kept; the newest one stands."""
+    async with database.transaction() as change:
+        values = {field.name: getattr(verdict, field.name) for field in fields(verdict) if field.name != "id"}
+        await change.insert("verdicts", **{**values, "asks": int(verdict.asks)})
+        await settle(change, verdict.experiment, verdict.bench)
+        await ledger.total(change)
+        text = f"{name_of(verdict.experiment)} {verdict.word}, {verdict.evidence}: {verdict.sentence}"
+        await say(
+            change, "judged", text + ("; another seed" if verdict.asks else ""), experiment=verdict.experiment,
+            at=verdict.at, id=name_of(verdict.experiment), against=name_of(verdict.incumbent), verdict=verdict.word,
+            evidence=verdict.evidence, sentence=verdict.sentence, asks=verdict.asks, figures=verdict.figures,
         )  # fmt: skip
 
 
@@ -304,17 +313,19 @@ async def frontier_drawn(database: Database, frontier: Frontier, bench: str, ref
         await _draw(change, frontier, bench, reference, time.time())
         await ledger.total(change)
         on = f"{len(frontier.points)} on it, hypervolume {frontier.hypervolume:.3g}"
-        await _say(change, "frontier", f"frontier drawn again: {on}", bench=bench, hypervolume=frontier.hypervolume)
+        await say(change, "frontier", f"frontier drawn again: {on}", bench=bench, hypervolume=frontier.hypervolume)
 
 
 async def _draw(change: Change, frontier: Frontier, bench: str, reference: Iterable[Reference], now: float) -> None:
     for one in reference:
+        await change.execute("DELETE FROM reference WHERE bench = ? AND objective = ?", bench, one.objective)
         await change.insert("reference", bench=bench, **{field.name: getattr(one, field.name) for field in fields(one)})
     await change.execute("DELETE FROM frontier")
     for point in frontier.points:
         await change.insert("frontier", experiment=point.experiment, balanced=int(point.balanced))
     seconds = (await change.rows("SELECT coalesce(sum(amount), 0) FROM spend WHERE resource = 'seconds'"))[0][0]
-    measured = (await change.rows("SELECT count(*) FROM experiments WHERE state = 'measured'"))[0][0]
+    good = "SELECT count(DISTINCT experiment) FROM runs WHERE outcome = 'ok' AND bench = ?"
+    measured = (await change.rows(good, bench))[0][0]
     await change.insert(
         "progress", at=now, bench=bench, experiments=measured, hypervolume=frontier.hypervolume, seconds=seconds
     )

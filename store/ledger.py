@@ -18,8 +18,11 @@ OUTCOME = """
         WHEN runs.outcome = 'interrupted' THEN 'interrupted'
         WHEN runs.outcome <> 'ok' THEN 'failed: ' || runs.outcome
         WHEN runs.experiment = 0 THEN 'baseline'
+        WHEN experiments.state IN ('merged', 'rejected') THEN experiments.state
         WHEN frontier.experiment IS NOT NULL THEN 'frontier'
-        ELSE 'measured'
+        ELSE coalesce(
+            (SELECT word FROM verdicts WHERE verdicts.experiment = runs.experiment ORDER BY id DESC LIMIT 1), 'measured'
+        )
     END
 """
 TOTAL = "total"
@@ -110,6 +113,7 @@ async def total(change: Change) -> None:
         INSERT INTO totals
         SELECT {OUTCOME}, resource, sum(amount) FROM spend
         JOIN spans ON spans.id = spend.span LEFT JOIN runs ON runs.id = spans.run
+        LEFT JOIN experiments ON experiments.number = runs.experiment
         LEFT JOIN frontier ON frontier.experiment = runs.experiment
         GROUP BY 1, 2
         """

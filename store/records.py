@@ -10,8 +10,30 @@ class State(StrEnum):
 
     QUEUED = "queued"
     RUNNING = "running"
-    MEASURED = "measured"
+    MEASURED = "measured"  # and waits for its verdict
+    JUDGED = "judged"
+    MERGED = "merged"
+    REJECTED = "rejected"
     FAILED = "failed"
+
+
+class Word(StrEnum):
+    """What the judge says of an experiment against the incumbent."""
+
+    BETTER = "better"  # up somewhere, nothing lost
+    GAIN = "gain"  # up somewhere, the rest not yet shown safe
+    TRADE_OFF = "trade-off"  # up somewhere at a known price
+    EQUAL = "equal"  # the same to the last digit
+    WORSE = "worse"
+    INCONCLUSIVE = "inconclusive"
+
+
+class Evidence(StrEnum):
+    """How far a verdict can be trusted."""
+
+    SCREENED = "screened"  # chosen by the runs that judge it
+    PROMISING = "promising"  # and on several seeds
+    CONFIRMED = "confirmed"  # on seeds never used for choosing
 
 
 class Outcome(StrEnum):
@@ -51,6 +73,7 @@ class Ended(StrEnum):
     TIME = "time"  # the budget's time is used up
     NO_PROPOSER = "no proposer"  # nobody is left to propose
     BASELINE_FAILED = "baseline failed"
+    CONFIGURATION = "configuration"  # what was measured shows that cockpit.toml cannot be meant so
     INTERRUPTED = "interrupted"  # Ctrl-C, or a signal
     MACHINE_FAILED = "machine failed"  # no room, no git, a record that cannot be written
     DIED = "died"  # the engine went without saying so: killed, or the machine went down
@@ -126,6 +149,7 @@ class Run:
     outcome: Outcome | None = None
     detail: str = ""
     stages: tuple[Stage, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
 
     @property
     def folder(self) -> str:
@@ -149,6 +173,71 @@ class Proposal:
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the judge said of an experiment against the incumbent, in one line, from `figures`, an objective each."""
+
+    experiment: int
+    bench: str
+    incumbent: int  # the number of the experiment that trunk was then
+    runs: int  # of the experiment, on which it rests
+    rule: str
+    word: Word
+    evidence: Evidence
+    asks: bool  # for another run
+    sentence: str
+    figures: dict[str, Any]
+    at: float
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What a person asks of the engine. `expected` is what they saw when they asked."""
+
+    uuid: str
+    verb: str
+    arguments: dict[str, Any]
+    expected: dict[str, Any]
+    at: float
+    id: int = 0
+    intent: dict[str, Any] | None = None  # the decision and its answer, once they are made
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of a command: whether it was done, and a sentence."""
+
+    done: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """*merge*, *reject*, or the *undo* of one. Trunk is where it was before and after."""
+
+    verb: str
+    experiment: int
+    reason: str
+    verdict: int | None
+    trunk_before: str
+    trunk_after: str
+    undoes: int | None = None
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value of one objective from one good run of an experiment's tree."""
+
+    run: int
+    experiment: int
+    seed: int
+    purpose: str
+    objective: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
 class Experiment:
     """An admitted proposal made into a branch. Number 0 is the baseline, which nobody proposed."""
 
@@ -167,6 +256,7 @@ class Experiment:
     proposer: str | None = None
     operator: str | None = None
     hypothesis: str = ""
+    verdict: Verdict | None = None  # the newest on the bench of the last engine
 
     @property
     def id(self) -> str:
@@ -181,12 +271,13 @@ def name_of(number: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One objective of the reference point, frozen when the baseline was first measured on a bench."""
+    """One objective of the reference point of a bench, frozen when the baseline has been run on all its seeds there."""
 
     objective: str
     direction: str  # minimize or maximize
     base: float  # the baseline's value then
     value: float  # the baseline made worse
+    runs: int  # of the baseline, in `base`
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,3 +185,53 @@ CREATE TABLE totals (               -- of spend, by what came of it; `total` is 
     amount REAL NOT NULL,
     PRIMARY KEY (outcome, resource)
 ) STRICT;
+
+-- version 3
+
+ALTER TABLE reference ADD COLUMN runs INTEGER NOT NULL DEFAULT 1;    -- of the baseline, in `base`
+
+CREATE TABLE verdicts (             -- append-only; the newest of an experiment on a bench is the one that stands
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at REAL NOT NULL,
+    experiment INTEGER NOT NULL REFERENCES experiments (number),
+    bench TEXT NOT NULL REFERENCES benches (hash),
+    incumbent INTEGER NOT NULL REFERENCES experiments (number),    -- against which it was judged
+    runs INTEGER NOT NULL,          -- of the experiment, on which it rests
+    rule TEXT NOT NULL,
+    word TEXT NOT NULL,
+    evidence TEXT NOT NULL,
+    asks INTEGER NOT NULL CHECK (asks IN (0, 1)),                  -- for another run
+    sentence TEXT NOT NULL,
+    figures TEXT NOT NULL           -- JSON: an objective each
+) STRICT;
+CREATE INDEX verdicts_experiment ON verdicts (experiment, bench);
+
+CREATE TABLE commands (             -- what a person asks of the engine, in the order of asking
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    uuid TEXT NOT NULL UNIQUE,      -- the client's: asked twice is asked once
+    verb TEXT NOT NULL,
+    arguments TEXT NOT NULL,        -- JSON
+    expected TEXT NOT NULL,         -- JSON: what they saw
+    at REAL NOT NULL,
+    begun_at REAL,                  -- from then on it is carried out, whatever happens
+    intent TEXT,                    -- JSON: the decision and its answer, before trunk is moved
+    answered_at REAL,
+    done INTEGER CHECK (done IN (0, 1)),
+    answer TEXT,
+    CHECK ((answered_at IS NULL) = (done IS NULL) AND (done IS NULL) = (answer IS NULL))
+) STRICT;
+CREATE INDEX commands_pending ON commands (id) WHERE answered_at IS NULL;
+
+CREATE TABLE decisions (            -- append-only
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at REAL NOT NULL,
+    command INTEGER NOT NULL UNIQUE REFERENCES commands (id),
+    verb TEXT NOT NULL CHECK (verb IN ('merge', 'reject', 'undo')),
+    experiment INTEGER NOT NULL REFERENCES experiments (number),
+    reason TEXT NOT NULL,
+    verdict INTEGER REFERENCES verdicts (id),                      -- that stood then
+    trunk_before TEXT NOT NULL,
+    trunk_after TEXT NOT NULL,
+    undoes INTEGER UNIQUE REFERENCES decisions (id),
+    CHECK ((verb = 'undo') = (undoes IS NOT NULL))
+) STRICT;

@@ -6,9 +6,11 @@ import sqlite3
 from store.database import Database
 from store.ledger import TOTAL
 from store.records import (
+    Decision,
     Ended,
     Engine,
     Event,
+    Evidence,
     Experiment,
     Frontier,
     Ledger,
@@ -22,8 +24,13 @@ from store.records import (
     Stage,
     State,
     Study,
+    Value,
+    Verdict,
+    Word,
 )
 
+STANDING = "NOT EXISTS (SELECT 1 FROM decisions AS later WHERE later.undoes = decisions.id)"
+BENCH = "(SELECT json_extract(facts, '$.bench') FROM engines ORDER BY id DESC LIMIT 1)"  # of the last engine
 EXPERIMENTS = """
     SELECT experiments.*, proposer, operator, hypothesis, proposals.parent
     FROM experiments LEFT JOIN proposals ON proposals.experiment = experiments.number
@@ -51,20 +58,84 @@ async def last_engine(database: Database) -> Engine | None:
 
 async def experiments(database: Database) -> list[Experiment]:
     """All experiments, oldest first, each with the means of its measurements."""
-    means = await _means(database)
-    return [_experiment(row, means) for row in await database.rows(f"{EXPERIMENTS} ORDER BY number")]
+    means, said = await _means(database), await _verdicts(database)
+    return [_experiment(row, means, said) for row in await database.rows(f"{EXPERIMENTS} ORDER BY number")]
 
 
 async def experiment(database: Database, number: int) -> Experiment | None:
     """One experiment, or None where there is no such number."""
     rows = await database.rows(f"{EXPERIMENTS} WHERE number = ?", number)
-    return _experiment(rows[0], await _means(database, rows[0]["tree"])) if rows else None
+    if not rows:
+        return None
+    return _experiment(rows[0], await _means(database, rows[0]["tree"]), await _verdicts(database, number))
 
 
 async def runs(database: Database, number: int) -> list[Run]:
     """All runs of an experiment, oldest first, with their stages."""
     rows = await database.rows("SELECT * FROM runs WHERE experiment = ? ORDER BY id", number)
     return [await _run(database, row) for row in rows]
+
+
+async def values(database: Database, bench: str, before: int | None = None) -> list[Value]:
+    """Every value of a bench's good runs, of the trees that the experiments have now; of those before run `before`."""
+    rows = await database.rows(
+        """
+        SELECT runs.id, experiment, seed, purpose, objective, value
+        FROM runs JOIN measurements ON measurements.run = runs.id
+        JOIN experiments ON number = experiment AND experiments.tree = runs.tree
+        WHERE outcome = 'ok' AND bench = ?1 AND (?2 IS NULL OR runs.id < ?2) ORDER BY runs.id
+        """,
+        bench,
+        before,
+    )
+    return [Value(*row) for row in rows]
+
+
+async def failed(database: Database, bench: str, before: int | None = None) -> set[int]:
+    """The experiments that have failed on a seed of a bench, and not done better since; in the runs before `before`."""
+    rows = await database.rows(
+        """
+        SELECT DISTINCT experiment FROM runs JOIN experiments ON number = experiment AND experiments.tree = runs.tree
+        WHERE bench = ?1 AND outcome NOT IN ('ok', 'interrupted') AND (?2 IS NULL OR runs.id < ?2) AND NOT EXISTS (
+            SELECT 1 FROM runs AS again WHERE again.outcome = 'ok' AND again.bench = runs.bench
+            AND (again.tree, again.seed, again.purpose) = (runs.tree, runs.seed, runs.purpose)
+        )
+        """,
+        bench,
+        before,
+    )
+    return {row["experiment"] for row in rows}
+
+
+async def last_runs(database: Database) -> dict[int, int]:
+    """The newest run of each experiment, by its number; those that have run."""
+    rows = await database.rows("SELECT experiment, max(id) AS run FROM runs GROUP BY experiment")
+    return {row["experiment"]: row["run"] for row in rows}
+
+
+async def first_run(database: Database, number: int, bench: str) -> int | None:
+    """The first run of an experiment on a bench, whatever came of it."""
+    rows = await database.rows("SELECT min(id) AS run FROM runs WHERE experiment = ? AND bench = ?", number, bench)
+    return rows[0]["run"] if rows else None
+
+
+async def incumbent(database: Database) -> int:
+    """The experiment whose tree is trunk's: that of the last merge that stands, else the baseline."""
+    rows = await database.rows(
+        f"SELECT experiment FROM decisions WHERE verb = 'merge' AND {STANDING} ORDER BY id DESC LIMIT 1"
+    )
+    return int(rows[0]["experiment"]) if rows else 0
+
+
+async def last_decision(database: Database) -> Decision | None:
+    """The last decision that stands, which alone can be undone."""
+    rows = await database.rows(
+        f"""
+        SELECT verb, experiment, reason, verdict, trunk_before, trunk_after, undoes, id FROM decisions
+        WHERE verb <> 'undo' AND {STANDING} ORDER BY id DESC LIMIT 1
+        """
+    )
+    return Decision(*rows[0]) if rows else None
 
 
 async def unfinished_runs(database: Database) -> list[Run]:
@@ -96,7 +167,7 @@ async def queued(database: Database, count: int | None = None) -> list[Experimen
     rows = await database.rows(
         f"{EXPERIMENTS} WHERE state = 'queued' AND number < coalesce(?, number + 1) ORDER BY number", count
     )
-    return [_experiment(row, {}) for row in rows]
+    return [_experiment(row, {}, {}) for row in rows]
 
 
 async def tried(database: Database, change_hash: str) -> int | None:
@@ -121,7 +192,7 @@ async def refused_in_a_row(database: Database) -> int:
 async def reference(database: Database, bench: str) -> list[Reference]:
     """The reference point of a bench; nothing before its baseline is measured."""
     rows = await database.rows(
-        "SELECT objective, direction, base, value FROM reference WHERE bench = ? ORDER BY rowid", bench
+        "SELECT objective, direction, base, value, runs FROM reference WHERE bench = ? ORDER BY rowid", bench
     )
     return [Reference(*row) for row in rows]
 
@@ -196,11 +267,10 @@ async def last_event(database: Database) -> int:
 async def _means(database: Database, tree: str | None = None) -> dict[str, list[Measurement]]:
     """The mean of each objective by tree, over the good runs of the bench that the last engine set up."""
     rows = await database.rows(
-        """
+        f"""
         SELECT runs.tree, objective, avg(value) AS value, source, count(*) AS n
         FROM runs JOIN measurements ON measurements.run = runs.id
-        WHERE outcome = 'ok' AND (?1 IS NULL OR runs.tree = ?1)
-          AND bench = (SELECT json_extract(facts, '$.bench') FROM engines ORDER BY id DESC LIMIT 1)
+        WHERE outcome = 'ok' AND (?1 IS NULL OR runs.tree = ?1) AND bench = {BENCH}
         GROUP BY runs.tree, objective, source ORDER BY min(measurements.rowid)
         """,
         tree,
@@ -213,7 +283,31 @@ async def _means(database: Database, tree: str | None = None) -> dict[str, list[
     return means
 
 
-def _experiment(row: sqlite3.Row, means: dict[str, list[Measurement]]) -> Experiment:
+async def _verdicts(database: Database, number: int | None = None) -> dict[int, Verdict]:
+    """The newest verdict on each experiment, on the bench that the last engine set up."""
+    rows = await database.rows(
+        f"SELECT * FROM verdicts WHERE bench = {BENCH} AND (?1 IS NULL OR experiment = ?1) ORDER BY id", number
+    )
+    return {
+        row["experiment"]: Verdict(
+            experiment=row["experiment"],
+            bench=row["bench"],
+            incumbent=row["incumbent"],
+            runs=row["runs"],
+            rule=row["rule"],
+            word=Word(row["word"]),
+            evidence=Evidence(row["evidence"]),
+            asks=bool(row["asks"]),
+            sentence=row["sentence"],
+            figures=json.loads(row["figures"]),
+            at=row["at"],
+            id=row["id"],
+        )
+        for row in rows
+    }
+
+
+def _experiment(row: sqlite3.Row, means: dict[str, list[Measurement]], said: dict[int, Verdict]) -> Experiment:
     return Experiment(
         number=row["number"],
         slug=row["slug"],
@@ -230,6 +324,7 @@ def _experiment(row: sqlite3.Row, means: dict[str, list[Measurement]]) -> Experi
         proposer=row["proposer"],
         operator=row["operator"],
         hypothesis=row["hypothesis"] or "",
+        verdict=said.get(row["number"]),
     )
 
 
@@ -241,8 +336,12 @@ async def _run(database: Database, row: sqlite3.Row) -> Run:
         """,
         row["id"],
     )
+    measured = await database.rows(
+        "SELECT objective, value, source FROM measurements WHERE run = ? ORDER BY rowid", row["id"]
+    )
     return Run(
         **{column: value for column, value in zip(row.keys(), row, strict=True) if column != "outcome"},
         outcome=Outcome(row["outcome"]) if row["outcome"] else None,
         stages=tuple(Stage(name, Outcome(outcome), *rest) for name, outcome, *rest in stages),
+        measurements=tuple(Measurement(name, value, Source(source)) for name, value, source in measured),
     )

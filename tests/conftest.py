@@ -47,7 +47,13 @@ Write = Callable[..., Place]
 def write(tmp_path: Path, bare_python: Path) -> Write:
     """Make a repository with a study in it: `write(train=..., run=..., more=..., **files)`."""
 
-    def make(train: str = TRAIN, run: str = "", more: str = "", files: dict[str, str] | None = None) -> Place:
+    def make(
+        train: str = TRAIN,
+        run: str = "",
+        more: str = "",
+        files: dict[str, str] | None = None,
+        deterministic: bool = False,
+    ) -> Place:
         folder = tmp_path / "study"
         folder.mkdir()
         (folder / "train.py").write_text(train)
@@ -64,7 +70,7 @@ timeout = "20 s"
 python = "{bare_python}"
 {run}
 [objectives]
-loss = {{ direction = "minimize" }}
+loss = {{ direction = "minimize"{", deterministic = true" if deterministic else ""} }}
 {more}
 """
         )

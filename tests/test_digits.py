@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from loop.engine import seeds
 from loop.run.interpreter import launcher_options
 from loop.run.stages import LAUNCHER_CONFIG, printed
+from loop.schedule import seeds
 from tests.conftest import cockpit, git
 
 pytestmark = pytest.mark.usefixtures("leaves_nothing")
@@ -30,8 +30,8 @@ def test_an_experiment_gives_the_numbers_of_its_branch_run_by_hand(tmp_path: Pat
     assert git(study, "status", "--porcelain") == ""
     for name in ("e0000", "e0001"):
         shown = json.loads(cockpit("show", name, "--json", str(study)).stdout)
-        (run,) = shown["runs"]
-        assert run["seed"] == next(seeds(0))
+        run = shown["runs"][-1]
+        assert shown["runs"][0]["seed"] == next(seeds(0))
         assert [(stage["name"], stage["outcome"]) for stage in run["stages"]] == [
             ("train", "ok"),
             ("predict", "ok"),
@@ -46,11 +46,14 @@ def test_an_experiment_gives_the_numbers_of_its_branch_run_by_hand(tmp_path: Pat
         by_hand(study, "score.py", "--labels", ".git/cockpit/digits/labels")
         names = ("nll", "accuracy", "parameters", "predict_us_per_item")
         hand = printed(study / "log", names)
-        means = {name: shown["measurements"][name]["mean"] for name in names}
+        own = {name: run["measurements"][name] for name in names}
         # All but the timing is the same to the last digit; the timing is this machine's, and one of a kind.
-        assert {**means, "predict_us_per_item": 0} == {**hand, "predict_us_per_item": 0}
-        assert 0 < means["predict_us_per_item"] < 100
+        assert {**own, "predict_us_per_item": 0} == {**hand, "predict_us_per_item": 0}
+        assert 0 < own["predict_us_per_item"] < 100
         sources = {name: measured["source"] for name, measured in shown["measurements"].items()}
+        for name, measured in shown["measurements"].items():
+            every = [one["measurements"][name] for one in shown["runs"]]
+            assert (measured["n"], measured["mean"]) == (len(every), pytest.approx(sum(every) / len(every)))
         assert sources == {
             "nll": "scored",
             "accuracy": "scored",

@@ -14,13 +14,14 @@ from dataclasses import dataclass, replace
 
 from loop.branches import Branches
 from loop.judge import standing
-from loop.judge.frontier import Axis
+from loop.judge.axis import Axis
 from loop.propose import optimiser, space
 from loop.propose.admit import UNCHANGED, Refused, admit, change_hash
 from loop.propose.domain import Choices, Value, same
 from loop.propose.optimiser import Tried
 from loop.propose.space import Knob
-from loop.study import Settings
+from loop.study import ConfigError, Revision, Settings
+from loop.where import where
 from store import journal, views
 from store.database import Database
 from store.place import Place
@@ -51,26 +52,38 @@ class Preparation:
     seed: int
     bench: str
 
-    async def prepare(self) -> Experiment | None:
+    async def first_unknown_to(self, number: int) -> int | None:
+        """The first run that proposal `number` may know nothing of: the first of the experiment before, if any."""
+        return await views.first_run(self.database, number - 1, self.bench) if number > 1 else None
+
+    async def prepare(self, before: int | None) -> Experiment | None:
         """Queue one experiment more. None where no proposer has anything left to propose.
 
-        A proposal sees the results of those before the experiment that runs when it is made, and no others, however
-        late it is made: an engine that was killed in between proposes the same.
+        A proposal sees the runs before number `before`, and no others, however late it is made: an engine that was
+        killed in between proposes the same.
         """
         rows = await views.experiments(self.database)
-        number, incumbent = rows[-1].number + 1, rows[0]
-        axes = await standing.axes(self.database, self.settings, self.bench)
-        tried = [one for row in rows if (one := self._tried(row, axes, number))]
-        before = self._values(incumbent)
+        number, incumbent = rows[-1].number + 1, rows[await views.incumbent(self.database)]
+        runs = await standing.known(self.database, self.settings, self.bench, before)
+        axes, means = runs.axes(), runs.means()
+        last = await views.last_runs(self.database)
+        failed = await views.failed(self.database, self.bench, before)
+        over = {row.number for row in rows if before is None or last.get(row.number, 0) < before}
+        tried = [
+            one
+            for row in rows
+            if (one := self._tried(row, axes, means.get(row.number, {}), row.number in over, row.number in failed))
+        ]
+        values = self._values(incumbent)
         for _ in range(MOST_REFUSED if self.knobs else 0):
             began = time.monotonic()
             refused = await views.refused_in_a_row(self.database)
             drawn = await asyncio.to_thread(
-                optimiser.draw, self.knobs, before, len(axes), self.seed, number, refused, tried
+                optimiser.draw, self.knobs, values, len(axes), self.seed, number, refused, tried
             )
             if drawn is None:
                 break
-            moves = {key: value for key, value in drawn.knobs.items() if not same(value, before[key])}
+            moves = {key: value for key, value in drawn.knobs.items() if not same(value, values[key])}
             proposal = Proposal(
                 proposer=OPTIMISER,
                 operator=KNOBS,
@@ -88,7 +101,8 @@ class Preparation:
                 reason = f"it makes the code of {name_of(twin)}"
                 refused_one = replace(proposal, refusal=Refusal.DUPLICATE, reason=reason)
                 await journal.refused(self.database, refused_one, change.hash)
-                if not await self._known_here(twin):
+                decided = rows[twin].state in (State.MERGED, State.REJECTED)
+                if not decided and not await self._known_here(twin):
                     await journal.queued_again(self.database, rows[twin])
                     return rows[twin]
             else:
@@ -97,16 +111,20 @@ class Preparation:
 
     # --- what is known -----------------------------------------------------------------------------------------------
 
-    def _tried(self, row: Experiment, axes: Sequence[Axis], number: int) -> Tried | None:
-        """What the proposer of experiment `number` may know of another; None where that is of other knobs."""
-        values = standing.means(row)
-        elsewhere = row.state is State.MEASURED and not values  # on another bench
-        if elsewhere or row.knobs.keys() - {knob.key for knob in self.knobs}:
+    def _tried(
+        self, row: Experiment, axes: Sequence[Axis], means: Mapping[str, float], over: bool, failed: bool
+    ) -> Tried | None:
+        """What a proposer may know of an experiment: these means, and whether it has failed.
+
+        `over` says that it had no run since. None where that is of other knobs, or was measured on another bench.
+        """
+        if row.knobs.keys() - {knob.key for knob in self.knobs}:
             return None
-        settled = row.number < max(1, number - AHEAD)
-        known = settled and all(axis.name in values for axis in axes)
-        gains = tuple(axis.gain(values[axis.name]) for axis in axes) if known else None
-        return Tried(self._values(row), gains, failed=settled and not known and row.state is State.FAILED)
+        failed = failed or (over and row.state is State.FAILED)
+        if axes and not failed and all(axis.name in means for axis in axes):
+            return Tried(self._values(row), tuple(axis.gain(means[axis.name]) for axis in axes))
+        under_way = not over or row.state in (State.QUEUED, State.RUNNING)
+        return Tried(self._values(row), None, failed=failed) if failed or under_way else None
 
     def _values(self, experiment: Experiment) -> dict[str, Value]:
         """The values of all knobs in an experiment's tree."""
@@ -195,6 +213,24 @@ class Preparation:
         """Two moves, or the farthest and how many more there are."""
         words = [f"{knob.name} {_word(moves[knob.key])}" for knob in self._moved(parent, moves)]
         return " and ".join(words) if len(words) <= 2 else f"{words[0]} and {len(words) - 1} more"
+
+
+async def knobs_of(place: Place, revision: Revision, branches: Branches, tree: str) -> tuple[Knob, ...]:
+    """The knobs of the baseline's code. Raises ConfigError, also where it does not pass its own gates."""
+    settings, files = revision.settings, await branches.files(tree)
+    touchable = [path for path in files if path.endswith(".py") and settings.touchable(path)]
+    sources = await branches.contents(tree, touchable)
+
+    def at(knob: str) -> str:
+        return where(place.config, revision.text, ("space", "knobs", knob))
+
+    knobs = await asyncio.to_thread(space.declared, settings, at, sources)
+    own = {knob.path: sources[knob.path] for knob in knobs}
+    try:
+        await asyncio.to_thread(admit, settings, knobs, files, own, own)
+    except Refused as why:
+        raise ConfigError(f"{place.config}: `[space]`: no knob can be set: {why.reason}") from None
+    return knobs
 
 
 def _move(knob: Knob, before: Value, after: Value) -> float:

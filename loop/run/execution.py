@@ -17,7 +17,7 @@ from loop.study import Revision, Settings, parse
 from store import journal, views
 from store.database import Database
 from store.place import Place
-from store.records import Ended, Experiment, Frontier, Measurement, Outcome, Reference, Run, Stage
+from store.records import Ended, Experiment, Frontier, Measurement, Outcome, Reference, Run, Stage, Value
 
 FREE_BYTES = 256 * 2**20  # below this much room no run is begun
 HOMES = ("tree.home", "tree.tmp", "scorer.home", "scorer.tmp")  # of the code under test, and of the scorer
@@ -173,10 +173,10 @@ class Execution:
             )
         frontier: Frontier | None = None
         reference: tuple[Reference, ...] = ()
-        if outcome is Outcome.OK and run.bench == self.bench.hash:
-            frontier, reference = await standing(
-                self.database, self.revision.settings, run.bench, experiment.number, values
-            )
+        if outcome is not Outcome.INTERRUPTED and run.bench == self.bench.hash:
+            now = [Value(run.id, run.experiment, run.seed, run.purpose, one.objective, one.value) for one in values]
+            settings = self.revision.settings
+            frontier, reference = await standing(self.database, settings, run.bench, experiment.number, now)
         await journal.run_ended(self.database, experiment, run, outcome, detail, values, frontier, reference)
         self.clear(folder)
         return outcome

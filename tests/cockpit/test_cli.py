@@ -36,7 +36,7 @@ def keys(*words: str) -> dict[str, Any]:
 def test_help_names_every_command_and_the_options_of_the_study() -> None:
     done = cockpit("--help")
     assert done.returncode == 0
-    commands = ("new", "status", "experiments", "show", "diff", "frontier", "ledger", "logs")
+    commands = ("new", "status", "experiments", "show", "diff", "frontier", "ledger", "logs", "merge", "reject", "undo")
     for word in (*commands, "--batch", "--experiments", "--minutes", "--version"):
         assert word in done.stdout
 
@@ -96,10 +96,10 @@ def test_a_mistake_is_one_line_and_an_exit_status(
 
 
 def test_a_configuration_that_cannot_be_used_is_exit_status_1(write: Write) -> None:
-    place = write(more="[seeds]\nbaseline = 2")
+    place = write(more="[seeds]\nrace = 2")
     done = cockpit("--batch", str(place.root))
     assert done.returncode == 1
-    assert f"{place.config}:13: `[seeds]` is not served by this version" in done.stderr
+    assert f"{place.config}:14: `[seeds] race` is not served by this version" in done.stderr
 
 
 def test_a_record_of_a_later_version_is_exit_status_5(write: Write) -> None:
@@ -188,7 +188,7 @@ print(f"loss: {1 / DEPTH}", f"weights: {DEPTH}", sep="\\n")
 @pytest.fixture
 def searched(write: Write) -> Place:
     """A study of six experiments."""
-    place = write(SEARCHED, more='weights = { direction = "minimize", deterministic = true }')
+    place = write(SEARCHED, more='weights = { direction = "minimize", deterministic = true }', deterministic=True)
     done = cockpit("--batch", "--experiments", "6", str(place.root))
     assert done.returncode == 0, done.stderr
     return place
@@ -204,10 +204,11 @@ def test_a_frontier_names_experiments_with_their_values_and_the_reference(search
     for point in drawn["points"]:
         measured = listed[point["id"]]["measurements"]
         assert point["values"] == {name: value["mean"] for name, value in measured.items()}
-        assert (point["runs"], point["evidence"], point["probability"]) == (1, None, None)
+        evidence = None if point["id"] == "e0000" else "screened"
+        assert (point["runs"], point["evidence"], point["probability"]) == (1, evidence, None)
     page = cockpit("frontier", str(searched.root)).stdout
     assert all(point["id"] in page for point in drawn["points"])
-    assert "Single runs, not judged" in page
+    assert "Nothing is confirmed on fresh seeds" in page
 
 
 def test_what_was_spent_adds_up_and_the_proposals_are_counted(searched: Place) -> None:

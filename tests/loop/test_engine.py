@@ -12,10 +12,11 @@ from itertools import islice
 import pytest
 
 from loop.branches import GitError
-from loop.engine import Limits, research, seeds
+from loop.engine import Limits, research
 from loop.run import launch
 from loop.run.execution import MachineFailed, Stop
 from loop.run.interpreter import Unusable
+from loop.schedule import seeds
 from loop.study import ConfigError
 from store import views
 from store.database import Database

@@ -48,7 +48,10 @@ def test_every_recipe_can_be_read(name: str) -> None:
         (SMALLEST.replace("[obj", 'predict = "python p.py"\n[obj'), ":1: `[run]`: predict and score go together"),
         (SMALLEST.replace('" }', '", steers = false }'), ":3: `[objectives]`: no objective steers the study"),
         (SMALLEST + '[model]\nname = "qwen"\n', ':6: `[model] name` must be "none": this version runs without a model'),
-        (SMALLEST + "[seeds]\nbaseline = 3\n", ":5: `[seeds]` is not served by this version of cockpit; take it out"),
+        (
+            SMALLEST + "[constraints]\nloss = 3\n",
+            ":5: `[constraints]` is not served by this version of cockpit; take it out",
+        ),
     ],
 )
 def test_an_error_names_file_line_key_and_fix(tmp_path: Path, text: str, said: str) -> None:
@@ -59,7 +62,7 @@ def test_an_error_names_file_line_key_and_fix(tmp_path: Path, text: str, said: s
 
 def test_every_error_is_said_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
-        read(written(tmp_path, SMALLEST.replace("minimize", "down") + "[run.x]\n[seeds]\n"))
+        read(written(tmp_path, SMALLEST.replace("minimize", "down") + "[run.x]\n[constraints]\n"))
     assert len(str(caught.value).splitlines()) == 3
 
 

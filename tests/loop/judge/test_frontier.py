@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loop.judge.frontier import Axis, axis, frontier, references
+from loop.judge.axis import Axis, axis, references
+from loop.judge.frontier import frontier
 from loop.study import Effect, Objective
 from store.records import Frontier
 
@@ -29,7 +30,7 @@ def test_the_baseline_alone_is_the_frontier_and_its_hypervolume_is_one() -> None
 
 
 def test_the_reference_is_the_baseline_made_ten_percent_worse() -> None:
-    assert [one.value for one in references([LOSS, SECONDS, ACCURACY])] == pytest.approx([2.2, 11.0, 0.72])
+    assert [one.value for one in references([LOSS, SECONDS, ACCURACY], 1)] == pytest.approx([2.2, 11.0, 0.72])
     assert axis("loss", Objective(direction="minimize"), -2.0).reference == pytest.approx(-1.8)
     assert axis("loss", Objective(direction="minimize"), 0.0).reference == pytest.approx(0.1)
 

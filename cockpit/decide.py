@@ -1,0 +1,96 @@
+"""The commands that decide: merge, reject, undo. The study's engine carries them out, or one started for it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cockpit.look import Directory, Identifier, Json, Usage, one, wait
+from store.place import Place, find
+
+if TYPE_CHECKING:
+    from store.database import Database
+
+app = typer.Typer()
+
+
+class NotDone(Exception):
+    """What was asked is not done; the message says why, and what to do."""
+
+
+@app.command()
+def merge(
+    identifier: Identifier,
+    directory: Directory = Path(),
+    unconfirmed: Annotated[
+        bool, typer.Option("--unconfirmed", help="Also what is not confirmed on fresh seeds.")
+    ] = False,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Kept with the decision.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Make an experiment's tree the trunk's. Your own branch is not touched."""
+    place = find(directory)
+    arguments, expected = wait(_about(place, identifier))
+    arguments |= {"unconfirmed": unconfirmed, "reason": reason}
+    taken = f"`git merge cockpit/{place.name}/trunk` takes it to your branch, `cockpit undo` takes it back"
+    _ask(place, "merge", arguments, expected, taken, as_json)
+
+
+@app.command()
+def reject(
+    identifier: Identifier,
+    directory: Directory = Path(),
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Kept with the decision.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Decide against an experiment. Its branch keeps its name and leaves `git branch`."""
+    place = find(directory)
+    arguments, expected = wait(_about(place, identifier))
+    _ask(place, "reject", arguments | {"reason": reason}, expected, "", as_json)
+
+
+@app.command()
+def undo(directory: Directory = Path(), as_json: Json = False) -> None:
+    """Take the last decision back."""
+    place = find(directory)
+    expected = wait(_seen(place))
+    _ask(place, "undo", {}, expected, "", as_json)
+
+
+def _ask(
+    place: Place, verb: str, arguments: dict[str, Any], expected: dict[str, Any], hint: str, as_json: bool
+) -> None:
+    from cockpit import output
+    from store.commands import submit
+
+    answer = wait(submit(place, verb, arguments, expected))
+    if not answer.done:
+        raise NotDone(answer.text)
+    if as_json:
+        output.document({"verb": verb, **arguments, "answer": answer.text, **wait(_seen(place))})
+    else:
+        output.line(answer.text)
+        if hint:
+            output.line(hint)
+
+
+async def _about(place: Place, identifier: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The experiment that is meant, and what its person sees of it now."""
+    experiment, _ = await one(place, identifier)
+    verdict = experiment.verdict.id if experiment.verdict else None
+    return {"experiment": experiment.number}, {**await _seen(place), "verdict": verdict}
+
+
+async def _seen(place: Place) -> dict[str, Any]:
+    """Where trunk is, and what was decided last. Raises Usage where the study has not begun."""
+    from store import views
+    from store.database import ask
+
+    async def seen(database: "Database") -> dict[str, Any]:
+        study, last = await views.study(database), await views.last_decision(database)
+        return {"trunk": study.trunk, "decision": last.id if last else None} if study else {}
+
+    nothing: dict[str, Any] = {}
+    if not (now := await ask(place, seen, nothing)):
+        raise Usage(f"the study {place.name} has not begun: there is nothing to decide")
+    return now

@@ -1,0 +1,131 @@
+"""One objective as the judge sees it: values become gains over the baseline, higher is better and without a unit.
+
+A gain is a share of the baseline's value for a quality, the logarithm of the ratio for a cost: a cost is compared by
+ratio. What matters, and what would be given up, are sizes of gain.
+"""
+
+import math
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from loop.study import Effect, Objective
+from store.records import Reference
+
+WORSE = 0.1  # the reference point: the baseline, by this share in the bad direction
+FARTHEST = 1e9  # a gain or loss beyond which farther is no worse: a diverged loss may be any number
+FINEST = 1e-9  # a smallest effect of none at all is still no difference of floating-point noise
+GIVE_UP = 0.02  # of a quality; what a cost may rise by is only bounded where the file says so
+NOISE_SHARE = 0.5  # of a standard deviation: less of a quality does not matter by default
+
+
+class Kind(StrEnum):
+    """What a quantity is, by a word of its name."""
+
+    TIME = "time"
+    COUNT = "count"
+    QUALITY = "quality"
+
+
+COSTS = {
+    Kind.TIME: re.compile(r"(^|_)(seconds?|minutes|hours|ms|us|ns|latency|joules|price)(_|$)"),
+    Kind.COUNT: re.compile(r"(^|_)(bytes|parameters|params|flops|weights|lines)(_|$)"),
+}
+SMALLEST = {Kind.TIME: 0.05, Kind.COUNT: 0.01, Kind.QUALITY: 0.002}
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One objective against the baseline. `smallest` and `give_up` are sizes of gain."""
+
+    name: str
+    label: str
+    kind: Kind
+    maximize: bool
+    log: bool
+    base: float  # the baseline's value
+    smallest: float  # effect that matters
+    give_up: float  # loss that would still be considered
+    deterministic: bool  # one run says it all
+
+    def gain(self, value: float) -> float:
+        """How much better than the baseline."""
+        if self.log:
+            ratio = math.log(max(value, self.base * FINEST, sys.float_info.min)) - math.log(self.base)
+        else:
+            ratio = min(max((value - self.base) / _unit(self.base), -FARTHEST), FARTHEST)
+        return ratio if self.maximize else -ratio
+
+    def effects(self, value: float) -> int:
+        """The same in whole smallest effects."""
+        return math.trunc(self.gain(value) / self.smallest + math.copysign(FINEST, self.gain(value)))
+
+    def change(self, difference: float, gain: float) -> float:
+        """What a difference in gain, from something of this gain, is as a share of that one's value; up is more."""
+        signed = difference if self.maximize else -difference
+        if self.log:
+            return math.expm1(min(signed, 700.0))
+        value = self.base + (gain if self.maximize else -gain) * _unit(self.base)
+        return signed * _unit(self.base) / _unit(value)
+
+    @property
+    def floor(self) -> float:
+        """The gain of the reference point."""
+        return math.log1p(-WORSE) if self.log and self.maximize else -math.log1p(WORSE) if self.log else -WORSE
+
+    @property
+    def reference(self) -> float:
+        """The value of the reference point."""
+        worse = -WORSE if self.maximize else WORSE
+        value = self.base * (1 + worse) if self.log else self.base + worse * _unit(self.base)
+        return min(max(value, -sys.float_info.max), sys.float_info.max)
+
+
+def _unit(base: float) -> float:
+    """What a share is taken of: the baseline's value, or one where that is zero."""
+    return abs(base) or 1.0
+
+
+def kind(name: str) -> Kind:
+    """What a quantity is."""
+    return next((one for one, word in COSTS.items() if word.search(name)), Kind.QUALITY)
+
+
+def axis(name: str, objective: Objective, base: float, sigma: float = 0.0, *, constant: bool = False) -> Axis:
+    """An objective and the baseline's value of it, made into an axis.
+
+    `sigma` is the standard deviation of its gains, 0 where it is not known; `constant` says that the baseline's runs
+    agree to the last digit: then a count is taken to be deterministic without being called so.
+    """
+    what = kind(name)
+    log = what is not Kind.QUALITY and base > 0
+
+    def gain(effect: Effect) -> float:
+        size = effect.size if effect.relative else effect.size / _unit(base)
+        return math.log1p(size) if log else size
+
+    smallest = gain(objective.smallest or Effect(size=SMALLEST[what], relative=True))
+    if objective.smallest is None and what is Kind.QUALITY:
+        smallest = max(smallest, NOISE_SHARE * sigma)
+    give_up = gain(objective.give_up) if objective.give_up else GIVE_UP if what is Kind.QUALITY else math.inf
+    return Axis(
+        name=name,
+        label=objective.label or name,
+        kind=what,
+        maximize=objective.direction == "maximize",
+        log=log,
+        base=base,
+        smallest=max(smallest, FINEST),
+        give_up=give_up,
+        deterministic=objective.deterministic or (constant and what is Kind.COUNT),
+    )
+
+
+def references(axes: Sequence[Axis], runs: int) -> tuple[Reference, ...]:
+    """The point against which everything is measured, as the record keeps it."""
+    return tuple(
+        Reference(axis.name, "maximize" if axis.maximize else "minimize", axis.base, axis.reference, runs)
+        for axis in axes
+    )

@@ -1,0 +1,174 @@
+"""What a person asks: a command is a row, carried out by the study's engine, or by one that lives for it alone."""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+from uuid import uuid4
+
+from store import ledger
+from store.database import Change, Database
+from store.journal import say
+from store.place import Place, engine_pid
+from store.records import Answer, Command, Decision, State, name_of
+from store.state import settle
+
+POLL_SECONDS = 0.05
+PATIENCE_SECONDS = 60.0  # with an engine that lives and does not answer
+TRIES = 3  # of an engine of its own: one may find that another has just begun
+
+
+class Unanswered(Exception):
+    """Nobody has carried the command out."""
+
+
+async def submit(place: Place, verb: str, arguments: Mapping[str, Any], expected: Mapping[str, Any]) -> Answer:
+    """Ask, and wait for the answer. With no engine alive, one is started that answers and ends.
+
+    Raises Unanswered, and then the command is withdrawn; FileNotFoundError where the study has no record.
+    """
+    text = {name: _writable(value) if isinstance(value, str) else value for name, value in arguments.items()}
+    command = Command(uuid4().hex, verb, text, dict(expected), time.time())
+    async with await Database.open(place.folder, migrate=engine_pid(place.folder) is None) as database:
+        await _keep(database, command)
+        try:
+            return await _answered(place, database, command)
+        except BaseException as error:
+            if await asyncio.shield(_withdrawn(database, command)) or not isinstance(error, Unanswered):
+                raise
+            raise Unanswered(f"{error}; it is being carried out all the same: look at `cockpit status`") from None
+
+
+def _writable(text: str) -> str:
+    """A text of the command line, where bytes that are no letters stand for what they are not."""
+    return text.encode("utf-8", "replace").decode()
+
+
+async def _answered(place: Place, database: Database, command: Command) -> Answer:
+    deadline, tries, said = time.monotonic() + PATIENCE_SECONDS, 0, ""
+    while (answer := await answer_to(database, command.uuid)) is None:
+        if engine_pid(place.folder) is None:
+            if (tries := tries + 1) > TRIES:
+                raise Unanswered(f"no engine could be started to {command.verb}: {said or 'it says nothing'}")
+            said = await _obey(place)
+        elif time.monotonic() > deadline:
+            raise Unanswered(f"the engine (pid {engine_pid(place.folder)}) does not answer")
+        else:
+            await asyncio.sleep(POLL_SECONDS)
+    return answer
+
+
+async def _obey(place: Place) -> str:
+    """An engine that answers what is pending, and ends. What it complained of."""
+    words = ["-P", "-E", "-m", "loop.obey", str(place.root)]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *words, cwd=place.folder,
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,  # a Ctrl-C is for who waits, not for a merge under way
+    )  # fmt: skip
+    _, errors = await process.communicate()
+    return (errors.decode(errors="replace").strip().splitlines() or [""])[-1]
+
+
+async def _keep(database: Database, command: Command) -> None:
+    async with database.transaction() as change:
+        await change.insert(
+            "commands", uuid=command.uuid, verb=command.verb, arguments=command.arguments, expected=command.expected,
+            at=command.at,
+        )  # fmt: skip
+
+
+async def _withdrawn(database: Database, command: Command) -> bool:
+    """Take a command back that nobody waits for. False where it is too late."""
+    async with database.transaction() as change:
+        await change.execute(
+            "UPDATE commands SET done = 0, answer = 'withdrawn', answered_at = ? "
+            "WHERE uuid = ? AND begun_at IS NULL AND done IS NULL",
+            time.time(),
+            command.uuid,
+        )
+        rows = await change.rows("SELECT answer FROM commands WHERE uuid = ?", command.uuid)
+        return bool(rows[0]["answer"] == "withdrawn")
+
+
+async def pending(database: Database) -> list[Command]:
+    """The commands that nobody has answered, in the order of asking."""
+    rows = await database.rows("SELECT * FROM commands WHERE answered_at IS NULL ORDER BY id")
+    return [
+        Command(
+            row["uuid"],
+            row["verb"],
+            json.loads(row["arguments"]),
+            json.loads(row["expected"]),
+            row["at"],
+            row["id"],
+            json.loads(row["intent"]) if row["intent"] else None,
+        )
+        for row in rows
+    ]
+
+
+async def answer_to(database: Database, uuid: str) -> Answer | None:
+    """What came of a command, None before it is answered."""
+    rows = await database.rows("SELECT done, answer FROM commands WHERE uuid = ? AND done IS NOT NULL", uuid)
+    return Answer(bool(rows[0]["done"]), rows[0]["answer"]) if rows else None
+
+
+# --- for the engine --------------------------------------------------------------------------------------------------
+
+
+async def begun(database: Database, command: Command) -> bool:
+    """From here on it is carried out, by this engine or the next one. False where it has been withdrawn."""
+    async with database.transaction() as change:
+        await change.execute(
+            "UPDATE commands SET begun_at = coalesce(begun_at, ?) WHERE id = ? AND done IS NULL",
+            time.time(),
+            command.id,
+        )
+        return bool(await change.rows("SELECT 1 FROM commands WHERE id = ? AND done IS NULL", command.id))
+
+
+async def intended(database: Database, command: Command, decision: Decision, answer: Answer) -> None:
+    """What will be recorded once trunk is where it is to be: made only once, whatever happens in between."""
+    intent = {"decision": asdict(decision), "answer": answer.text}
+    async with database.transaction() as change:
+        await change.execute("UPDATE commands SET intent = ? WHERE id = ?", json.dumps(intent), command.id)
+
+
+async def answered(database: Database, command: Command, answer: Answer) -> None:
+    """It is not done, and why: the record is as it was."""
+    async with database.transaction() as change:
+        await _answer(change, command, answer)
+        await say(change, "not done", f"{command.verb}: {answer.text}", verb=command.verb, answer=answer.text)
+
+
+async def decided(database: Database, command: Command, decision: Decision, answer: Answer, bench: str) -> None:
+    """A decision is carried out: its row, trunk, what becomes of the experiment, and the answer."""
+    async with database.transaction() as change:
+        await change.insert(
+            "decisions", at=time.time(), command=command.id, verb=decision.verb, experiment=decision.experiment,
+            reason=decision.reason, verdict=decision.verdict, trunk_before=decision.trunk_before,
+            trunk_after=decision.trunk_after, undoes=decision.undoes,
+        )  # fmt: skip
+        await change.execute("UPDATE study SET trunk = ?", decision.trunk_after)
+        newest = await change.rows(
+            "SELECT bench FROM runs WHERE experiment = ? ORDER BY id DESC LIMIT 1", decision.experiment
+        )
+        await settle(change, decision.experiment, newest[0]["bench"] if newest else bench)
+        await ledger.total(change)
+        await _answer(change, command, answer)
+        kinds = {"merge": State.MERGED, "reject": State.REJECTED}
+        await say(
+            change, kinds.get(decision.verb, "undone"), answer.text, experiment=decision.experiment,
+            id=name_of(decision.experiment), verb=decision.verb, reason=decision.reason, trunk=decision.trunk_after,
+        )  # fmt: skip
+
+
+async def _answer(change: Change, command: Command, answer: Answer) -> None:
+    await change.execute(
+        "UPDATE commands SET done = ?, answer = ?, answered_at = ? WHERE id = ? AND done IS NULL",
+        int(answer.done), answer.text, time.time(), command.id,
+    )  # fmt: skip

@@ -1,0 +1,50 @@
+"""Where an experiment is in its life: it follows from the decision that stands, from its runs and from its verdict."""
+
+from store.database import Change
+from store.records import State
+
+DECIDED = {"merge": State.MERGED, "reject": State.REJECTED}
+
+
+async def settle(change: Change, number: int, bench: str) -> None:
+    """Bring an experiment's state up to date, as its runs on this bench have it."""
+    row = (
+        await change.rows(
+            """
+            WITH own AS (
+                SELECT runs.* FROM runs JOIN experiments ON number = experiment
+                WHERE experiment = ?1 AND bench = ?2 AND runs.tree = experiments.tree
+            ), bad AS (
+                SELECT outcome, detail FROM own WHERE outcome NOT IN ('ok', 'interrupted') AND NOT EXISTS (
+                    SELECT 1 FROM own AS again
+                    WHERE again.outcome = 'ok' AND (again.seed, again.purpose) = (own.seed, own.purpose)
+                ) ORDER BY id DESC LIMIT 1
+            )
+            SELECT
+                (SELECT verb FROM decisions WHERE experiment = ?1 AND verb <> 'undo'
+                    AND NOT EXISTS (SELECT 1 FROM decisions AS later WHERE later.undoes = decisions.id)
+                    ORDER BY id DESC LIMIT 1) AS decided,
+                EXISTS (SELECT 1 FROM runs WHERE experiment = ?1 AND outcome IS NULL) AS running,
+                (SELECT outcome FROM bad) AS failure,
+                (SELECT detail FROM bad) AS detail,
+                (SELECT count(*) FROM own WHERE outcome = 'ok') AS measured,
+                (SELECT runs FROM verdicts WHERE experiment = ?1 AND bench = ?2 ORDER BY id DESC LIMIT 1) AS judged
+            """,
+            number,
+            bench,
+        )
+    )[0]
+    failure, detail = None, ""
+    if row["decided"]:
+        state = DECIDED[row["decided"]]
+    elif row["running"]:
+        state = State.RUNNING
+    elif row["failure"]:
+        state, failure, detail = State.FAILED, row["failure"], row["detail"]
+    elif row["measured"]:
+        state = State.JUDGED if row["judged"] == row["measured"] else State.MEASURED
+    else:
+        state = State.QUEUED
+    await change.execute(
+        "UPDATE experiments SET state = ?, failure = ?, detail = ? WHERE number = ?", state, failure, detail, number
+    )

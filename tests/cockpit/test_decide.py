@@ -1,0 +1,103 @@
+"""The commands that decide, as a person types them the morning after."""
+
+from pathlib import Path
+
+import pytest
+
+from store.place import Place
+from tests.cockpit.test_cli import keys
+from tests.conftest import Write, cockpit, git
+from tests.loop.test_search import TRAIN
+
+TRUNK = "refs/heads/cockpit/tried/trunk"
+
+
+@pytest.fixture
+def searched(write: Write) -> Place:
+    """A study of four experiments."""
+    place = write(TRAIN.replace(" | broken", ""))
+    done = cockpit("--batch", "--experiments", "4", str(place.root))
+    assert done.returncode == 0, done.stderr
+    return place
+
+
+def first(place: Place) -> str:
+    rows = keys("experiments", "--json", str(place.root))["experiments"]
+    return str(next(row["id"] for row in rows if row["state"] == "judged"))
+
+
+def test_a_merge_asks_for_a_yes_to_what_is_not_confirmed_and_is_undone_by_one_word(searched: Place) -> None:
+    where, one = str(searched.root), first(searched)
+    before = keys("status", "--json", where)["trunk"]
+    refused = cockpit("merge", one, where)
+    assert refused.returncode == 6
+    assert f"{one} is " in refused.stderr
+    assert "not confirmed" in refused.stderr
+    assert "`--unconfirmed` merges it all the same" in refused.stderr
+    assert keys("status", "--json", where)["trunk"] == before
+    done = cockpit("merge", one, "--unconfirmed", where)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{one} merged: cockpit/tried/trunk is at ")
+    assert "`git merge cockpit/tried/trunk`" in done.stdout
+    status = keys("status", "--json", where)
+    assert (status["trunk"], status["incumbent"]) == (git(searched.root, "rev-parse", TRUNK).strip(), one)
+    assert f"the tree of {one}" in cockpit("status", where).stdout
+    assert keys("undo", "--json", where)["trunk"] == git(searched.root, "rev-parse", TRUNK).strip()
+    assert git(searched.root, "diff", before, TRUNK) == ""
+    assert cockpit("undo", where).returncode == 6
+
+
+def test_a_rejection_keeps_its_reason(searched: Place) -> None:
+    where, one = str(searched.root), first(searched)
+    said = keys("reject", one, "--reason", "not \x1b[31mwanted", "--json", where)
+    assert (said["verb"], said["reason"]) == ("reject", "not \x1b[31mwanted")
+    assert keys("show", one, "--json", where)["state"] == "rejected"
+    assert "\x1b" not in cockpit("undo", where).stdout
+
+
+def test_before_anything_ran_there_is_nothing_to_decide(write: Write) -> None:
+    where = str(write().root)
+    for words in (["merge", "e0001"], ["reject", "e0001"], ["undo"]):
+        done = cockpit(*words, where)
+        assert done.returncode == 2
+        assert "Traceback" not in done.stderr
+
+
+def test_what_is_judged_is_shown_wherever_an_experiment_is(searched: Place) -> None:
+    where, one = str(searched.root), first(searched)
+    row = keys("show", one, "--json", where)
+    assert row["against"] == "e0000"
+    assert row["figures"]["loss"]["n"] == len(row["runs"])
+    said = f"{row['verdict']}, {row['evidence']}"
+    assert f"verdict {said}, against e0000\n        {row['sentence']}\n" in cockpit("show", one, where).stdout
+    assert f"{said}: {row['sentence']}" in cockpit("experiments", where).stdout
+    baseline = keys("show", "e0000", "--json", where)
+    assert [run["purpose"] for run in baseline["runs"]][:3] == ["baseline"] * 3
+    assert baseline["measurements"]["loss"]["n"] >= 3
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_an_objective_without_noise_ends_the_study_with_the_line_to_change(write: Write, as_json: bool) -> None:
+    place = write("RATE = 0.1  # cockpit: 0.001..1.0 log\nprint('loss:', RATE)\n")
+    done = cockpit("--batch", *(["--json"] if as_json else []), "--experiments", "9", str(place.root))
+    assert done.returncode == 1
+    assert f"{place.config}:12: `[objectives] loss` is the same to the last digit on every seed" in done.stderr
+    assert '`loss = { direction = "minimize", deterministic = true }`' in done.stderr
+    assert keys("status", "--json", str(place.root))["ended_by"] == "configuration"
+    text = place.config.read_text()
+    place.config.write_text(
+        text.replace('{ direction = "minimize" }', '{ direction = "minimize", deterministic = true }')
+    )
+    assert cockpit("--batch", "--experiments", "9", str(place.root)).returncode == 0
+    baseline = keys("show", "e0000", "--json", str(place.root))
+    assert len(baseline["runs"]) == 3, "what was measured still stands"
+    rows = keys("experiments", "--json", str(place.root))["experiments"]
+    assert all(row["verdict"] in ("better", "worse", "inconclusive", "equal") for row in rows[1:])
+
+
+def test_a_users_own_modules_do_not_shadow_those_that_decide(searched: Place, tmp_path: Path) -> None:
+    (searched.root / "loop.py").write_text("raise SystemExit('theirs')")
+    (tmp_path / "loop").mkdir()
+    (tmp_path / "loop" / "__init__.py").write_text("raise SystemExit('theirs')")
+    done = cockpit("reject", first(searched), str(searched.root), PYTHONPATH=str(tmp_path))
+    assert done.returncode == 0, done.stderr
