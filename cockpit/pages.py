@@ -49,7 +49,7 @@ def _what(experiment: Experiment) -> str:
     if experiment.failure:
         return f"{experiment.failure}: {experiment.detail}" if experiment.detail else experiment.failure
     if said := experiment.verdict:
-        return f"{said.word}, {said.evidence}: {said.sentence}"
+        return said.line
     return "  ".join(f"{m.objective} {m.value:.5g}" for m in experiment.measurements)
 
 

@@ -92,7 +92,7 @@ class Decisions:
         if not command.arguments.get("unconfirmed") and (said is None or said.evidence is not Evidence.CONFIRMED):
             how = f"{said.evidence}, and not confirmed: {said.word}, {said.sentence}" if said else stale
             raise NotDone(f"{one.id} is {how}. `--unconfirmed` merges it all the same")
-        verdict = f"{said.word}, {said.evidence}: {said.sentence}" if said else f"none; {stale}"
+        verdict = said.line if said else f"none; {stale}"
         reason = command.arguments.get("reason", "")
         message = (
             f"Merge {one.id} {one.slug}\n\n{one.hypothesis}\n\n{await self._measured(one, incumbent)}\n"
@@ -171,7 +171,7 @@ class Decisions:
             raise NotDone("e0000 is the baseline: there is nothing to decide")
         seen = command.expected.get("verdict")
         if "verdict" in command.expected and seen != (one.verdict.id if one.verdict else None):
-            now = f"{one.verdict.word}, {one.verdict.evidence}: {one.verdict.sentence}" if one.verdict else "none"
+            now = one.verdict.line if one.verdict else "none"
             raise NotDone(f"the verdict on {one.id} has changed since you looked: {now}")
         return one
 

@@ -35,12 +35,13 @@ from loop.arrange import admit_baseline, arrange, out_of_the_way
 from loop.branches import Branches, GitError
 from loop.decisions import Decisions
 from loop.judge import standing
+from loop.judge.standing import BASELINE, SCREEN
 from loop.propose import optimiser
 from loop.propose.prepare import AHEAD, Preparation, knobs_of
 from loop.run import bench, launch
 from loop.run.devices import kind
 from loop.run.execution import METER, WALL, Execution, MachineFailed, Stop
-from loop.schedule import BASELINE, SCREEN, Job, next_job, seeds
+from loop.schedule import Job, next_job, seeds
 from loop.study import ConfigError, Revision, read
 from loop.verdicts import judge_what_waits
 from store import journal, views
@@ -282,11 +283,7 @@ class Engine:
 
     async def _prepare(self, count: int | None, next_run: int | None = None) -> bool:
         """Whether there is an experiment more. `next_run` is the number of the run that is about to begin."""
-        if not await self._wanted(count):
-            return False
-        number = len(await views.experiments(self.database))
-        before = await self.preparation.first_unknown_to(number)
-        return await self.preparation.prepare(before or next_run) is not None
+        return await self._wanted(count) and await self.preparation.prepare(next_run) is not None
 
     async def _measure(self, job: Job) -> None:
         """Make a run until it has been measured or has failed. An experiment that is always interrupted is given up."""

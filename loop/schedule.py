@@ -14,10 +14,8 @@ from dataclasses import dataclass
 from itertools import islice
 
 from loop.judge.rule import RACE_SEEDS
-from loop.judge.standing import Runs
+from loop.judge.standing import BASELINE, RACE, SCREEN, Runs
 from store.records import Experiment, State
-
-BASELINE, SCREEN, RACE = "baseline", "screen", "race"
 
 
 @dataclass(frozen=True, slots=True)

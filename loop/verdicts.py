@@ -20,7 +20,7 @@ async def judge_what_waits(place: Place, revision: Revision, database: Database,
     if still and len(runs.seeds(0)) >= settings.seeds.baseline:
         raise ConfigError(_no_noise(place, revision, still[0]))
     for row in waiting(rows, runs, incumbent):
-        said = await standing.verdict(database, settings, bench, row.number, incumbent)
+        said = await standing.verdict(database, runs, bench, row.number, incumbent)
         await journal.judged(database, said)
 
 

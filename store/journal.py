@@ -296,7 +296,7 @@ async def judged(database: Database, verdict: Verdict) -> None:
         await change.insert("verdicts", **{**values, "asks": int(verdict.asks)})
         await settle(change, verdict.experiment, verdict.bench)
         await ledger.total(change)
-        text = f"{name_of(verdict.experiment)} {verdict.word}, {verdict.evidence}: {verdict.sentence}"
+        text = f"{name_of(verdict.experiment)} {verdict.line}"
         await say(
             change, "judged", text + ("; another seed" if verdict.asks else ""), experiment=verdict.experiment,
             at=verdict.at, id=name_of(verdict.experiment), against=name_of(verdict.incumbent), verdict=verdict.word,

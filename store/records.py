@@ -189,6 +189,11 @@ class Verdict:
     at: float
     id: int = 0
 
+    @property
+    def line(self) -> str:
+        """All of it in one line: `better, promising: nll 10 % better (P > .999); 2 seeds`."""
+        return f"{self.word}, {self.evidence}: {self.sentence}"
+
 
 @dataclass(frozen=True, slots=True)
 class Command:

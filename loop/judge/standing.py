@@ -17,7 +17,8 @@ from store.database import Database
 from store.records import Frontier, Reference, State, Value, Verdict, name_of
 
 FAR = 1.0  # a loss as large as the baseline's own value: what diverges has a noise of its own
-CHOSEN = ("screen", "race")  # the purposes of runs for which an experiment may have been chosen
+BASELINE, SCREEN, RACE = "baseline", "screen", "race"  # what a run is for
+CHOSEN = (SCREEN, RACE)  # the purposes of runs for which an experiment may have been chosen
 
 Seeds = Mapping[str, Mapping[int, float]]  # the value of each objective, by seed
 
@@ -120,9 +121,8 @@ async def standing(
     return await asyncio.to_thread(frontier, axes, means), tuple(fresh)
 
 
-async def verdict(database: Database, settings: Settings, bench: str, number: int, incumbent: int) -> Verdict:
-    """What the judge says of an experiment against the incumbent, both of which have been measured on this bench."""
-    runs = await known(database, settings, bench)
+async def verdict(database: Database, runs: Runs, bench: str, number: int, incumbent: int) -> Verdict:
+    """What the judge says of an experiment against the incumbent, both of which are in the runs of this bench."""
     on = [point.experiment for point in (await views.frontier(database))[0].points]
     own, others = runs.of[number], [one for one in on if one not in (number, incumbent) and runs.whole(one)]
     axes = runs.axes({one.objective: one.base for one in await views.reference(database, bench)})

@@ -52,18 +52,17 @@ class Preparation:
     seed: int
     bench: str
 
-    async def first_unknown_to(self, number: int) -> int | None:
-        """The first run that proposal `number` may know nothing of: the first of the experiment before, if any."""
-        return await views.first_run(self.database, number - 1, self.bench) if number > 1 else None
-
-    async def prepare(self, before: int | None) -> Experiment | None:
+    async def prepare(self, next_run: int | None = None) -> Experiment | None:
         """Queue one experiment more. None where no proposer has anything left to propose.
 
-        A proposal sees the runs before number `before`, and no others, however late it is made: an engine that was
-        killed in between proposes the same.
+        A proposal sees the runs before the first one of the experiment before it, which is number `next_run` where it
+        is about to begin, and no others, however late it is made: an engine that was killed in between proposes the
+        same.
         """
         rows = await views.experiments(self.database)
         number, incumbent = rows[-1].number + 1, rows[await views.incumbent(self.database)]
+        first = await views.first_run(self.database, number - 1, self.bench) if number > 1 else None
+        before = first or next_run
         runs = await standing.known(self.database, self.settings, self.bench, before)
         axes, means = runs.axes(), runs.means()
         last = await views.last_runs(self.database)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loop.judge.rule import RACE_SEEDS
-from loop.judge.standing import CHOSEN, Runs
-from loop.schedule import BASELINE, RACE, SCREEN, Job, next_job, own_seeds, seeds
+from loop.judge.standing import BASELINE, CHOSEN, RACE, SCREEN, Runs
+from loop.schedule import Job, next_job, own_seeds, seeds
 from loop.study import parse
 from store.place import CONFIG
 from store.records import Evidence, Experiment, State, Value, Verdict, Word
