@@ -60,8 +60,7 @@ async def run(place: Place, experiments: int | None, seconds: float | None, as_j
 
 def _end_on_signals(place: Place, stop: "Stop") -> None:
     """The first signal ends cleanly, the second without grace, the third does not even wait for the record."""
-    from loop.run.launch import signal_supervisor
-    from loop.run.supervisor import AT_ONCE
+    from loop.run import launch
 
     came = 0
 
@@ -72,7 +71,7 @@ def _end_on_signals(place: Place, stop: "Stop") -> None:
             output.error(f"{number.name}: ending the run; once more ends it at once")
         if came > 2:
             for folder in (place.folder / "runs").glob("*"):
-                signal_supervisor(folder, AT_ONCE)
+                launch.end_at_once(folder)
             os._exit(130)
         stop.ask()
 
@@ -111,8 +110,9 @@ def _head(facts: dict[str, Any]) -> list[str]:
         f"{pages.count(len(facts['knobs']), 'knob')} in {', '.join(files)}" if files else "no knobs: nothing to search"
     )
     lines.append(f"search space   {knobs}")
-    if facts["wall"] == "none":
+    if why := facts.get("no_wall"):
         lines.append("no wall: what runs can read your files and reach the network; run only code that you trust")
+        lines.append(f"         {why}")
     if left_out := facts["left_out"]:
         names = ", ".join(left_out[:5]) + (", …" if len(left_out) > 5 else "")
         lines.append(f"not committed, so not part of the study: {names}")

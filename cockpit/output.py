@@ -186,6 +186,7 @@ def status_keys(
         "offers": 0,
         "ended_by": ended_by,
         "wall": engine.facts["wall"] if engine else None,
+        "no_wall": engine.facts.get("no_wall") or None if engine else None,
         "meter": engine.facts["meter"] if engine else None,
         "model": engine.facts["model"] if engine else None,
     }

@@ -95,6 +95,7 @@ def status_page(keys: dict[str, Any]) -> str:
     if keys["trunk"]:
         lines.append(f"trunk {keys['trunk']}, the tree of {keys['incumbent']}")
         lines.append(f"model {keys['model']}   wall {keys['wall']}   memory by {keys['meter']}")
+        lines += [f"no wall: {keys['no_wall']}"] if keys["no_wall"] else []
     return "\n".join(lines)
 
 

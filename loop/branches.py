@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from store.place import Place
+from store.records import Moves
 
 SAFE = {
     "core.hooksPath": "/dev/null",
@@ -36,6 +37,7 @@ SAFE = {
     "gc.auto": "0",
     "maintenance.auto": "false",
 }
+NOWHERE = "0" * 40  # what git says of a reference that is not there
 SHOWN, HIDDEN = "refs/heads/", "refs/"  # what `git branch` lists, and what it does not
 NOBODY = {  # what cockpit commits, cockpit signs
     "GIT_AUTHOR_NAME": "cockpit",
@@ -103,6 +105,7 @@ class Branches:
 
     place: Place
     settings: Mapping[str, str] = field(default_factory=lambda: SAFE)
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # of who looks first and moves then
 
     @classmethod
     async def of(cls, place: Place) -> "Branches":
@@ -141,13 +144,21 @@ class Branches:
             .strip()
         )
 
-    async def tips(self, where: str = SHOWN) -> dict[str, str]:
-        """The branches of all studies here, each with the commit at which it stands; those that are hidden, if asked.
+    async def references(self) -> dict[str, str]:
+        """The references of all studies here, each with the commit at which it stands.
 
-        A hidden one keeps its name, for git looks under `refs/` too: `git log cockpit/…`, but no line of `git branch`.
+        The branches are under SHOWN, those out of the way under HIDDEN. A hidden one keeps its name, for git looks
+        under `refs/` too: `git log cockpit/…`, but no line of `git branch`.
         """
-        out = await self._git("for-each-ref", "--format=%(refname) %(objectname)", f"{where}cockpit/")
-        return {name.removeprefix(where): oid for name, oid in map(str.split, out.decode().splitlines())}
+        out = await self._git(
+            "for-each-ref", "--format=%(refname) %(objectname)", f"{SHOWN}cockpit/", f"{HIDDEN}cockpit/"
+        )
+        return dict(line.split() for line in out.decode().splitlines())
+
+    async def tips(self) -> dict[str, str]:
+        """The branches of all studies here, each with the commit at which it stands; not those that are hidden."""
+        stand = await self.references()
+        return {name.removeprefix(SHOWN): oid for name, oid in stand.items() if name.startswith(SHOWN)}
 
     async def checked_out(self) -> set[str]:
         """The branches that a working tree has checked out."""
@@ -209,19 +220,22 @@ class Branches:
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
-    async def point(self, refs: Mapping[str, tuple[str, str | None]]) -> None:
-        """Make branches stand at commits, all of them or none: `{branch: (commit, where it stands now, or None)}`.
+    async def move(self, moves: Moves) -> None:
+        """Make references stand where they are to, all of them or none; one that is missing, or is there, does no harm.
 
-        Raises GitError where a branch stands elsewhere than was said: somebody else has moved it.
+        Raises GitError where one stands elsewhere than was said: somebody else has moved it.
         """
-        await self._orders(
-            *(
-                f"create {SHOWN}{branch} {new}\n" if old is None else f"update {SHOWN}{branch} {new} {old}\n"
-                for branch, (new, old) in refs.items()
-            )
-        )
-
-    async def _orders(self, *orders: str) -> None:
+        stand, orders = await self.references(), []
+        for name, (old, new) in moves.items():
+            match stand.get(name):
+                case now if now == new:
+                    orders.append(f"verify {name} {new}\n" if new else "")
+                case None:
+                    orders.append(f"create {name} {new}\n")
+                case _ if new is None:
+                    orders.append(f"delete {name} {old}\n")
+                case _:
+                    orders.append(f"update {name} {new} {old or NOWHERE}\n")
         script = "".join(["start\n", *orders, "prepare\n", "commit\n"])
         await self._git("update-ref", "--no-deref", "-m", "cockpit", "--stdin", stdin=script.encode())
 
@@ -247,21 +261,6 @@ class Branches:
         words = [word for parent in parents for word in ("-p", parent)]
         out = await self._git("commit-tree", tree, *words, "-F", "-", stdin=message.encode(), more=date)
         return out.decode().strip()
-
-    async def hide(self, branch: str, commit: str) -> None:
-        """Take a branch out of the way of `git branch`: the same name, one level higher.
-
-        Raises GitError where it, or a hidden one of its name, stands elsewhere than was said: somebody works on it.
-        """
-        there = (await self.tips(HIDDEN)).get(branch) == commit
-        create = f"verify {HIDDEN}{branch} {commit}\n" if there else f"create {HIDDEN}{branch} {commit}\n"
-        await self._orders(create, f"delete {SHOWN}{branch} {commit}\n")
-
-    async def show(self, branch: str, commit: str) -> None:
-        """Bring a hidden branch back to where `git branch` lists it. Raises GitError where it stands elsewhere now."""
-        hidden = branch in await self.tips(HIDDEN)
-        orders = [f"create {SHOWN}{branch} {commit}\n", *([f"delete {HIDDEN}{branch} {commit}\n"] if hidden else [])]
-        await self._orders(*orders)
 
     async def check_out(self, tree: str, folder: Path, without: tuple[str, ...] = ()) -> None:
         """Fill a fresh folder with the files of a tree: no `.git`, and nothing of the paths in `without`."""

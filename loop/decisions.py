@@ -8,12 +8,13 @@ import sqlite3
 from contextlib import suppress
 from dataclasses import dataclass
 
-from loop.arrange import out_of_the_way
-from loop.branches import Branches, GitError
+from loop.arrange import arrange
+from loop.branches import SHOWN, Branches, GitError
+from loop.effects import References, bring_about
 from store import commands, views
 from store.database import Database
 from store.place import Place
-from store.records import Answer, Command, Decision, Evidence, Experiment, State, name_of
+from store.records import Answer, Command, Decision, Evidence, Experiment, Moves, State, name_of
 
 
 class NotDone(Exception):
@@ -43,7 +44,7 @@ class Decisions:
                 await commands.answered(self.database, command, Answer(False, text))
             else:
                 with suppress(GitError):  # the next engine arranges what is left
-                    await self._show(decision)
+                    await self._place(decision)
         return bool(pending)
 
     async def _carry_out(self, command: Command) -> Decision:
@@ -63,7 +64,9 @@ class Decisions:
             await commands.intended(self.database, command, decision, Answer(True, text))
         else:  # an engine was killed in between
             decision, text = Decision(**command.intent["decision"]), command.intent["answer"]
-        await self._move(decision)
+        moves = self._moves(decision)
+        if moves and (hindrance := await bring_about(self.database, References(self.branches, moves))):
+            raise NotDone(hindrance)
         await commands.decided(self.database, command, decision, Answer(True, text), engine.facts["bench"])
         return decision
 
@@ -133,21 +136,11 @@ class Decisions:
 
     # --- trunk -------------------------------------------------------------------------------------------------------
 
-    async def _move(self, decision: Decision) -> None:
-        """Put trunk where the decision has it; it may be there already."""
+    def _moves(self, decision: Decision) -> Moves:
+        """Where a decision takes trunk."""
+        trunk = f"{SHOWN}cockpit/{self.place.name}/trunk"
         before, after = decision.trunk_before, decision.trunk_after
-        branch = f"cockpit/{self.place.name}/trunk"
-        stands = (await self.branches.tips()).get(branch)
-        if before == after or stands == after:
-            return
-        if branch in await self.branches.checked_out():
-            raise NotDone(f"{branch} is checked out: check out another branch first, for its files would stay behind")
-        if stands not in (before, None):
-            raise NotDone(
-                f"{branch} is at {stands[:7]}, where nobody here has put it: keep what it holds under another name, "
-                f"then `git update-ref refs/heads/{branch} {before}`"
-            )
-        await self.branches.point({branch: (after, stands)})
+        return {} if before == after else {trunk: (before, after)}
 
     async def _measured(self, one: Experiment, incumbent: int) -> str:
         """What was measured of an experiment, and of the incumbent: a line an objective."""
@@ -175,10 +168,6 @@ class Decisions:
             raise NotDone(f"the verdict on {one.id} has changed since you looked: {now}")
         return one
 
-    async def _show(self, decision: Decision) -> None:
+    async def _place(self, decision: Decision) -> None:
         """The branch of what is rejected goes out of the way, and comes back when that is undone."""
-        one = await views.experiment(self.database, decision.experiment)
-        if one is not None and one.state is State.REJECTED:
-            await out_of_the_way(self.branches, one)
-        elif one is not None and decision.verb == "undo" and one.branch not in await self.branches.tips():
-            await self.branches.show(one.branch, one.commit)
+        await arrange(self.branches, self.database, decision.experiment)

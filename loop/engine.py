@@ -31,23 +31,24 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
-from loop.arrange import admit_baseline, arrange, out_of_the_way
+from loop.arrange import admit_baseline, arrange
 from loop.branches import Branches, GitError
 from loop.decisions import Decisions
+from loop.effects import carry_out, settle_references
 from loop.judge import standing
 from loop.judge.standing import BASELINE, SCREEN
 from loop.propose import optimiser
 from loop.propose.prepare import AHEAD, Preparation, knobs_of
-from loop.run import bench, launch
+from loop.run import bench, launch, sandbox, stages
 from loop.run.devices import kind
-from loop.run.execution import METER, WALL, Execution, MachineFailed, Stop
+from loop.run.execution import METER, Execution, MachineFailed, Stop
 from loop.schedule import Job, next_job, seeds
 from loop.study import ConfigError, Revision, read
 from loop.verdicts import judge_what_waits
-from store import journal, views
+from store import effects, journal, views
 from store.database import Database
 from store.place import Place, take_engine_lock
-from store.records import Ended, Experiment, Frontier, Outcome, Run, State, Study
+from store.records import START, Ended, Experiment, Frontier, Outcome, Run, State, Study
 
 TRIES = 3  # of a run that something outside has interrupted
 OBEY_SECONDS = 0.1  # between looks at what is asked
@@ -118,7 +119,9 @@ class Engine:
 
     async def open(self, head: str) -> None:
         """Find out what is here, and record it: study, revision, interpreter, bench."""
-        await self.decisions.obey()  # first of all: what was begun is finished as it was begun
+        # First of all, what was begun is finished as it was begun.
+        await settle_references(self.branches, self.database)
+        await self.decisions.obey()
         settings = self.revision.settings
         study, baseline = await views.study(self.database), await views.experiment(self.database, 0)
         if study is not None and study.seed != settings.study.seed:
@@ -132,7 +135,12 @@ class Engine:
         commit = baseline.commit if baseline and stands else head
         tree = await self.branches.tree(commit)
         self.bench = await bench.set_up(self.place, settings, self.branches, self.database, tree)
-        self.execution = Execution(self.place, self.revision, self.branches, self.database, self.bench, self.stop)
+        lent = [bench.lent(self.place, path) for path in settings.data.read]
+        sealed = [bench.sealed(self.place, path) for path in settings.data.sealed]
+        variables = stages.environment(self.place.folder, "tree")
+        wall = await sandbox.build(self.place, self.bench.interpreter, lent, sealed, variables)
+        stages.check(self.place.config, settings, wall)
+        self.execution = Execution(self.place, self.revision, self.branches, self.database, self.bench, wall, self.stop)
         knobs = await knobs_of(self.place, self.revision, self.branches, tree)
 
         facts = {
@@ -143,7 +151,8 @@ class Engine:
             "bench": self.bench.hash,
             "launch": self.bench.launch.how,
             "device": kind(),
-            "wall": WALL,
+            "wall": wall.name,
+            "no_wall": wall.lack,
             "meter": METER,
             "model": settings.model.name,
             "knobs": {knob.key: str(knob.domain) for knob in knobs},
@@ -168,26 +177,33 @@ class Engine:
         stood, bench_then = (await views.frontier(self.database))[0], await views.drawn_on(self.database)
         if reference or (bench_then and (drawn or Frontier((), 0.0), self.bench.hash) != (stood, bench_then)):
             await journal.frontier_drawn(self.database, drawn or Frontier((), 0.0), self.bench.hash, reference)
-        await self._settle()
         if not stands:
             await admit_baseline(self.branches, self.database, self.place.name, baseline, commit)
-        await arrange(self.branches, await views.experiments(self.database))
+        await self._settle()
+        await arrange(self.branches, self.database)
 
     def _has_more_to_say(self, run: Run) -> bool:
         """Whether an unfinished run goes on without an engine, or has ended while there was none."""
         folder = self.place.folder / run.folder
+        if run.outcome is not None or not launch.begun(folder, run.started_at):
+            return False
         said = launch.status(folder)
-        return run.outcome is None and (launch.locked(folder) or bool(said and said["ended"]))
+        return launch.locked(folder) or bool(said and said["ended"])
 
     async def _settle(self) -> None:
-        """Close or adopt what an earlier engine left: its runs may have ended meanwhile, or may go on now."""
+        """Close or adopt what an earlier engine left: its runs may have ended meanwhile, or may go on or begin now."""
+        wanted = {effect.intent["run"]: effect.id for effect in await effects.unsettled(self.database, START)}
         for run in await views.unfinished_runs(self.database):
-            experiment = await self._experiment(run.experiment)
+            experiment, unsaid = await self._experiment(run.experiment), ""
+            if effect := wanted.pop(run.id, None):
+                unsaid = await carry_out(self.database, effect, self.execution.start(experiment, run))
             if launch.locked(self.place.folder / run.folder):
                 self.adopted.append((experiment, run))
             else:
                 await launch.gone(self.place.folder / run.folder)
-                self._heard(experiment, run.purpose, await self.execution.close(experiment, run, []))
+                self._heard(experiment, run.purpose, await self.execution.close(experiment, run, [], unsaid))
+        for effect in wanted.values():
+            await effects.settled(self.database, effect, "its run is over")
         going_on = {self.place.folder / run.folder for _, run in self.adopted}
         for folder in set((self.place.folder / "runs").glob("*")) - going_on:
             self.execution.clear(folder)
@@ -307,9 +323,8 @@ class Engine:
             raise MachineFailed(f"the runs of {TRIES} experiments in a row were ended from outside, and not by cockpit")
 
     async def _after(self, experiment: Experiment) -> None:
-        """A run has ended: the branch of a failed experiment goes out of the way."""
-        if (after := await self._experiment(experiment.number)).state is State.FAILED:
-            await out_of_the_way(self.branches, after)
+        """A run has ended: the branch of a failed experiment goes out of the way, or comes back if it did not fail."""
+        await arrange(self.branches, self.database, experiment.number)
 
     def _heard(self, experiment: Experiment, purpose: str, outcome: Outcome) -> None:
         if purpose == BASELINE:

@@ -31,7 +31,6 @@ NOT_YET = {
     ("run", "scorer"),
     ("run", "slots"),
     ("run", "artifact"),
-    ("data", "read"),
     ("constraints",),
     ("seeds", "race"),
     ("seeds", "confirm"),
@@ -183,7 +182,16 @@ class Commands(Table):
 class Data(Table):
     """[data]: what is lent to whom."""
 
-    sealed: tuple[str, ...] = Field(default=(), strict=False)
+    read: tuple[str, ...] = Field(default=(), strict=False)  # for the run; in the repository, or anywhere
+    sealed: tuple[str, ...] = Field(default=(), strict=False)  # for the scorer alone
+
+    @field_validator("read")
+    @classmethod
+    def _lent(cls, paths: tuple[str, ...]) -> tuple[str, ...]:
+        for path in paths:
+            if not Path(path).expanduser().is_absolute():
+                _inside(path)
+        return paths
 
     @field_validator("sealed")
     @classmethod

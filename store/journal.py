@@ -7,11 +7,15 @@ from typing import Any
 
 from store import ledger
 from store.database import Change, Database
+from store.effects import want
 from store.records import (
+    REFERENCES,
+    START,
     Ended,
     Experiment,
     Frontier,
     Measurement,
+    Moves,
     Outcome,
     Proposal,
     Reference,
@@ -121,9 +125,16 @@ async def _keep(change: Change, proposal: Proposal, change_hash: str | None, exp
 
 
 async def queued(
-    database: Database, experiment: Experiment, proposal: Proposal | None = None, change_hash: str | None = None
-) -> None:
-    """An experiment is admitted: it has a commit, and waits for a slot. Nobody proposed the baseline."""
+    database: Database,
+    experiment: Experiment,
+    moves: Moves,
+    proposal: Proposal | None = None,
+    change_hash: str | None = None,
+) -> int:
+    """An experiment is admitted: it has a commit, and waits for a slot. Nobody proposed the baseline.
+
+    The effect that makes its branch, by these moves.
+    """
     async with database.transaction() as change:
         await change.insert(
             "experiments",
@@ -149,6 +160,7 @@ async def queued(
             operator=None if proposal is None else proposal.operator,
             hypothesis=experiment.hypothesis,
         )  # fmt: skip
+        return await want(change, REFERENCES, {"moves": moves})
 
 
 async def queued_again(database: Database, experiment: Experiment) -> None:
@@ -161,8 +173,11 @@ async def queued_again(database: Database, experiment: Experiment) -> None:
         await say(change, "queued", text, experiment=experiment.number, id=experiment.id, branch=experiment.branch)
 
 
-async def baseline_moved(database: Database, experiment: Experiment, old_commit: str) -> None:
-    """The baseline never gave a measurement, and the user has committed since: the study starts from there instead."""
+async def baseline_moved(database: Database, experiment: Experiment, old_commit: str, moves: Moves) -> int:
+    """The baseline never gave a measurement, and the user has committed since: the study starts from there instead.
+
+    The effect that takes its branches there, by these moves.
+    """
     async with database.transaction() as change:
         await change.execute(
             """
@@ -176,6 +191,7 @@ async def baseline_moved(database: Database, experiment: Experiment, old_commit:
         await change.execute("UPDATE study SET trunk = ?", experiment.commit)
         text = f"{experiment.id} starts again from {experiment.commit[:7]}; {old_commit[:7]} gave no measurement"
         await say(change, "queued", text, experiment=experiment.number, id=experiment.id, old_commit=old_commit)
+        return await want(change, REFERENCES, {"moves": moves})
 
 
 async def measured_already(database: Database, experiment: Experiment, bench: str) -> None:
@@ -187,8 +203,8 @@ async def measured_already(database: Database, experiment: Experiment, bench: st
             await say(change, "measured", text, experiment=experiment.number, id=experiment.id)
 
 
-async def run_started(database: Database, experiment: Experiment, run: Run) -> Run:
-    """A run takes a slot. It is recorded before anything of it exists in the world. With its id."""
+async def run_started(database: Database, experiment: Experiment, run: Run) -> tuple[Run, int]:
+    """A run takes a slot. It is recorded before anything of it exists in the world. With its id, and its start's."""
     columns = (
         "experiment", "revision", "tree", "bench", "seed", "purpose", "fidelity", "attempt", "slot", "wall", "meter",
         "launch", "started_at",
@@ -203,7 +219,8 @@ async def run_started(database: Database, experiment: Experiment, run: Run) -> R
             change, "running", text, experiment=experiment.number, run=number, at=run.started_at,
             id=experiment.id, seed=run.seed, purpose=run.purpose, attempt=run.attempt, slot=run.slot,
         )  # fmt: skip
-    return replace(run, id=number)
+        effect = await want(change, START, {"run": number})
+    return replace(run, id=number), effect
 
 
 async def stage_ended(database: Database, experiment: Experiment, run: Run, position: int, stage: Stage) -> None:

@@ -1,5 +1,6 @@
 """The nouns of a study, as the record keeps them. This file is the glossary."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -45,6 +46,7 @@ class Outcome(StrEnum):
     OUT_OF_MEMORY = "out of memory"
     NO_METRICS = "no metrics"
     DIVERGED = "diverged"
+    TAMPERING = "tampering"  # what it left for the scorer would lead the scorer elsewhere
     INTERRUPTED = "interrupted"  # ended from outside: says nothing of the tree, and is tried again
 
 
@@ -228,6 +230,22 @@ class Decision:
     trunk_after: str
     undoes: int | None = None
     id: int = 0
+
+
+# Git references that move: where each stands, and where it is to stand. None is nowhere.
+Moves = Mapping[str, tuple[str | None, str | None]]
+REFERENCES, START = "references", "start"  # kinds of effects
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An effect: something outside of the record that is to be so. `intent` is how to recognise it.
+
+    Of REFERENCES it is `moves`; of a START it is `run`, whose row has the folder, and in `started_at` the mark in it.
+    """
+
+    id: int
+    intent: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

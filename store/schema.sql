@@ -235,3 +235,15 @@ CREATE TABLE decisions (            -- append-only
     undoes INTEGER UNIQUE REFERENCES decisions (id),
     CHECK ((verb = 'undo') = (undoes IS NOT NULL))
 ) STRICT;
+
+-- version 4
+
+CREATE TABLE effects (              -- what happens outside of this record: first it is wanted, then it is so
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at REAL NOT NULL,
+    kind TEXT NOT NULL,
+    intent TEXT NOT NULL,           -- JSON: all that is needed to recognise it in the world
+    settled_at REAL,                -- NULL while nobody knows whether it is so
+    hindrance TEXT NOT NULL DEFAULT ''    -- why it was undone instead
+) STRICT;
+CREATE INDEX effects_unsettled ON effects (id) WHERE settled_at IS NULL;

@@ -1,6 +1,7 @@
 """What the tests share: throw-away repositories with a study in them, and an interpreter that has nothing installed."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -38,6 +39,18 @@ def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bare")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     return folder / "bin" / "python"
+
+
+@pytest.fixture(scope="session")
+def bwrap() -> str:
+    """The program that makes walls. Without one that works a test is skipped, but not where CI has to see it."""
+    words = ["--unshare-user", "--unshare-pid", "--unshare-net", "--ro-bind", "/", "/", "--proc", "/proc", "true"]
+    program = shutil.which("bwrap")
+    if program and subprocess.run([program, *words], capture_output=True).returncode == 0:
+        return program
+    if os.environ.get("CI") == "true":
+        pytest.fail("there is no bubblewrap that works here: `apt install bubblewrap`")
+    pytest.skip("needs a bubblewrap that works")
 
 
 Write = Callable[..., Place]
@@ -109,6 +122,17 @@ def processes(folder: Path) -> list[str]:
         if int(process.name) != os.getpid() and (str(folder) in line or str(folder) in where):
             found.append(f"{process.name}: {line} in {where}")
     return found
+
+
+@pytest.fixture
+def no_wall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A machine on which no wall can be made. The reason that is said."""
+    folder = tmp_path / "no-wall"
+    folder.mkdir()
+    (folder / "bwrap").write_text("#!/bin/sh\necho 'bwrap: no namespaces' >&2; exit 1\n")
+    (folder / "bwrap").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    return "bwrap does not work here: bwrap: no namespaces"
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from loop.branches import Branches
+from loop.branches import SHOWN, Branches, GitError
+from loop.effects import References, carry_out
 from loop.judge import standing
 from loop.judge.axis import Axis
 from loop.propose import optimiser, space
@@ -25,7 +26,7 @@ from loop.where import where
 from store import journal, views
 from store.database import Database
 from store.place import Place
-from store.records import Experiment, Outcome, Proposal, Refusal, State, name_of
+from store.records import Experiment, Moves, Outcome, Proposal, Refusal, State, name_of
 
 MOST_REFUSED = 50  # proposals in a row for one experiment: then there is nothing left, or something is wrong
 AHEAD = 1  # experiments that wait for a slot while one runs
@@ -166,7 +167,7 @@ class Preparation:
         return waits or any(run.bench == self.bench and run.outcome is not Outcome.INTERRUPTED for run in runs)
 
     async def _queue(self, number: int, parent: Experiment, proposal: Proposal, change: Change) -> Experiment:
-        """The record first, then the branch: an engine that finds the row without the branch makes it."""
+        """An experiment of a proposal that is let in: its commit, its row, and its branch."""
         moves = proposal.change[KNOBS]
         title = self._title(parent, moves)
         slug = _slug(title)
@@ -190,8 +191,10 @@ class Preparation:
             operator=proposal.operator,
             hypothesis=proposal.hypothesis,
         )
-        await journal.queued(self.database, experiment, proposal, change.hash)
-        await self.branches.point({experiment.branch: (commit, None)})
+        branch: Moves = {SHOWN + experiment.branch: (None, commit)}
+        effect = await journal.queued(self.database, experiment, branch, proposal, change.hash)
+        if hindrance := await carry_out(self.database, effect, References(self.branches, branch)):
+            raise GitError(hindrance)
         return experiment
 
     # --- words -------------------------------------------------------------------------------------------------------

@@ -62,6 +62,7 @@ async def set_up(place: Place, settings: Settings, branches: Branches, database:
             path: fact for path, fact in files.items() if path != place.config.name and not settings.editable(path)
         },
         "objectives": {name: objective.direction for name, objective in settings.objectives.items()},
+        "read": {path: await asyncio.to_thread(_fingerprint, lent(place, path)) for path in settings.data.read},
         "sealed": {path: await asyncio.to_thread(_digest, sealed(place, path)) for path in settings.data.sealed},
     }
     return Bench(interpreter, launch, facts)
@@ -74,17 +75,33 @@ def check(place: Place, settings: Settings, files: dict[str, str]) -> None:
             raise ConfigError(
                 f"{place.config}: `[space] edit`: no committed file is called {pattern!r}; commit it, or mend the name"
             )
-    for path in settings.data.sealed:
-        if not sealed(place, path).exists():
-            raise ConfigError(
-                f"{place.config}: `[data] sealed`: there is no {sealed(place, path)}; make it, or mend the name"
-            )
+    places = [("read", lent(place, path)) for path in settings.data.read]
+    for key, path in [*places, *(("sealed", sealed(place, path)) for path in settings.data.sealed)]:
+        if not path.exists():
+            raise ConfigError(f"{place.config}: `[data] {key}`: there is no {path}; make it, or mend the name")
+        if any(git.is_relative_to(path.resolve()) for git in (place.git_dir, place.common_dir)):
+            raise ConfigError(f"{place.config}: `[data] {key}`: {path} holds the repository itself; name what is in it")
+
+
+def lent(place: Place, path: str) -> Path:
+    """Where data is that is lent to runs: in the user's working tree, or anywhere."""
+    return place.root / Path(path).expanduser()
 
 
 def sealed(place: Place, path: str) -> Path:
     """Where sealed data is: in the study's folder, or in the user's working tree."""
     inside = path.removeprefix("{study}/")
     return (place.root if inside == path else place.folder) / inside
+
+
+def _fingerprint(path: Path) -> str:
+    """Names, sizes and times of a file, or of all files of a folder: it may be too much to be read at each start."""
+    whole = hashlib.sha256()
+    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        if file.is_file():
+            facts = file.stat()
+            whole.update(f"{file.relative_to(path.parent)}\0{facts.st_size}\0{facts.st_mtime_ns}\0".encode())
+    return whole.hexdigest()
 
 
 async def _reach(command: str, branches: Branches, tree: str, files: dict[str, str]) -> tuple[set[str], set[str]]:

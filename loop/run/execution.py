@@ -7,22 +7,25 @@ Every step is recorded before or with what it does, so that whoever comes after 
 import asyncio
 import shutil
 import time
+from functools import partial
 from pathlib import Path
 
-from loop.branches import Branches, GitError
+from loop.branches import Branches
+from loop.effects import carry_out
 from loop.judge.standing import standing
 from loop.run import launch, stages
-from loop.run.bench import Bench, sealed
+from loop.run.bench import Bench, lent, sealed
+from loop.run.sandbox import Wall
 from loop.study import Revision, Settings, parse
 from store import journal, views
 from store.database import Database
 from store.place import Place
-from store.records import Ended, Experiment, Frontier, Measurement, Outcome, Reference, Run, Stage, Value
+from store.records import Ended, Experiment, Frontier, Measurement, Outcome, Reference, Run, Stage, State, Value
 
+LATE_SECONDS = 60.0  # a stage, after its time: for the grace, for ending what it started, for a disk that is slow
 FREE_BYTES = 256 * 2**20  # below this much room no run is begun
 HOMES = ("tree.home", "tree.tmp", "scorer.home", "scorer.tmp")  # of the code under test, and of the scorer
 SLOT = "slot0"
-WALL = "none"  # what stands between the code under test and this machine
 METER = "pss 4 Hz, maxrss"
 
 
@@ -43,24 +46,41 @@ class Stop:
         self.why = self.why or why
 
 
+def _link(name: Path, target: Path) -> None:
+    """Lend a file or a folder under a name, in the place of what git has there."""
+    if name.is_dir() and not name.is_symlink():
+        shutil.rmtree(name)
+    name.unlink(missing_ok=True)
+    name.parent.mkdir(parents=True, exist_ok=True)
+    name.symlink_to(target)
+
+
 class Execution:
     """The runs of a study under one engine."""
 
     def __init__(
-        self, place: Place, revision: Revision, branches: Branches, database: Database, bench: Bench, stop: Stop
+        self,
+        place: Place,
+        revision: Revision,
+        branches: Branches,
+        database: Database,
+        bench: Bench,
+        wall: Wall,
+        stop: Stop,
     ) -> None:
         self.place = place
         self.revision = revision
         self.branches = branches
         self.database = database
         self.bench = bench
+        self.wall = wall
         self.stop = stop
         self._deleting: list[asyncio.Task[None]] = []
 
     async def execute(self, experiment: Experiment, seed: int, purpose: str) -> Outcome:
         """One run of an experiment's tree, in a fresh folder, to its end.
 
-        Raises MachineFailed, GitError and OSError.
+        Raises MachineFailed.
         """
         if shutil.disk_usage(self.place.folder).free < FREE_BYTES:
             raise MachineFailed(
@@ -81,28 +101,38 @@ class Execution:
             fidelity="full",
             attempt=len(earlier) + 1,
             slot=SLOT,
-            wall=WALL,
+            wall=self.wall.name,
             meter=METER,
             launch=self.bench.launch.how,
             started_at=time.time(),
         )
-        run = await journal.run_started(self.database, experiment, planned)
-        settings, how = self.revision.settings, self.bench.launch
-        try:
-            folder = await self._run_folder(experiment, run)
-            commands = stages.commands(settings, self.place.folder, folder, how, run, experiment.commit)
-            await launch.start(folder, commands)
-        except (GitError, OSError) as error:  # no disk, no git: the run never was
-            why = f"it could not be begun: {error}"
-            await journal.run_ended(self.database, experiment, run, Outcome.INTERRUPTED, why, ())
-            raise
+        run, effect = await journal.run_started(self.database, experiment, planned)
+        if why := await carry_out(self.database, effect, self.start(experiment, run)):  # no disk, no git
+            await self.close(experiment, run, [], f"it could not be begun: {why}")
+            raise MachineFailed(f"{experiment.id} could not be begun: {why}")
         return await self.follow(experiment, run)
 
-    async def _run_folder(self, experiment: Experiment, run: Run) -> Path:
-        """A fresh folder: the experiment's tree without what is sealed, and trunk's tree for the scorer."""
+    def start(self, experiment: Experiment, run: Run) -> launch.Start:
+        """The start of a run. It is not made up for where what it was to measure, or how, is another thing now."""
+        unwanted = ""
+        if experiment.state is State.REJECTED:
+            unwanted = f"{experiment.id} has been rejected since"
+        elif (run.tree, run.bench, run.revision, run.wall, run.meter, run.launch) != (
+            experiment.tree, self.bench.hash, self.revision.digest, self.wall.name, METER, self.bench.launch.how
+        ):  # fmt: skip
+            unwanted = "what it was to measure has changed since"
         folder = self.place.folder / run.folder
-        if folder.exists():  # of a record that is gone: nothing is lost, and nothing old is run
-            folder.rename(folder.with_name(f"{folder.name}.{time.time_ns()}"))
+        return launch.Start(folder, run.started_at, partial(self._begin, folder, experiment, run), unwanted)
+
+    async def _begin(self, folder: Path, experiment: Experiment, run: Run) -> None:
+        """Fill a run's folder and start its supervisor."""
+        await self._fill(folder, experiment)
+        settings, how, commit = self.revision.settings, self.bench.launch, experiment.commit
+        commands = stages.commands(settings, self.place.folder, folder, how, self.wall, run, commit)
+        await launch.start(folder, commands, run.started_at)
+
+    async def _fill(self, folder: Path, experiment: Experiment) -> None:
+        """Into a fresh folder: the experiment's tree without what is sealed, and trunk's tree for the scorer."""
         for name in ("output", *HOMES):
             (folder / name).mkdir(parents=True)
         hidden = tuple(path for path in self.revision.settings.data.sealed if not path.startswith("{study}/"))
@@ -113,20 +143,23 @@ class Execution:
                 await self.branches.tree(study.trunk if study else experiment.commit), folder / "scorer"
             )
             for path in hidden:  # what git does not track is lent from where it stands
-                lent = folder / "scorer" / path
-                if not lent.exists():
-                    lent.parent.mkdir(parents=True, exist_ok=True)
-                    lent.symlink_to(sealed(self.place, path))
+                if not (folder / "scorer" / path).exists():
+                    _link(folder / "scorer" / path, sealed(self.place, path))
+        for path in self.revision.settings.data.read:
+            if (at := lent(self.place, path)).is_relative_to(self.place.root):
+                _link(folder / "tree" / at.relative_to(self.place.root), at)
         if self.bench.launch.launcher:
             (folder / "accelerate.yaml").write_text(stages.LAUNCHER_CONFIG)
-        return folder
 
     async def follow(self, experiment: Experiment, run: Run) -> Outcome:
         """Watch a run until its supervisor is gone, recording each stage as it ends; then close it."""
         folder = self.place.folder / run.folder
+        settings = await self._settings(run)
         going = asyncio.create_task(launch.gone(folder))
         recorded: list[Stage] = []
         passed_on = 0
+        # A supervisor ends each stage in its time. One that is late has been stopped.
+        deadline = time.monotonic() + len(stages.STAGES) * (settings.run.timeout + LATE_SECONDS)
         try:
             while not going.done():
                 await asyncio.wait({going}, timeout=launch.POLL_SECONDS)
@@ -134,6 +167,8 @@ class Execution:
                 while passed_on < self.stop.urgency:
                     await launch.ask_to_end(folder, at_once=passed_on > 0)
                     passed_on += 1
+                if time.monotonic() > deadline:
+                    await asyncio.to_thread(launch.sweep, folder)
         except BaseException:  # the record or the disk: what cannot be recorded is not left running
             await launch.ask_to_end(folder)
             raise
@@ -156,12 +191,12 @@ class Execution:
             return self.revision.settings
         return parse(await views.revision(self.database, run.revision), self.place.config).settings
 
-    async def close(self, experiment: Experiment, run: Run, recorded: list[Stage]) -> Outcome:
-        """Say how a run ended, from what its supervisor left: measured, failed or interrupted."""
+    async def close(self, experiment: Experiment, run: Run, recorded: list[Stage], unsaid: str = "") -> Outcome:
+        """Say how a run ended, from what its supervisor left: measured, failed, or interrupted (`unsaid`: why)."""
         folder = self.place.folder / run.folder
         said = launch.status(folder)
         await self._record_stages(experiment, run, recorded)
-        outcome, detail = Outcome.INTERRUPTED, "its supervisor is gone"
+        outcome, detail = Outcome.INTERRUPTED, unsaid or "its supervisor is gone"
         values: list[Measurement] = []
         if failed := next((stage for stage in recorded if stage.outcome is not Outcome.OK), None):
             outcome = failed.outcome

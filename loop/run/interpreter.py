@@ -15,16 +15,22 @@ from loop.run.devices import cores, gpus
 
 # Runs in the study's interpreter, which may be older than ours.
 LOOK = """
-import importlib.metadata, importlib.util, json, platform, sys
+import importlib.metadata, importlib.util, json, platform, sys, urllib.parse, urllib.request
 def there(name):
     try:
         return importlib.util.find_spec(name) is not None
     except Exception:
         return False
 packages = {d.metadata["Name"]: d.version for d in importlib.metadata.distributions() if d.metadata["Name"]}
+def source(distribution):  # of an editable install (PEP 610), which import hooks find without any sys.path
+    said = json.loads(distribution.read_text("direct_url.json") or "{}")
+    editable = said.get("dir_info", {}).get("editable")
+    return [urllib.request.url2pathname(urllib.parse.urlparse(said["url"]).path)] if editable else []
 print(json.dumps({
     "version": platform.python_version(),
     "packages": packages,
+    "prefixes": [sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix],
+    "paths": [p for p in sys.path if p] + [p for d in importlib.metadata.distributions() for p in source(d)],
     "missing": [name for name in json.loads(sys.argv[1]) if not there(name)],
 }))
 """
@@ -54,6 +60,8 @@ class Interpreter:
     python: Path
     version: str
     packages: dict[str, str]
+    prefixes: tuple[Path, ...] = ()  # where it is
+    paths: tuple[Path, ...] = ()  # where it finds what it imports
 
     @property
     def digest(self) -> str:
@@ -89,7 +97,8 @@ async def look(python: Path, needed: Iterable[str], variables: dict[str, str]) -
             f"  {python} -m pip install {' '.join(missing)}\n"
             "or name another interpreter with `python = ...` in [run]"
         )
-    return Interpreter(python, said["version"], said["packages"])
+    places = (tuple(map(Path, said[key])) for key in ("prefixes", "paths"))
+    return Interpreter(python, said["version"], said["packages"], *places)
 
 
 async def launcher_variables(interpreter: Interpreter, variables: dict[str, str]) -> dict[str, str]:

@@ -9,11 +9,13 @@ import asyncio
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,7 +25,9 @@ from loop.run import supervisor
 from loop.run.supervisor import AT_ONCE, WITH_GRACE, start_ticks
 
 TAG = "COCKPIT_RUN_FOLDER"  # in the environment of every process of a run: by it a sweep knows them
+KEPT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH")  # of the engine's variables, for the supervisor itself
 POLL_SECONDS = 0.05
+WORD_SECONDS = 5.0  # for a supervisor's first word, and for what has been killed to be gone
 LOG_LIMIT_BYTES = 64 * 2**20
 FOREVER = 1e11  # seconds since 1970, and then some
 
@@ -37,6 +41,8 @@ class Command:
     cwd: str
     env: dict[str, str]
     timeout_seconds: float
+    walled: bool = False  # whether `argv` is that of a wall around the stage's own program
+    reads: str | None = None  # the folder of what the code under test has left, where the stage takes it as data
 
     @property
     def log(self) -> str:
@@ -88,10 +94,47 @@ def _whole(said: Any) -> bool:
         return False
 
 
-async def start(folder: Path, commands: list[Command]) -> None:
+def begun(folder: Path, mark: float) -> bool:
+    """Whether the supervisor of the run of this mark lives, or has lived: a lost record may have left another run's."""
+    try:
+        its_own = json.loads((folder / "spec.json").read_text()).get("mark", mark) == mark  # at first there was none
+    except (OSError, ValueError, AttributeError):
+        return False
+    return its_own and (locked(folder) or (folder / "status.json").exists())
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """An effect: the start of a run. `begin` makes its fresh folder and supervisor, and leaves the mark there."""
+
+    folder: Path
+    mark: float
+    begin: Callable[[], Awaitable[None]]
+    unwanted: str = ""  # why it would be another run than the one that was wanted
+
+    async def look(self) -> bool:
+        """Whether its supervisor lives, or has lived: an ended folder is never started again."""
+        return begun(self.folder, self.mark)
+
+    async def hindrance(self) -> str:
+        """Why it is not to be begun any more."""
+        return self.unwanted
+
+    async def do(self) -> None:
+        """Start it, in a folder in which nothing is left of an earlier try. Raises GitError and OSError."""
+        await self.undo()
+        await self.begin()
+
+    async def undo(self) -> None:
+        """End what may have been begun, and put its folder away."""
+        await put_away(self.folder)
+
+
+async def start(folder: Path, commands: list[Command], mark: float) -> None:
     """Start the supervisor of a run folder. It lives on when this process dies."""
     stages = [{**asdict(command), "log": command.log} for command in commands]
-    (folder / "spec.json").write_text(json.dumps({"stages": stages, "log_limit_bytes": LOG_LIMIT_BYTES}))
+    spec = {"mark": mark, "stages": stages, "log_limit_bytes": LOG_LIMIT_BYTES}
+    (folder / "spec.json").write_text(json.dumps(spec))
     lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -104,6 +147,8 @@ async def start(folder: Path, commands: list[Command]) -> None:
                 stdout=log,
                 stderr=log,
                 cwd=folder,
+                # No secret of the engine's; and by its tag it can be ended before it has said who it is.
+                env={**{name: os.environ[name] for name in KEPT if name in os.environ}, TAG: str(folder)},
                 pass_fds=(lock,),
                 start_new_session=True,
             )
@@ -119,9 +164,23 @@ async def gone(folder: Path) -> None:
     await asyncio.to_thread(sweep, folder)
 
 
+async def put_away(folder: Path) -> None:
+    """End what runs in a run folder and free its name; one in which nothing ever ran is deleted."""
+    if folder.exists():
+        await ask_to_end(folder, at_once=True)
+        with suppress(TimeoutError):  # it is stopped, or hangs
+            await asyncio.wait_for(gone(folder), WORD_SECONDS)
+        await asyncio.to_thread(sweep, folder)
+        if (folder / "status.json").exists():
+            folder.rename(folder.with_name(f"{folder.name}.{time.time_ns()}"))
+        else:
+            await asyncio.to_thread(shutil.rmtree, folder)
+
+
 async def ask_to_end(folder: Path, *, at_once: bool = False) -> None:
     """Ask a run's supervisor to end it, with a grace of three seconds or `at_once`."""
-    while status(folder) is None and locked(folder):
+    deadline = time.monotonic() + WORD_SECONDS
+    while status(folder) is None and locked(folder) and time.monotonic() < deadline:
         await asyncio.sleep(POLL_SECONDS)  # it has just been started
     signal_supervisor(folder, AT_ONCE if at_once else WITH_GRACE)
 
@@ -134,10 +193,23 @@ def signal_supervisor(folder: Path, number: int) -> None:
             os.kill(said["pid"], number)
 
 
+def end_at_once(folder: Path) -> None:
+    """End a run without waiting for its end, from where nothing can be awaited any more."""
+    deadline = time.monotonic() + WORD_SECONDS
+    while locked(folder) and time.monotonic() < deadline:
+        if status(folder) is not None:
+            signal_supervisor(folder, AT_ONCE)  # it ends all that is below it, also what has shed the tag
+            return
+        sweep(folder)  # it has just been started
+        time.sleep(POLL_SECONDS)
+
+
 def sweep(folder: Path) -> None:
-    """Kill every process that carries the tag of a run folder, however far it went."""
-    mark = f"{TAG}={folder}".encode()
+    """Kill every process that carries the tag of a run folder, however far it went; the kernel may hold one back."""
+    mark, deadline = f"{TAG}={folder}".encode(), time.monotonic() + WORD_SECONDS
     while left := [int(entry.name) for entry in Path("/proc").glob("[0-9]*") if _tagged(entry, mark)]:
+        if time.monotonic() > deadline:
+            return
         for pid in left:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

@@ -7,6 +7,7 @@ folder, `score` runs trunk's own copy of the scorer in a folder of its own, on t
 import os
 import re
 import shlex
+import shutil
 import signal
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ from typing import Any
 from loop.run.devices import cores
 from loop.run.interpreter import launcher_options
 from loop.run.launch import LOG_LIMIT_BYTES, TAG, Command
-from loop.study import Settings
+from loop.run.sandbox import Wall
+from loop.study import ConfigError, Settings
 from store.records import Measurement, Outcome, Run, Source, Stage
 
 # In the order in which they run, with the best that a value printed there can be.
@@ -87,8 +89,10 @@ def environment(folder: Path, name: str) -> dict[str, str]:
     }
 
 
-def commands(settings: Settings, study: Path, folder: Path, launch: Launch, run: Run, commit: str) -> list[Command]:
-    """What the supervisor is to run. `study` is the study's folder, `folder` the run's."""
+def commands(
+    settings: Settings, study: Path, folder: Path, launch: Launch, wall: Wall, run: Run, commit: str
+) -> list[Command]:
+    """What the supervisor is to run, behind the wall. `study` is the study's folder, `folder` the run's."""
     values = {"output": str(folder / "output"), "seed": str(run.seed), "study": str(study)}
     told = {"COCKPIT_SEED": str(run.seed), "COCKPIT_OUTPUT": values["output"], "COCKPIT_COMMIT": commit}
     found = []
@@ -116,8 +120,29 @@ def commands(settings: Settings, study: Path, folder: Path, launch: Launch, run:
         # Before all else, so that the tree's own code shadows a package of the same name that is installed.
         roots = os.pathsep.join(str(root) for root in (where, where / "src") if root.is_dir())
         env = {**environment(folder, where.name), **told, **own, "PYTHONPATH": roots}
-        found.append(Command(name, argv, str(where), env, settings.run.timeout))
+        argv = wall.around(argv, folder, where, scorer=name == "score")
+        reads = values["output"] if name == "score" else None
+        found.append(Command(name, argv, str(where), env, settings.run.timeout, bool(wall), reads))
     return found
+
+
+def check(config: Path, settings: Settings, wall: Wall) -> None:
+    """What `cockpit.toml` says must fit the wall, or that there is none. Raises ConfigError."""
+    for path in settings.data.sealed if not wall else ():
+        if any(Path(path).is_relative_to(lent) for lent in settings.data.read):
+            raise ConfigError(
+                f"{config}: `[data] sealed`: {path} lies in what `read` lends, where runs would see it: there is no "
+                f"wall ({wall.lack}); lend what lies beside it"
+            )
+    for name in STAGES:
+        word = shlex.split(getattr(settings.run, name) or "python")[0]
+        program = None if word in PYTHON else shutil.which(word) if "/" not in word else word
+        if program and Path(program).is_absolute() and wall.hides(Path(program)):
+            raise ConfigError(
+                f"{config}: `[run] {name}`: {program} is not there behind the wall, where runs see no home and no "
+                "temporary folder of this machine: install it elsewhere, or for the study's interpreter and start it "
+                "with `python -m`"
+            )
 
 
 def _filled(word: str, values: dict[str, str]) -> str:
@@ -167,6 +192,8 @@ def _outcome(said: dict[str, Any], log: Path, timeout_seconds: float) -> tuple[O
             return Outcome.INTERRUPTED, "asked to end"
         case "timeout":
             return Outcome.TIMEOUT, f"over its limit of {timeout_seconds:g} s"
+        case "tampering":
+            return Outcome.TAMPERING, _last_line(tail(log))
         case "log":
             return Outcome.CRASH, f"wrote more than {LOG_LIMIT_BYTES // 2**20} MiB to its log"
     if status == 0:

@@ -28,8 +28,10 @@ PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 LIBC = ctypes.CDLL(None, use_errno=True)
 WITH_GRACE, AT_ONCE = signal.SIGTERM, signal.SIGINT  # two signals: the same one sent twice may arrive once
+SIGNALS = frozenset(signal.Signals)
 WAKING = {signal.SIGCHLD, WITH_GRACE, AT_ONCE}
 GRACE_SECONDS = 3.0  # between the request to end and the end
+TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 FIRST_SAMPLE_SECONDS, SAMPLE_SECONDS = 0.02, 0.25
 
 
@@ -81,15 +83,23 @@ class Supervisor:
         costs = Costs()
         with open(os.path.join(self.folder, stage["log"]), "ab") as log:
             try:
+                if stage["reads"] and (trap := leads_out(stage["reads"])):
+                    raise Tampering(trap)
                 child = subprocess.Popen(
                     stage["argv"], cwd=stage["cwd"], env=stage["env"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                     start_new_session=True, preexec_fn=prepare_child,
                 )  # fmt: skip
+            except Tampering as error:
+                log.write(f"{error}\n".encode())
+                ended_by, exit_status = "tampering", 126
             except (OSError, ValueError) as error:
                 log.write(f"cockpit could not start {stage['argv'][0]}: {error}\n".encode())
                 ended_by, exit_status = "itself", 127
             else:
-                ended_by, exit_status = self.watch(child, log.fileno(), began + stage["timeout_seconds"], costs)
+                deadline = began + stage["timeout_seconds"]
+                ended_by, exit_status = self.watch(child, stage["walled"], log.fileno(), deadline, costs)
+                if stage["walled"] and exit_status - 128 in SIGNALS:
+                    exit_status = 128 - exit_status  # which is how bwrap says that a signal ended what is inside
             wall_seconds = time.monotonic() - began
             costs.add(sweep())
         return {
@@ -100,7 +110,9 @@ class Supervisor:
             "peak_bytes": costs.peak_bytes,
         }
 
-    def watch(self, child: "subprocess.Popen[bytes]", log: int, deadline: float, costs: "Costs") -> tuple[str, int]:
+    def watch(
+        self, child: "subprocess.Popen[bytes]", walled: bool, log: int, deadline: float, costs: "Costs"
+    ) -> tuple[str, int]:
         """Wait for a stage's process and measure it meanwhile. What ended it, and its exit status."""
         ended_by, kill_at = "itself", 0.0
         interval = FIRST_SAMPLE_SECONDS
@@ -128,34 +140,71 @@ class Supervisor:
                 ended_by = "log" if flooded else "request" if self.asked else "timeout" if now >= deadline else "itself"
                 if ended_by != "itself":
                     kill_at = now + (0 if flooded else GRACE_SECONDS)
-                    send([] if flooded or self.at_once else descendants(), signal.SIGTERM)
+                    # Not the wall: its end is the end of all that is inside, at once.
+                    asked = (pid for pid in descendants() if not (walled and pid == child.pid))
+                    send([] if flooded or self.at_once else asked, signal.SIGTERM)
             if kill_at and (now >= kill_at or self.at_once):
+                costs.sample(descendants())
                 send(descendants(), signal.SIGKILL)
+
+
+class Tampering(Exception):
+    """What the code under test has left is not data alone. The message says what of it."""
+
+
+def leads_out(folder: str) -> str | None:
+    """What would lead a reader of this folder out of it, as a link to the labels does; None where nothing would."""
+    inside = os.path.realpath(folder)
+    if inside != os.path.abspath(folder):
+        return f"{folder} is a link to {inside}"
+    for where, folders, files in os.walk(folder):
+        for path in (os.path.join(where, name) for name in (*folders, *files)):
+            if os.path.islink(path) and not os.path.realpath(path).startswith(inside + os.sep):
+                return f"{path} is a link out of the run's output, to {os.readlink(path)}"
+    return None
 
 
 class Costs:
     """What the processes of a stage used."""
 
     def __init__(self) -> None:
-        self.cpu_seconds = 0.0
+        self.waited_seconds = 0.0  # of processes that were waited for
+        self.seen_ticks: dict[tuple[int, str], int] = {}  # of each process, when it was last seen
         self.peak_bytes: int | None = None
+
+    @property
+    def cpu_seconds(self) -> float:
+        """What was waited for is exact, and lacks what the end of a wall has killed: nobody waits for that.
+
+        What was seen has that too, and lacks what came after the last look. Neither is ever too much.
+        """
+        return max(self.waited_seconds, sum(self.seen_ticks.values()) / TICKS_A_SECOND)
 
     def add(self, used: Iterable[resource.struct_rusage]) -> None:
         """Processes that have ended. The largest one counts for memory: no sample may have met it."""
         for usage in used:
-            self.cpu_seconds += usage.ru_utime + usage.ru_stime
+            self.waited_seconds += usage.ru_utime + usage.ru_stime
             self.peak_bytes = max(self.peak_bytes or 0, usage.ru_maxrss * 1024)
 
     def sample(self, pids: Iterable[int]) -> None:
         """Processes that live, all together."""
+        pids = list(pids)
+        for pid in pids:
+            if words := fields(pid):
+                self.seen_ticks[pid, words[19]] = int(words[11]) + int(words[12])
         if (total := proportional_bytes(pids)) is not None:
             self.peak_bytes = max(self.peak_bytes or 0, total)
 
 
 def prepare_child() -> None:
-    """In the child before its program starts: no signal stays blocked, and it dies with this supervisor."""
+    """In the child before its program starts: no signal stays blocked, and it dies with this supervisor.
+
+    Where memory runs out, the kernel takes it before the engine, or whatever else is at work on this machine (proc(5)).
+    """
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write("1000")
 
 
 def reap() -> Iterator[tuple[int, int, resource.struct_rusage]]:

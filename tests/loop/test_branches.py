@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from loop.branches import Branches, GitError
+from loop.branches import HIDDEN, SHOWN, Branches, GitError
 from loop.new import CannotMake, new
 from store.place import find
+from store.records import Moves
 from tests.conftest import Write, git
 
 
@@ -35,14 +36,15 @@ async def everything(branches: Branches, folder: Path) -> None:
     files = await branches.files(tree)
     await branches.content(tree, next(iter(files)))
     await branches.dirty()
-    await branches.point({"cockpit/tried/trunk": (commit, (await branches.tips()).get("cockpit/tried/trunk"))})
+    trunk, name = "refs/heads/cockpit/tried/trunk", "cockpit/tried/e0001-made"
+    await branches.move({trunk: ((await branches.references()).get(trunk), commit)})
     await branches.check_out(tree, folder)
     await branches.contents(tree, files)
     made, _ = await branches.commit_files(commit, {"train.py": b"print('loss: 2')\n"}, "made", 1.0)
-    await branches.point({"cockpit/tried/e0001-made": (made, None)})
+    await branches.move({SHOWN + name: (None, made)})
     assert "+print('loss: 2')" in await branches.diff(commit, made)
     await branches.checked_out()
-    await branches.hide("cockpit/tried/e0001-made", made)
+    await branches.move({SHOWN + name: (made, None), HIDDEN + name: (None, made)})
 
 
 async def test_no_program_that_the_repository_configures_is_run(write: Write, tmp_path: Path) -> None:
@@ -160,14 +162,14 @@ async def test_a_hidden_branch_keeps_its_name_and_leaves_the_list(write: Write) 
     branches = await Branches.of(place)
     head = await branches.commit("HEAD")
     name = "cockpit/tried/e0001-a"
-    await branches.point({name: (head, None)})
-    await branches.hide(name, head)
-    assert "e0001" not in git(place.root, "branch", "--all")
-    assert git(place.root, "rev-parse", name).strip() == head
-    with pytest.raises(GitError):
-        await branches.hide(name, head)
-    git(place.root, "branch", name, head)  # to look at it, or a power cut between the two
-    await branches.hide(name, head)
+    hide: Moves = {SHOWN + name: (head, None), HIDDEN + name: (None, head)}
+    await branches.move({SHOWN + name: (None, head)})
+    for _ in range(2):  # a second time does no harm
+        await branches.move(hide)
+        assert "e0001" not in git(place.root, "branch", "--all")
+        assert git(place.root, "rev-parse", name).strip() == head
+    git(place.root, "branch", name, head)  # to look at it
+    await branches.move(hide)
     assert "e0001" not in git(place.root, "branch", "--all")
 
 
@@ -175,10 +177,14 @@ async def test_branches_move_together_or_not_at_all(write: Write) -> None:
     place = write()
     branches = await Branches.of(place)
     commit = await branches.commit("HEAD")
-    await branches.point({"cockpit/tried/trunk": (commit, None)})
-    with pytest.raises(GitError):
-        await branches.point({"cockpit/tried/new": (commit, None), "cockpit/tried/trunk": (commit, "1" * 40)})
-    assert await branches.tips() == {"cockpit/tried/trunk": commit}
+    other = await branches.commit_tree(await branches.tree("HEAD"), [commit], "other", 1.0)
+    trunk, new = "refs/heads/cockpit/tried/trunk", "refs/heads/cockpit/tried/new"
+    await branches.move({trunk: (None, commit)})
+    for old in ("1" * 40, None):  # where it is not, or as if it were not there
+        for to in (other, None):
+            with pytest.raises(GitError):
+                await branches.move({new: (None, commit), trunk: (old, to)})
+            assert await branches.references() == {trunk: commit}
 
 
 async def test_a_checkout_has_no_git_folder_and_nothing_sealed(write: Write, tmp_path: Path) -> None:

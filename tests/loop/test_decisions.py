@@ -181,7 +181,7 @@ asyncio.run(obey.obey(find(Path(sys.argv[1]))))
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(
-    "what", ["commands.begun", "Branches.commit_tree", "commands.intended", "Branches.point", "commands.decided"]
+    "what", ["commands.begun", "Branches.commit_tree", "commands.intended", "Branches.move", "commands.decided"]
 )
 async def test_a_merge_that_was_killed_at_any_step_is_finished_and_done_once(
     searched: Place, what: str, when: str
@@ -195,7 +195,7 @@ async def test_a_merge_that_was_killed_at_any_step_is_finished_and_done_once(
         )  # fmt: skip
     done = subprocess.run([sys.executable, "-c", DIES, str(searched.root), what, when], capture_output=True)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
-    if what in ("Branches.point", "commands.decided"):  # a run ends before the next engine looks
+    if what in ("Branches.move", "commands.decided"):  # a run ends before the next engine looks
         async with await Database.open(searched.folder) as database, database.transaction() as change:
             await change.execute("UPDATE measurements SET value = value + 0.001")
     await obey(searched)

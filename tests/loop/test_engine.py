@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
 
 import pytest
 
@@ -173,7 +175,7 @@ async def test_a_detour_over_another_bench_leaves_no_trace_in_what_is_shown(writ
 @pytest.mark.parametrize(
     "text", ["[]", "{}", '{"pid": 1, "start_ticks": 1, "ended": true, "stages": [{"ended_by": 1}]}']
 )
-async def test_a_status_that_is_none_never_keeps_the_study_from_starting(write: Write, text: str) -> None:
+async def test_a_status_that_is_none_never_keeps_the_study_from_starting(write: Write, no_wall: str, text: str) -> None:
     scribble = f"import os, signal; open('../status.json', 'w').write({text!r}); os.kill(os.getppid(), signal.SIGKILL)"
     place = write(scribble)
     for _ in range(2):
@@ -206,7 +208,7 @@ async def test_the_scorer_does_not_run_what_the_candidate_left_in_its_home(write
         "for home in (os.environ['HOME'], os.environ['TMPDIR']):\n"
         "    pathlib.Path(home, 'left').touch()\n"
     )
-    score = "import os; print('loss:', sum(len(os.listdir(os.environ[name])) for name in ('HOME', 'TMPDIR')))"
+    score = "import os; print('loss:', sum('left' in os.listdir(os.environ[name]) for name in ('HOME', 'TMPDIR')))"
     place = write(train, run=SCORED, files={**FILES, "score.py": score})
     assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
     assert (await record(place))[0].measurements[0].value == 0
@@ -346,7 +348,9 @@ async def test_no_run_is_begun_without_room_for_it(write: Write, monkeypatch: py
     assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
 
 
-async def test_a_run_that_is_always_killed_from_outside_is_the_machines_fault_and_nobodys_success(write: Write) -> None:
+async def test_a_run_that_is_always_killed_from_outside_is_the_machines_fault_and_nobodys_success(
+    write: Write, no_wall: str
+) -> None:
     place = write("import os, signal; os.kill(os.getppid(), signal.SIGKILL)")
     with pytest.raises(MachineFailed, match="3 runs of e0000 in a row were ended from outside"):
         await research(place, ONE, Stop())
@@ -355,12 +359,34 @@ async def test_a_run_that_is_always_killed_from_outside_is_the_machines_fault_an
     assert [run.outcome for run in runs] == [Outcome.INTERRUPTED] * 3
 
 
-async def test_a_status_that_the_code_under_test_scribbles_over_does_not_end_the_engine(write: Write) -> None:
+async def test_a_status_that_the_code_under_test_scribbles_over_does_not_end_the_engine(
+    write: Write, no_wall: str
+) -> None:
     place = write(TRAIN + "import time; open('../status.json', 'w').write('{'); time.sleep(0.3)")
     assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
 
 
+async def test_a_run_that_stops_its_supervisor_does_not_stop_the_engine(
+    write: Write, no_wall: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loop.run.execution.LATE_SECONDS", -19.8)  # and a stage has 20
+    place = write("import os, signal, time; os.kill(os.getppid(), signal.SIGSTOP); time.sleep(60)")
+    with pytest.raises(MachineFailed, match="ended from outside"):
+        await research(place, ONE, Stop())
+
+
 # --- ends and new beginnings -----------------------------------------------------------------------------------------
+
+
+AGAIN = "1 if os.path.exists(os.path.join(__import__('sys').prefix, 'again')) else 60"
+
+
+@pytest.fixture
+def again(bare_python: Path) -> Iterator[Path]:
+    """A file that a run can see: the first time a script is run it is not there."""
+    file = bare_python.parent.parent / "again"
+    yield file
+    file.unlink()
 
 
 async def until_ready(place: Place, number: int = 1) -> None:
@@ -371,8 +397,8 @@ async def until_ready(place: Place, number: int = 1) -> None:
         await asyncio.sleep(0.02)
 
 
-async def test_a_request_to_end_interrupts_the_run_and_the_next_engine_tries_again(write: Write) -> None:
-    place = write(SLOW.replace("SECONDS", "1 if os.path.exists(os.environ['COCKPIT_OUTPUT'] + '/../../again') else 60"))
+async def test_a_request_to_end_interrupts_the_run_and_the_next_engine_tries_again(write: Write, again: Path) -> None:
+    place = write(SLOW.replace("SECONDS", AGAIN))
     stop = Stop()
     going = asyncio.create_task(research(place, ONE, stop))
     await until_ready(place)
@@ -380,7 +406,7 @@ async def test_a_request_to_end_interrupts_the_run_and_the_next_engine_tries_aga
     assert await going is Ended.INTERRUPTED
     baseline, (run,), _ = await record(place)
     assert (baseline.state, run.outcome) == (State.QUEUED, Outcome.INTERRUPTED)
-    (place.folder / "runs" / "again").touch()
+    again.touch()
     assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
     _, runs, _ = await record(place)
     assert [(run.attempt, run.outcome) for run in runs] == [(1, Outcome.INTERRUPTED), (2, Outcome.OK)]
@@ -457,14 +483,16 @@ async def test_an_adopted_run_is_read_by_the_file_it_was_started_with(write: Wri
     assert len({run.bench for run in runs}) == 2
 
 
-async def test_a_run_whose_supervisor_was_killed_too_is_tried_again_and_nothing_is_left(write: Write) -> None:
-    place = write(SLOW.replace("SECONDS", "1 if os.path.exists(os.environ['COCKPIT_OUTPUT'] + '/../../again') else 60"))
+async def test_a_run_whose_supervisor_was_killed_too_is_tried_again_and_nothing_is_left(
+    write: Write, again: Path
+) -> None:
+    place = write(SLOW.replace("SECONDS", AGAIN))
     with engine(place) as first:
         await until_ready(place)
         first.kill()
     supervisor = json.loads((place.folder / "runs" / "000001" / "status.json").read_text())["pid"]
     os.kill(supervisor, signal.SIGKILL)
-    (place.folder / "runs" / "again").touch()
+    again.touch()
     assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
     _, runs, _ = await record(place)
     assert [(run.attempt, run.outcome) for run in runs] == [(1, Outcome.INTERRUPTED), (2, Outcome.OK)]
@@ -497,7 +525,7 @@ async def killed(self):
 Database.transaction = killed
 asyncio.run(research(find(Path(sys.argv[1])), Limits(experiments=int(sys.argv[4])), Stop()))
 """
-TRANSACTIONS = 10  # of a first study: the schema, then an event each
+TRANSACTIONS = 12  # of a first study: the schema, then an event each
 
 
 @pytest.mark.parametrize("when", ["before", "within", "after"])
@@ -523,8 +551,8 @@ async def test_branches_are_made_though_the_engine_died_before_it_could(
     async def dies(*_: object) -> None:
         raise OSError("killed here")
 
-    monkeypatch.setattr("loop.branches.Branches.point", dies)
-    with pytest.raises(OSError, match="killed here"):
+    monkeypatch.setattr("loop.branches.Branches.move", dies)
+    with pytest.raises(GitError, match="killed here"):
         await research(place, ONE, Stop())
     monkeypatch.undo()
     assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
@@ -551,8 +579,9 @@ async def test_a_run_that_could_not_be_begun_is_not_left_running(write: Write, m
         raise GitError("an object is missing")
 
     monkeypatch.setattr("loop.branches.Branches.check_out", fails)
-    with pytest.raises(GitError, match="an object is missing"):
+    with pytest.raises(MachineFailed, match="e0000 could not be begun: an object is missing"):
         await research(place, ONE, Stop())
+    assert list((place.folder / "runs").iterdir()) == []
     baseline, (run,), _ = await record(place)
     assert (baseline.state, run.outcome) == (State.QUEUED, Outcome.INTERRUPTED)
     assert run.detail == "it could not be begun: an object is missing"

@@ -133,7 +133,7 @@ async def test_a_search_that_is_cut_into_pieces_proposes_what_one_that_is_not_do
 UNBROKEN: list[dict[str, object]] = []  # the knobs of a search of three that nobody kills; it is run once
 
 
-@pytest.mark.parametrize(("step", "when"), [(step, "within" if step % 2 else "after") for step in range(10, 31)])
+@pytest.mark.parametrize(("step", "when"), [(step, "within" if step % 2 else "after") for step in range(12, 40)])
 async def test_a_search_killed_at_any_step_goes_on_as_if_it_had_not_been(write: Write, step: int, when: str) -> None:
     place = write(TRAIN)
     done = subprocess.run([sys.executable, "-c", KILLED, str(place.root), str(step), when, "3"], capture_output=True)
@@ -169,7 +169,9 @@ async def test_a_space_that_is_used_up_ends_the_study_and_repeats_are_refused_ro
     assert len(refused) > 0
 
 
-async def test_an_experiment_that_kills_its_supervisor_is_booked_to_it_and_the_search_goes_on(write: Write) -> None:
+async def test_an_experiment_that_kills_its_supervisor_is_booked_to_it_and_the_search_goes_on(
+    write: Write, no_wall: str
+) -> None:
     train = TRAIN.replace('raise ValueError("no")', "import signal; os.kill(os.getppid(), signal.SIGKILL)")
     place = write(train)
     assert await research(place, Limits(experiments=14), Stop()) is Ended.EXPERIMENTS
@@ -183,7 +185,7 @@ async def test_an_experiment_that_kills_its_supervisor_is_booked_to_it_and_the_s
         )
 
 
-async def test_a_machine_that_ends_every_run_ends_the_search(write: Write) -> None:
+async def test_a_machine_that_ends_every_run_ends_the_search(write: Write, no_wall: str) -> None:
     place = write(
         TRAIN + "import signal\nif RATE != 0.1 or DEPTH != 3 or MODE != 'a': os.kill(os.getppid(), signal.SIGKILL)\n"
     )
@@ -205,7 +207,7 @@ async def test_a_branch_that_somebody_works_on_is_left_where_it_is(write: Write)
     while not going.done() and taken is None:
         await asyncio.sleep(0.05)
         for one in await rows(place) if (place.folder / RECORD).exists() else ():
-            if one.knobs.get("train.py:MODE") == "broken" and one.state in (State.QUEUED, State.RUNNING):
+            if one.knobs.get("train.py:MODE") == "broken" and one.state is State.RUNNING:
                 git(place.root, "checkout", "-q", one.branch)
                 taken = one
     await going
@@ -378,6 +380,7 @@ async def test_a_record_of_the_first_version_goes_on(write: Write, measured: boo
     await research(place, Limits(experiments=1), Stop())
     with sqlite3.connect(place.folder / RECORD) as old:
         for table in (
+            "effects",
             "decisions",
             "commands",
             "verdicts",
@@ -393,7 +396,7 @@ async def test_a_record_of_the_first_version_goes_on(write: Write, measured: boo
         ):
             old.execute(f"DROP TABLE {table}")
         old.execute("ALTER TABLE experiments DROP COLUMN knobs")
-        old.execute("UPDATE engines SET facts = json_remove(facts, '$.knobs', '$.steering')")
+        old.execute("UPDATE engines SET facts = json_remove(facts, '$.knobs', '$.steering', '$.no_wall')")
         old.execute("PRAGMA user_version = 1")
         if not measured:
             old.execute("DELETE FROM measurements")

@@ -26,8 +26,9 @@ async def started(database: Database, seed: int = 7, attempt: int = 1) -> Run:
     await journal.bench_set(database, "b", {})
     await journal.study_revised(database, "r", "")
     if not await views.experiments(database):
-        await journal.queued(database, BASELINE)
-    return await journal.run_started(database, BASELINE, replace(PLANNED, seed=seed, attempt=attempt))
+        await journal.queued(database, BASELINE, {})
+    run, _ = await journal.run_started(database, BASELINE, replace(PLANNED, seed=seed, attempt=attempt))
+    return run
 
 
 async def state(database: Database) -> State:

@@ -50,7 +50,7 @@ class World:
             case "start" if run is None:
                 self.seeds += 1
                 planned = replace(RUN, experiment=experiment.number, seed=self.seeds, slot=slot, started_at=self.now)
-                self.runs[slot] = await journal.run_started(self.database, experiment, planned)
+                self.runs[slot], _ = await journal.run_started(self.database, experiment, planned)
             case "stage" if run:
                 stages = (await views.runs(self.database, run.experiment))[-1].stages
                 stage = Stage("train", Outcome.OK, 0, self.now - seconds / 2, seconds / 2, seconds / 3, None, "log")
@@ -96,7 +96,7 @@ def test_spans_tile_and_the_outcomes_add_up_on_any_history(acts: list[tuple[str,
                     await journal.bench_set(database, "b", {})
                     for number in range(3):
                         one = Experiment(number, "x", State.QUEUED, f"t{number}", "c", f"b{number}", 100.0)
-                        await journal.queued(database, one)
+                        await journal.queued(database, one, {})
                     for act, slot, seconds in acts:
                         await world.do(act, slot, seconds)
                         await check(database)
@@ -120,7 +120,7 @@ async def test_what_passed_without_an_engine_is_down_and_not_the_runs(tmp_path: 
                 await journal.study_began(database, Study("s", "", 0, "c", 100.0))
                 await journal.study_revised(database, "r", "")
                 await journal.bench_set(database, "b", {})
-                await journal.queued(database, Experiment(0, "x", State.QUEUED, "t", "c", "b", 100.0))
+                await journal.queued(database, Experiment(0, "x", State.QUEUED, "t", "c", "b", 100.0), {})
             clock.now = world.now = at
             await world.do(act, "slot0", 0)
         stage = Stage("train", Outcome.OK, 0, 111.0, 4.0, 3.0, None, "log")

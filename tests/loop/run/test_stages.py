@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loop.run.sandbox import Wall
 from loop.run.stages import Launch, commands, ended, measured, printed, source, tail
 from loop.study import Settings
 from store.records import Measurement, Outcome, Run, Source, Stage
@@ -35,7 +36,7 @@ def settings(run: dict[str, str] | None = None, **objectives: dict[str, Any]) ->
 
 def test_each_stage_runs_where_it_may_with_what_it_needs(tmp_path: Path) -> None:
     launch = Launch(Path("/its/python"), {"ACCELERATE_USE_CPU": "True"})
-    found = commands(settings(SCORED), Path("/the study"), tmp_path, launch, RUN, "c" * 40)
+    found = commands(settings(SCORED), Path("/the study"), tmp_path, launch, Wall(), RUN, "c" * 40)
     train, predict, score = found
     assert train.argv == ["/its/python", "train.py", "--out", f"{tmp_path}/output", "--seed", "42"]
     assert predict.argv == ["/its/python", "predict.py"]
@@ -51,14 +52,14 @@ def test_each_stage_runs_where_it_may_with_what_it_needs(tmp_path: Path) -> None
 
 def test_a_command_that_is_no_python_is_run_as_it_stands(tmp_path: Path) -> None:
     launch = Launch(Path("/its/python"), {})
-    (train,) = commands(settings({"train": "./train.sh 'a b'"}), tmp_path, tmp_path, launch, RUN, "c")
+    (train,) = commands(settings({"train": "./train.sh 'a b'"}), tmp_path, tmp_path, launch, Wall(), RUN, "c")
     assert train.argv == ["./train.sh", "a b"]
 
 
 def test_code_under_test_gets_none_of_the_users_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     monkeypatch.setenv("PYTHONSTARTUP", "secret")
-    (train,) = commands(settings(), tmp_path, tmp_path, Launch(Path("p"), {}), RUN, "c")
+    (train,) = commands(settings(), tmp_path, tmp_path, Launch(Path("p"), {}), Wall(), RUN, "c")
     assert "secret" not in train.env.values()
     assert train.env["HOME"] == f"{tmp_path}/tree.home"
 

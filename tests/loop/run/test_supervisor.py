@@ -12,8 +12,18 @@ import pytest
 
 from loop.run import launch
 from loop.run.launch import TAG, Command
+from loop.run.sandbox import Wall
 
 pytestmark = pytest.mark.usefixtures("leaves_nothing")
+WALL = Wall()
+
+
+@pytest.fixture(autouse=True, params=["no wall", "behind a wall"])
+def wall(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a supervisor promises it promises with a wall and without one."""
+    if request.param == "behind a wall":
+        behind = Wall("bwrap", program=request.getfixturevalue("bwrap"))
+        monkeypatch.setattr(sys.modules[__name__], "WALL", behind)
 
 
 async def run(folder: Path, *programs: str, timeout_seconds: float = 20.0) -> dict[str, Any]:
@@ -26,17 +36,27 @@ async def run(folder: Path, *programs: str, timeout_seconds: float = 20.0) -> di
 
 
 async def begin(folder: Path, *programs: str, timeout_seconds: float = 20.0) -> None:
-    folder.mkdir()
+    for name in ("tree", "tree.home", "tree.tmp", "output"):
+        (folder / name).mkdir(parents=True)
     env = {"PATH": os.environ["PATH"], TAG: str(folder)}
+    where = folder / "tree"
     commands = [
-        Command(f"stage{number}", [sys.executable, "-c", program, str(folder)], str(folder), env, timeout_seconds)
+        Command(
+            f"stage{number}",
+            WALL.around([sys.executable, "-c", program, str(folder)], folder, where),
+            str(where),
+            env,
+            timeout_seconds,
+            walled=bool(WALL),
+        )
         for number, program in enumerate(programs)
     ]
-    await launch.start(folder, commands)
+    await launch.start(folder, commands, 1.0)
 
 
 SLEEPER = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(300)"
 DEAF = SLEEPER.replace("time.sleep", "print('ready', flush=True); time.sleep")
+SPUN = "open('spun', 'w')\n" + DEAF
 DAEMON = f"""
 import os, sys
 if os.fork() == 0:
@@ -66,12 +86,41 @@ async def test_a_stage_that_fails_is_the_last(tmp_path: Path) -> None:
 async def test_a_program_that_does_not_exist_is_a_failure_with_a_reason(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
-    await launch.start(folder, [Command("train", ["./nothing"], str(folder), {}, 5.0)])
+    await launch.start(folder, [Command("train", ["./nothing"], str(folder), {}, 5.0)], 1.0)
     await launch.gone(folder)
     said = launch.status(folder)
     assert said is not None
     assert said["stages"][0]["exit_status"] == 127
     assert "could not start ./nothing" in (folder / "train.log").read_text()
+
+
+async def test_a_stage_that_a_signal_ends_says_which(tmp_path: Path) -> None:
+    said = await run(tmp_path / "run", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
+    assert said["stages"][0]["exit_status"] == -signal.SIGSEGV
+
+
+async def test_where_memory_runs_out_the_run_goes_first_and_not_the_engine(tmp_path: Path) -> None:
+    await run(tmp_path / "run", "print(open('/proc/self/oom_score_adj').read())")
+    assert (tmp_path / "run" / "stage0.log").read_text().strip() == "1000"
+
+
+async def test_an_output_that_leads_elsewhere_is_not_handed_on(tmp_path: Path) -> None:
+    folder, reads = tmp_path / "run", tmp_path / "run" / "output"
+    (reads / "deep").mkdir(parents=True)
+    (reads / "weights-2").touch()
+    (reads / "deep" / "last").symlink_to("../weights-2")
+    score = Command("score", [sys.executable, "-c", "print('scored')"], str(folder), {}, 5.0, reads=str(reads))
+    await launch.start(folder, [score], 1.0)
+    await launch.gone(folder)
+    assert (folder / "score.log").read_text() == "scored\n"
+    (folder / "status.json").unlink()
+    (reads / "deep" / "logits").symlink_to("/labels")
+    await launch.start(folder, [score], 1.0)
+    await launch.gone(folder)
+    said = launch.status(folder)
+    assert said is not None
+    assert said["stages"][0]["ended_by"] == "tampering"
+    assert f"{reads}/deep/logits is a link out of the run's output, to /labels" in (folder / "score.log").read_text()
 
 
 async def test_a_daemon_that_ignores_the_request_to_end_does_not_outlive_its_stage(tmp_path: Path) -> None:
@@ -105,10 +154,11 @@ async def test_a_stage_that_floods_its_log_is_ended(tmp_path: Path) -> None:
 async def test_the_cpu_seconds_of_killed_and_orphaned_processes_count(tmp_path: Path) -> None:
     spin = "import time\nwhile time.process_time() < 0.6: pass\n"
     orphan = f"""
-import subprocess, sys
-subprocess.Popen([sys.executable, "-c", {spin + DEAF!r}, sys.argv[1]], start_new_session=True)
+import os, subprocess, sys
+subprocess.Popen([sys.executable, "-c", {spin + SPUN!r}, sys.argv[1]], start_new_session=True)
 {spin}
-while "ready" not in open("stage0.log").read(): time.sleep(0.01)
+while not os.path.exists("spun"): time.sleep(0.01)
+time.sleep(0.5)  # until it has been seen: behind a wall nobody waits for it
 """
     said = await run(tmp_path / "run", orphan)
     assert said["stages"][0]["cpu_seconds"] >= 1.1
