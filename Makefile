@@ -22,7 +22,7 @@ types: install
 	$(BIN)/mypy
 
 tests: install
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal --tb native
 
 wheel: install  ## build the wheel, install it in a clean environment and use it there
 	.ci/wheel

@@ -79,8 +79,20 @@ def check(place: Place, settings: Settings, files: dict[str, str]) -> None:
     for key, path in [*places, *(("sealed", sealed(place, path)) for path in settings.data.sealed)]:
         if not path.exists():
             raise ConfigError(f"{place.config}: `[data] {key}`: there is no {path}; make it, or mend the name")
+        if key == "sealed" and (link := _leads_out(path)):
+            raise ConfigError(
+                f"{place.config}: `[data] sealed`: {link} is a link to {link.resolve()}, which runs might read: put "
+                "the data itself there"
+            )
         if any(git.is_relative_to(path.resolve()) for git in (place.git_dir, place.common_dir)):
             raise ConfigError(f"{place.config}: `[data] {key}`: {path} holds the repository itself; name what is in it")
+
+
+def _leads_out(folder: Path) -> Path | None:
+    """A link below a folder that leads out of it."""
+    inside = folder.resolve()
+    links = (path for path in inside.rglob("*") if path.is_symlink())
+    return next((link for link in links if not link.resolve().is_relative_to(inside)), None)
 
 
 def lent(place: Place, path: str) -> Path:

@@ -46,6 +46,16 @@ class Stop:
         self.why = self.why or why
 
 
+async def _delete(folder: Path) -> None:
+    """Delete a folder, however deep it is and whatever rights the code under test has taken away."""
+    for words in (["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
+        null = asyncio.subprocess.DEVNULL
+        process = await asyncio.create_subprocess_exec(
+            *words, "--", str(folder), stdin=null, stdout=null, stderr=null, start_new_session=True
+        )
+        await process.wait()
+
+
 def _link(name: Path, target: Path) -> None:
     """Lend a file or a folder under a name, in the place of what git has there."""
     if name.is_dir() and not name.is_symlink():
@@ -135,6 +145,8 @@ class Execution:
         """Into a fresh folder: the experiment's tree without what is sealed, and trunk's tree for the scorer."""
         for name in ("output", *HOMES):
             (folder / name).mkdir(parents=True)
+            if name.endswith(".tmp"):
+                self.wall.furnish(folder / name)
         hidden = tuple(path for path in self.revision.settings.data.sealed if not path.startswith("{study}/"))
         await self.branches.check_out(experiment.tree, folder / "tree", without=hidden)
         if self.revision.settings.run.score is not None:
@@ -223,8 +235,7 @@ class Execution:
         """
         for name in ("tree", "scorer", *HOMES):
             if (folder / name).exists():
-                deletion = asyncio.to_thread(shutil.rmtree, folder / name, ignore_errors=True)
-                self._deleting.append(asyncio.create_task(deletion))
+                self._deleting.append(asyncio.create_task(_delete(folder / name)))
 
     async def finish(self) -> None:
         """Wait for what is being deleted in the background."""

@@ -75,7 +75,7 @@ def status(folder: Path) -> dict[str, Any] | None:
 
 
 def _whole(said: Any) -> bool:
-    """Whether this is what a supervisor writes: until there is a wall, the code under test can write there too."""
+    """Whether this is what a supervisor writes: where there is no wall, the code under test can write there too."""
     try:
         ended = [stage for stage in said["stages"] if "ended_by" in stage]
         return (

@@ -1,9 +1,12 @@
 """The wall between the code under test and this machine: bubblewrap (bwrap(1)), where it is there and holds.
 
-Inside, this machine's files can be read and not written, but for the run's own folders. Homes, sockets, the repository
-with its record, its labels and its other runs, and the recipes with their answers are not there at all. The network is
-a loopback of its own, processes see each other and nobody else, and no capability is left: as root, one could have the
-root mounted writable again.
+Inside, this machine's files can be read and not written, but for the run's own folders. Homes, the repository with its
+record, its labels and its other runs, `/run` with its sockets, and the recipes with their answers are not there at all.
+The network is a loopback of its own, processes see each other and nobody else, and none has a capability: as root, one
+could have the root mounted writable again.
+
+All that is covered, shown or hidden is named by its resolved path, and links are made anew as links: two names of one
+folder would be two mounts, and what hides under the one could be seen under the other.
 
 That it holds is found out by doing: before a life of the engine begins, a small program behind such a wall tries what
 must fail. Where it does not fail, or there is no bwrap, there is no wall, and that is said wherever cockpit speaks.
@@ -30,10 +33,18 @@ APART = (
     *("--unshare-user", "--cap-drop", "ALL"),
     *("--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--new-session", "--die-with-parent"),
     *("--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev"),
-)
+    # To root, the kernel's settings are open without any capability, and one of them names a program that it starts.
+    *("--ro-bind", "/proc/sys", "/proc/sys"),
+    *(word for name in ("sysrq-trigger", "irq", "bus", "mtrr", "acpi", "scsi", "fs")
+      for word in ("--ro-bind-try", f"/proc/{name}", f"/proc/{name}")),
+)  # fmt: skip
+NO_MORE_NAMESPACES = "--disable-userns"  # in which one has all capabilities again, as far as they go; since bwrap 0.8
 TEMPORARY = (Path("/tmp"), Path("/var/tmp"))
 DEVICES = ("nvidia*", "dri", "kfd")  # under /dev, of GPUs
-ANSWERS = (recipes.HERE, recipes.HERE.parent / ".git")  # of the recipes, and of the clone where cockpit is one
+ANSWERS = (
+    recipes.HERE.resolve(),
+    (recipes.HERE.parent / ".git").resolve(),
+)  # of the recipes, and of the clone where cockpit is one
 PARTS = ("bin", "lib", "lib64", "pyvenv.cfg")  # of a Python whose folder is also somebody's home or repository
 ANSWER_SECONDS = 20.0
 
@@ -48,6 +59,7 @@ def tries(what, act):
     except OSError:
         return
     could.append(what)
+tries("change the kernel's settings", lambda: open("/proc/sys/kernel/core_pattern", "r+").close())
 tries("read the study's folder", lambda: open(secret).close())
 tries("write into the repository", lambda: open(os.path.join(repository, os.path.basename(secret)), "w").close())
 tries("reach a server of this machine", lambda: socket.create_connection(("127.0.0.1", port), 1))
@@ -65,10 +77,10 @@ class Wall:
 
     name: str = NONE
     lack: str = ""
-    program: str = ""
+    program: tuple[str, ...] = ()  # bwrap, and how it is to be apart
     covered: tuple[Path, ...] = ()  # folders that are empty inside
     shown: tuple[Path, ...] = ()  # what is needed of them all the same: the interpreter, and data that is lent
-    links: tuple[Path, ...] = ()  # by which the interpreter is reached
+    links: tuple[Path, ...] = ()  # by which that is reached
     hidden: tuple[Path, ...] = ()  # what must not be seen wherever else it lies
     sealed: tuple[Path, ...] = ()  # and of it what the scorer sees
 
@@ -77,7 +89,17 @@ class Wall:
 
     def hides(self, path: Path) -> bool:
         """Whether what runs behind it does not see this file of the machine."""
+        path = path.resolve()
         return bool(self) and _within(path, (*self.covered, *TEMPORARY)) and not _within(path, self.shown)
+
+    def furnish(self, temporary: Path) -> None:
+        """Make a run's fresh temporary folder ready: the links that are to be found in this machine's."""
+        for path in self.links:
+            for place in TEMPORARY:
+                if path.is_relative_to(place) and not _within(path, self.covered):
+                    link = temporary / path.relative_to(place)
+                    link.parent.mkdir(parents=True, exist_ok=True)
+                    link.symlink_to(path.readlink())
 
     def around(self, argv: list[str], folder: Path, where: Path, *, scorer: bool = False) -> list[str]:
         """The command that runs `argv` in `where`, a folder of the run folder `folder`; itself where there is no wall.
@@ -86,7 +108,7 @@ class Wall:
         """
         if not self:
             return argv
-        words = [self.program, *APART, *_devices()]
+        words = [*self.program, *_devices()]
         temporary = folder / f"{where.name}.tmp"
         for path in filter(Path.is_dir, TEMPORARY):
             words += ["--bind", str(temporary), str(path)]
@@ -95,7 +117,8 @@ class Wall:
         for path in self.shown:
             words += ["--ro-bind", str(path), str(path)]
         for path in self.links:
-            words += ["--symlink", str(path.readlink()), str(path)]
+            if _within(path, self.covered):  # the others are there: `furnish`
+                words += ["--symlink", str(path.readlink()), str(path)]
         for path in self.hidden:
             words += ["--tmpfs", str(path)] if path.is_dir() else ["--ro-bind", os.devnull, str(path)]
         for path in (where, folder / f"{where.name}.home", temporary, folder / "output"):
@@ -116,49 +139,57 @@ async def build(
     program = shutil.which(BWRAP)
     if program is None:
         return Wall(lack="bubblewrap is not installed: `apt install bubblewrap`")
-    wall = plan(program, place, interpreter, lent, sealed)
+    words = (program, *APART, *((NO_MORE_NAMESPACES,) if NO_MORE_NAMESPACES in await _help(program) else ()))
+    wall = plan(words, place, interpreter, lent, sealed)
     lack = await _tried(wall, place, interpreter, variables)
     return Wall(lack=lack) if lack else wall
 
 
-def plan(program: str, place: Place, interpreter: Interpreter, lent: Sequence[Path], sealed: Sequence[Path]) -> Wall:
+def plan(
+    program: tuple[str, ...], place: Place, interpreter: Interpreter, lent: Sequence[Path], sealed: Sequence[Path]
+) -> Wall:
     """What is covered, what is shown of it all the same, and what is hidden wherever it lies."""
-    homes = [Path("/home"), Path("/root"), Path(os.environ.get("HOME", "/"))]
+    homes = [Path("/home"), Path("/root"), Path(os.environ.get("HOME") or "/")]
     with suppress(KeyError):  # in a container, a user without a name
         homes.append(Path(pwd.getpwuid(os.getuid()).pw_dir))
-    trees = _working_trees(place)
+    trees = [path.resolve() for path in _working_trees(place)]
     found = {path.resolve() for path in (Path("/run"), *homes, *trees, place.git_dir, place.common_dir)}
     covered = sorted(path for path in found if path.is_dir() and path != Path("/"))
-    absent = (*covered, *TEMPORARY)
-    links, python = _links(interpreter.python)
+    absent = (*covered, *(path.resolve() for path in TEMPORARY))
 
     def whole(path: Path) -> bool:
+        """Whether nothing of what is to be absent lies below a path."""
         return not any(_within(one, [path]) for one in absent)
 
-    prefixes = _also_resolved((*interpreter.prefixes, python.parent.parent))
-    needed = {one for path in prefixes for one in ([path] if whole(path) else [path / part for part in PARTS])}
-    libraries = (Path(path) for path in os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep) if path)
-    # Not the user's working trees, where an editable install of the repository leads: a run imports what is in its own.
-    needed |= {
-        one for one in _also_resolved((*interpreter.paths, *libraries)) if whole(one) and not _within(one, trees)
+    python, *prefixes = (path.resolve() for path in (interpreter.python, *interpreter.prefixes))
+    needed = {
+        one
+        for path in (python.parent.parent, *prefixes)
+        for one in ([path] if whole(path) else [(path / part).resolve() for part in PARTS])
     }
+    libraries = [Path(path) for path in os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep) if path]
+    imported = {path.resolve() for path in (*interpreter.paths, *libraries)}
+    # Not the user's working trees, where an editable install of the repository leads: a run imports what is in its own.
+    needed |= {path for path in imported if whole(path) and not _within(path, trees)}
     shown: list[Path] = []
-    for path in sorted(needed | _also_resolved(lent)):
+    for path in sorted(needed | {path.resolve() for path in lent}):
         if path.exists() and _within(path, absent) and not _within(path, shown):
             shown.append(path)
 
-    data = {one.resolve() for one in sealed}
-    secrets = {*ANSWERS, *data}
+    data = {path.resolve() for path in sealed}
+    named = (interpreter.python, *interpreter.prefixes, *interpreter.paths, *libraries, *lent, *sealed)
+    links = {link for path in named for link in _links(path)}
+    secrets = {*ANSWERS, *data, *_alternates(place)}
     return Wall(
         name=BWRAP,
         program=program,
         covered=tuple(covered),
         shown=tuple(shown),
-        links=tuple(link for link in links if _within(link, absent) and not _within(link, shown)),
+        links=tuple(sorted(link for link in links if _within(link, absent) and not _within(link, shown))),
         hidden=tuple(
             sorted(one for one in secrets if one.exists() and (_within(one, shown) or not _within(one, absent)))
         ),
-        sealed=tuple(sorted(data | {one for one in sealed if _within(one, absent)})),
+        sealed=tuple(sorted(data)),
     )
 
 
@@ -169,17 +200,26 @@ def _working_trees(place: Place) -> list[Path]:
     return [place.root, *main, *linked]
 
 
-def _links(python: Path) -> tuple[list[Path], Path]:
-    """The links by which an interpreter is reached, and the file at their end."""
-    links = []
-    while python.is_symlink():
-        links.append(python)
-        python = Path(os.path.normpath(python.parent / python.readlink()))
-    return links, python
+def _alternates(place: Place) -> list[Path]:
+    """Where else git finds the repository's objects, and in them what is sealed (gitrepository-layout(5))."""
+    file = place.common_dir / "objects" / "info" / "alternates"
+    lines = file.read_text().splitlines() if file.is_file() else []
+    return [(place.common_dir / "objects" / line).resolve() for line in lines if line and not line.startswith("#")]
 
 
-def _also_resolved(paths: Iterable[Path]) -> set[Path]:
-    return {one for path in paths for one in (path, path.resolve())}
+def _links(path: Path) -> list[Path]:
+    """The symbolic links on the way to a path, each by a name without a link in it."""
+    found: list[Path] = []
+    at, ahead = Path("/"), [*reversed(path.parts[1:])]
+    while ahead:
+        part = ahead.pop()
+        at = at.parent if part == ".." else at / part
+        if at.is_symlink() and at not in found:
+            found.append(at)
+            to = at.readlink()
+            at = Path("/") if to.is_absolute() else at.parent
+            ahead += reversed(to.parts[1:] if to.is_absolute() else to.parts)
+    return found
 
 
 def _within(path: Path, folders: Iterable[Path]) -> bool:
@@ -192,6 +232,12 @@ def _devices() -> Iterator[str]:
         yield from ("--dev-bind", str(path), str(path))
 
 
+async def _help(program: str) -> str:
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(program, "--help", stdout=pipe, stderr=asyncio.subprocess.STDOUT)
+    return (await process.communicate())[0].decode(errors="replace")
+
+
 async def _tried(wall: Wall, place: Place, interpreter: Interpreter, variables: dict[str, str]) -> str:
     """Why a wall does not hold; nothing where it does."""
     with (
@@ -202,6 +248,7 @@ async def _tried(wall: Wall, place: Place, interpreter: Interpreter, variables: 
         secret.touch()
         for inside in ("tree", "tree.home", "tree.tmp", "output"):
             (folder / inside).mkdir()
+        wall.furnish(folder / "tree.tmp")
         question = json.dumps([server.getsockname()[1], str(secret), str(place.root), str(folder / "tree")])
         words = wall.around([str(interpreter.python), "-I", "-c", PRY, question], folder, folder / "tree")
         process = await asyncio.create_subprocess_exec(
@@ -217,5 +264,8 @@ async def _tried(wall: Wall, place: Place, interpreter: Interpreter, variables: 
         if process.returncode:
             said = errors.decode(errors="replace").strip().splitlines()[-1:] or [f"exit status {process.returncode}"]
             return f"bwrap does not work here: {said[0]}"
-        could: list[str] = json.loads(out.decode().splitlines()[-1])
+        try:
+            could: list[str] = json.loads(out.decode().splitlines()[-1])
+        except (ValueError, IndexError):
+            return f"{interpreter.python} does not say what it could do behind bwrap"
         return f"bwrap does not hold here: what runs could {', '.join(could)}" if could else ""

@@ -28,7 +28,7 @@ PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 LIBC = ctypes.CDLL(None, use_errno=True)
 WITH_GRACE, AT_ONCE = signal.SIGTERM, signal.SIGINT  # two signals: the same one sent twice may arrive once
-SIGNALS = frozenset(signal.Signals)
+SIGNALS = range(1, signal.NSIG)
 WAKING = {signal.SIGCHLD, WITH_GRACE, AT_ONCE}
 GRACE_SECONDS = 3.0  # between the request to end and the end
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
@@ -83,14 +83,14 @@ class Supervisor:
         costs = Costs()
         with open(os.path.join(self.folder, stage["log"]), "ab") as log:
             try:
-                if stage["reads"] and (trap := leads_out(stage["reads"])):
-                    raise Tampering(trap)
+                if stage["reads"]:
+                    refuse_traps(stage["reads"])
                 child = subprocess.Popen(
                     stage["argv"], cwd=stage["cwd"], env=stage["env"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                     start_new_session=True, preexec_fn=prepare_child,
                 )  # fmt: skip
             except Tampering as error:
-                log.write(f"{error}\n".encode())
+                log.write(f"{error}\n".encode(errors="backslashreplace"))
                 ended_by, exit_status = "tampering", 126
             except (OSError, ValueError) as error:
                 log.write(f"cockpit could not start {stage['argv'][0]}: {error}\n".encode())
@@ -152,16 +152,30 @@ class Tampering(Exception):
     """What the code under test has left is not data alone. The message says what of it."""
 
 
-def leads_out(folder: str) -> str | None:
-    """What would lead a reader of this folder out of it, as a link to the labels does; None where nothing would."""
+def refuse_traps(folder: str) -> None:
+    """Raises Tampering where something would lead a reader of this folder out of it, as a link to the labels does.
+
+    What cannot be looked at, or followed to its end, is not trusted either. Names are the code's own: they are quoted.
+    """
     inside = os.path.realpath(folder)
     if inside != os.path.abspath(folder):
-        return f"{folder} is a link to {inside}"
-    for where, folders, files in os.walk(folder):
-        for path in (os.path.join(where, name) for name in (*folders, *files)):
-            if os.path.islink(path) and not os.path.realpath(path).startswith(inside + os.sep):
-                return f"{path} is a link out of the run's output, to {os.readlink(path)}"
-    return None
+        raise Tampering(f"{folder} is a link to {inside!a}")
+    ahead = [inside]
+    while ahead:
+        where = ahead.pop()
+        try:
+            with os.scandir(where) as found:
+                for one in found:
+                    if one.is_dir(follow_symlinks=False):
+                        ahead.append(one.path)
+                    elif one.is_symlink():
+                        to = os.readlink(one.path)
+                        # An absolute one by way of /proc would mean another place to who reads it.
+                        stays = not os.path.isabs(to) or to.startswith(inside + os.sep)
+                        if not stays or not os.path.realpath(one.path, strict=True).startswith(inside + os.sep):
+                            raise Tampering(f"{one.path!a} is a link out of the run's output, to {to!a}")
+        except OSError as error:
+            raise Tampering(f"{where[:200]!a} holds what cannot be looked at: {error.strerror}") from None
 
 
 class Costs:
@@ -169,29 +183,25 @@ class Costs:
 
     def __init__(self) -> None:
         self.waited_seconds = 0.0  # of processes that were waited for
-        self.seen_ticks: dict[tuple[int, str], int] = {}  # of each process, when it was last seen
+        self.cpu_seconds = 0.0
         self.peak_bytes: int | None = None
-
-    @property
-    def cpu_seconds(self) -> float:
-        """What was waited for is exact, and lacks what the end of a wall has killed: nobody waits for that.
-
-        What was seen has that too, and lacks what came after the last look. Neither is ever too much.
-        """
-        return max(self.waited_seconds, sum(self.seen_ticks.values()) / TICKS_A_SECOND)
 
     def add(self, used: Iterable[resource.struct_rusage]) -> None:
         """Processes that have ended. The largest one counts for memory: no sample may have met it."""
         for usage in used:
             self.waited_seconds += usage.ru_utime + usage.ru_stime
             self.peak_bytes = max(self.peak_bytes or 0, usage.ru_maxrss * 1024)
+        self.cpu_seconds = max(self.cpu_seconds, self.waited_seconds)
 
     def sample(self, pids: Iterable[int]) -> None:
-        """Processes that live, all together."""
+        """Processes that live, all together, with those that they have waited for.
+
+        What the end of a wall kills nobody waits for: of that, what was seen last counts. A process comes before its
+        children, so that none that ends meanwhile is counted twice.
+        """
         pids = list(pids)
-        for pid in pids:
-            if words := fields(pid):
-                self.seen_ticks[pid, words[19]] = int(words[11]) + int(words[12])
+        ticks = sum(sum(map(int, words[11:15])) for words in map(fields, pids) if words)  # proc(5): utime to cstime
+        self.cpu_seconds = max(self.cpu_seconds, self.waited_seconds + ticks / TICKS_A_SECOND)
         if (total := proportional_bytes(pids)) is not None:
             self.peak_bytes = max(self.peak_bytes or 0, total)
 

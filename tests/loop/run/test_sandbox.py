@@ -11,6 +11,7 @@ import pytest
 
 import recipes
 from loop.engine import Limits, research
+from loop.run import sandbox
 from loop.run.execution import Stop
 from loop.run.interpreter import Interpreter, look
 from loop.run.sandbox import Wall, build
@@ -55,8 +56,10 @@ async def wall_of(place: Place, python: Path, *sealed: Path) -> Wall:
 def behind(wall: Wall, place: Place, python: Path, program: str, *, scorer: bool = False) -> str:
     """What a program says that runs behind a wall."""
     folder = place.folder / "runs" / "behind"
-    for name in ("tree", "tree.home", "tree.tmp", "output"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
+    if not folder.exists():
+        for name in ("tree", "tree.home", "tree.tmp", "output"):
+            (folder / name).mkdir(parents=True)
+        wall.furnish(folder / "tree.tmp")
     words = wall.around([str(python), "-c", program], folder, folder / "tree", scorer=scorer)
     env = environment(folder, "tree")
     done = subprocess.run(words, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
@@ -109,7 +112,7 @@ async def test_labels_handed_to_the_scorer_in_the_place_of_an_output_are_tamperi
     assert await research(place, ONE, Stop()) is Ended.BASELINE_FAILED
     run = await one_run(place)
     assert run.outcome is Outcome.TAMPERING
-    assert "logits is a link out of the run's output" in run.detail
+    assert "logits' is a link out of the run's output" in run.detail
 
 
 async def test_the_scorer_sees_the_labels_through_the_wall(write: Write, bwrap: str) -> None:
@@ -177,6 +180,65 @@ async def test_no_capability_is_left_to_have_the_root_written(write: Write, bare
     wall = await wall_of(place, bare_python)
     program = "print([line.split()[1] for line in open('/proc/self/status') if line.startswith('Cap')])"
     assert set(behind(wall, place, bare_python, program)) <= set("[]'0, ")
+
+
+async def test_the_kernels_settings_are_not_to_be_changed(write: Write, bare_python: Path, bwrap: str) -> None:
+    """One of them names a program that the kernel starts, as root and outside of the wall."""
+    place = write()
+    program = """
+import ctypes, os
+for name in ("/proc/sys/kernel/core_pattern", "/proc/sys/vm/swappiness"):
+    try: open(name, "r+")
+    except OSError as error: print(error.strerror)
+print(ctypes.CDLL(None).unshare(0x10000000))
+"""
+    wall = await wall_of(place, bare_python)
+    said = behind(wall, place, bare_python, program).splitlines()
+    assert set(said[:2]) <= {"Read-only file system", "Permission denied"}
+    if sandbox.NO_MORE_NAMESPACES in wall.program:
+        assert said[2] == "-1", "a namespace of its own, with all capabilities"
+
+
+async def test_another_name_of_a_folder_brings_nothing_back(
+    write: Write, tmp_path: Path, bwrap: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `pip install -e` leaves it, where a home or a clone is reached by a link."""
+    place = write(files={"labels/a": "7"})
+    venv, clone, alias = tmp_path / "venv", tmp_path / "clone", tmp_path / "alias"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
+    (clone / "recipes").mkdir(parents=True)
+    (clone / "recipes" / "answers").touch()
+    (clone / "library.py").touch()
+    monkeypatch.setattr("loop.run.sandbox.ANSWERS", (clone / "recipes",))
+    alias.symlink_to(tmp_path)
+    packages = next(venv.glob("lib/python3*/site-packages"))
+    (packages / "editable.pth").write_text(f"{alias}/study\n{alias}/clone\n")
+    program = f"""
+import importlib.util, os
+def there(name): return os.path.exists(name) and sorted(os.listdir(name))
+print(there("{alias}/study/labels"), there("{alias}/study/.git/refs"), there("{alias}/clone/recipes"))
+print(bool(importlib.util.find_spec("library")), bool(importlib.util.find_spec("train")))
+"""
+    for python in (alias / "venv" / "bin" / "python", venv / "bin" / "python"):
+        wall = await wall_of(place, python)
+        assert wall.lack == ""
+        for _ in range(2):  # one stage after another
+            assert behind(wall, place, python, program).splitlines() == ["False False []", "True False"]
+
+
+async def test_labels_that_are_links_to_elsewhere_are_refused(write: Write, tmp_path: Path) -> None:
+    place = write(more='[data]\nsealed = ["labels"]', files={"labels/a": "7"})
+    (tmp_path / "cache").touch()
+    (place.root / "labels" / "b").symlink_to(tmp_path / "cache")
+    with pytest.raises(ConfigError, match=r"labels/b is a link to .*cache, which runs might read"):
+        await research(place, ONE, Stop())
+
+
+async def test_a_tree_that_is_deeper_than_any_recursion_is_deleted_all_the_same(write: Write) -> None:
+    deep = "for _ in range(1500):\n    os.mkdir('d')\n    os.chdir('d')\nos.chmod('.', 0)\n"
+    place = write(TRAIN + deep)
+    assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
+    assert not (place.folder / (await one_run(place)).folder / "tree").exists()
 
 
 async def test_a_server_of_its_own_is_within_its_reach(write: Write, bare_python: Path, bwrap: str) -> None:
@@ -321,7 +383,8 @@ async def test_a_wall_that_does_not_hold_is_none(write: Write, bare_python: Path
     (tmp_path / "no-wall" / "bwrap").write_text(through)
     wall = await wall_of(place, bare_python)
     assert not wall
-    assert wall.lack.startswith("bwrap does not hold here: what runs could read the study's folder, write into the ")
+    assert wall.lack.startswith("bwrap does not hold here: what runs could ")
+    assert "read the study's folder, write into the repository, reach a server of this machine" in wall.lack
     assert list(place.folder.glob("wall-*")) == []
     assert behind(wall, place, bare_python, "print('runs all the same')") == "runs all the same"
 

@@ -3,8 +3,10 @@
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,8 @@ import pytest
 
 from loop.run import launch
 from loop.run.launch import TAG, Command
-from loop.run.sandbox import Wall
+from loop.run.sandbox import APART, Wall
+from loop.run.supervisor import Tampering, refuse_traps
 
 pytestmark = pytest.mark.usefixtures("leaves_nothing")
 WALL = Wall()
@@ -22,7 +25,7 @@ WALL = Wall()
 def wall(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a supervisor promises it promises with a wall and without one."""
     if request.param == "behind a wall":
-        behind = Wall("bwrap", program=request.getfixturevalue("bwrap"))
+        behind = Wall("bwrap", program=(request.getfixturevalue("bwrap"), *APART))
         monkeypatch.setattr(sys.modules[__name__], "WALL", behind)
 
 
@@ -94,9 +97,10 @@ async def test_a_program_that_does_not_exist_is_a_failure_with_a_reason(tmp_path
     assert "could not start ./nothing" in (folder / "train.log").read_text()
 
 
-async def test_a_stage_that_a_signal_ends_says_which(tmp_path: Path) -> None:
-    said = await run(tmp_path / "run", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
-    assert said["stages"][0]["exit_status"] == -signal.SIGSEGV
+@pytest.mark.parametrize("number", [signal.SIGSEGV, 40])
+async def test_a_stage_that_a_signal_ends_says_which(tmp_path: Path, number: int) -> None:
+    said = await run(tmp_path / "run", f"import os; os.kill(os.getpid(), {int(number)})")
+    assert said["stages"][0]["exit_status"] == -number
 
 
 async def test_where_memory_runs_out_the_run_goes_first_and_not_the_engine(tmp_path: Path) -> None:
@@ -109,6 +113,7 @@ async def test_an_output_that_leads_elsewhere_is_not_handed_on(tmp_path: Path) -
     (reads / "deep").mkdir(parents=True)
     (reads / "weights-2").touch()
     (reads / "deep" / "last").symlink_to("../weights-2")
+    (reads / "latest").symlink_to(reads / "deep")
     score = Command("score", [sys.executable, "-c", "print('scored')"], str(folder), {}, 5.0, reads=str(reads))
     await launch.start(folder, [score], 1.0)
     await launch.gone(folder)
@@ -120,7 +125,60 @@ async def test_an_output_that_leads_elsewhere_is_not_handed_on(tmp_path: Path) -
     said = launch.status(folder)
     assert said is not None
     assert said["stages"][0]["ended_by"] == "tampering"
-    assert f"{reads}/deep/logits is a link out of the run's output, to /labels" in (folder / "score.log").read_text()
+    assert (
+        f"'{reads}/deep/logits' is a link out of the run's output, to '/labels'" in (folder / "score.log").read_text()
+    )
+
+
+def far(output: Path) -> None:
+    """A link by a path that is too long to be followed by name, and a short way to it."""
+    for step in range(24):
+        os.mkdir("x" * 200)
+        os.chdir("x" * 200)
+        if step == 11:
+            os.symlink("/".join(["x" * 200] * 12), output / "half")
+    os.symlink("/labels", "evil")
+    os.symlink("half/" + "/".join(["x" * 200] * 12) + "/evil", output / "logits")
+
+
+def deep(output: Path) -> None:
+    """Folders in folders, deeper than any recursion."""
+    for _ in range(2500):
+        os.mkdir("d")
+        os.chdir("d")
+
+
+def chain(output: Path) -> None:
+    (output / "b").symlink_to("/labels")
+    (output / "a").symlink_to("b")
+
+
+TRAPS: dict[str, Callable[[Path], object]] = {
+    "out": lambda output: (output / "a").symlink_to("/labels"),
+    "up": lambda output: (output / "a").symlink_to("../scorer"),
+    "a chain": chain,
+    "nowhere": lambda output: (output / "a").symlink_to("nothing"),
+    "a circle": lambda output: (output / "a").symlink_to("a"),
+    "by proc": lambda output: (output / "a").symlink_to("/proc/self/cwd/output"),
+    "no letters": lambda output: os.symlink(b"/labels", os.fsencode(output) + b"/x\xff"),
+    "lines": lambda output: (output / "a").symlink_to("/labels\nall is well"),
+    "far": far,
+    "deep": deep,
+}
+
+
+@pytest.mark.parametrize("trap", TRAPS)
+def test_what_leads_out_or_cannot_be_looked_at_is_tampering(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trap: str
+) -> None:
+    output = tmp_path / "output"
+    output.mkdir()
+    monkeypatch.chdir(output)
+    TRAPS[trap](output)
+    with pytest.raises(Tampering) as caught:
+        refuse_traps(str(output))
+    assert str(caught.value).isprintable()
+    subprocess.run(["rm", "-rf", str(output)], check=True)  # which pytest cannot, where it is deep
 
 
 async def test_a_daemon_that_ignores_the_request_to_end_does_not_outlive_its_stage(tmp_path: Path) -> None:
@@ -158,10 +216,11 @@ import os, subprocess, sys
 subprocess.Popen([sys.executable, "-c", {spin + SPUN!r}, sys.argv[1]], start_new_session=True)
 {spin}
 while not os.path.exists("spun"): time.sleep(0.01)
+for _ in range(4): subprocess.run([sys.executable, "-c", "import time\\nwhile time.process_time() < 0.1: pass"])
 time.sleep(0.5)  # until it has been seen: behind a wall nobody waits for it
 """
     said = await run(tmp_path / "run", orphan)
-    assert said["stages"][0]["cpu_seconds"] >= 1.1
+    assert 1.5 <= said["stages"][0]["cpu_seconds"] < 2.5
 
 
 async def test_memory_is_that_of_all_processes_of_the_stage(tmp_path: Path) -> None:
