@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -167,18 +167,22 @@ TRAPS: dict[str, Callable[[Path], object]] = {
 }
 
 
+@pytest.fixture
+def output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty folder, and where the test stands. It may become too deep for pytest to delete."""
+    folder = tmp_path / "output"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    yield folder
+    subprocess.run(["rm", "-rf", str(folder)], check=True)
+
+
 @pytest.mark.parametrize("trap", TRAPS)
-def test_what_leads_out_or_cannot_be_looked_at_is_tampering(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trap: str
-) -> None:
-    output = tmp_path / "output"
-    output.mkdir()
-    monkeypatch.chdir(output)
+def test_what_leads_out_or_cannot_be_looked_at_is_tampering(output: Path, trap: str) -> None:
     TRAPS[trap](output)
     with pytest.raises(Tampering) as caught:
         refuse_traps(str(output))
     assert str(caught.value).isprintable()
-    subprocess.run(["rm", "-rf", str(output)], check=True)  # which pytest cannot, where it is deep
 
 
 async def test_a_daemon_that_ignores_the_request_to_end_does_not_outlive_its_stage(tmp_path: Path) -> None:
