@@ -25,7 +25,8 @@ WALL = Wall()
 def wall(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a supervisor promises it promises with a wall and without one."""
     if request.param == "behind a wall":
-        behind = Wall("bwrap", program=(request.getfixturevalue("bwrap"), *APART))
+        needed = tuple(Path(prefix).resolve() for prefix in (sys.base_prefix, sys.prefix))
+        behind = Wall("bwrap", program=(request.getfixturevalue("bwrap"), *APART), shown=needed)
         monkeypatch.setattr(sys.modules[__name__], "WALL", behind)
 
 
