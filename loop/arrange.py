@@ -21,8 +21,7 @@ async def arrange(branches: Branches, database: Database, *numbers: int) -> None
         stand, checked_out = await branches.references(), await branches.checked_out()
         found = [await views.experiment(database, number) for number in numbers] or await views.experiments(database)
         places = [belongs(one) for one in found if one is not None]
-        study = await views.study(database)
-        if study is not None and not numbers:
+        if not numbers and (study := await views.study(database)):
             trunk = f"{SHOWN}cockpit/{study.name}/trunk"
             places += [] if trunk in stand else [{trunk: study.trunk}]
         for place in places:

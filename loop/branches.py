@@ -37,7 +37,6 @@ SAFE = {
     "gc.auto": "0",
     "maintenance.auto": "false",
 }
-NOWHERE = "0" * 40  # what git says of a reference that is not there
 SHOWN, HIDDEN = "refs/heads/", "refs/"  # what `git branch` lists, and what it does not
 NOBODY = {  # what cockpit commits, cockpit signs
     "GIT_AUTHOR_NAME": "cockpit",
@@ -155,11 +154,6 @@ class Branches:
         )
         return dict(line.split() for line in out.decode().splitlines())
 
-    async def tips(self) -> dict[str, str]:
-        """The branches of all studies here, each with the commit at which it stands; not those that are hidden."""
-        stand = await self.references()
-        return {name.removeprefix(SHOWN): oid for name, oid in stand.items() if name.startswith(SHOWN)}
-
     async def checked_out(self) -> set[str]:
         """The branches that a working tree has checked out."""
         out = await self._git("for-each-ref", "--format=%(refname) %(worktreepath)", f"{SHOWN}cockpit/")
@@ -227,15 +221,15 @@ class Branches:
         """
         stand, orders = await self.references(), []
         for name, (old, new) in moves.items():
-            match stand.get(name):
-                case now if now == new:
-                    orders.append(f"verify {name} {new}\n" if new else "")
-                case None:
-                    orders.append(f"create {name} {new}\n")
-                case _ if new is None:
-                    orders.append(f"delete {name} {old}\n")
-                case _:
-                    orders.append(f"update {name} {new} {old or NOWHERE}\n")
+            now = stand.get(name)
+            if now == new:
+                orders.append(f"verify {name} {new}\n" if new else "")
+            elif now is None or old is None:  # git refuses where it is there
+                orders.append(f"create {name} {new}\n")
+            elif new is None:
+                orders.append(f"delete {name} {old}\n")
+            else:
+                orders.append(f"update {name} {new} {old}\n")
         script = "".join(["start\n", *orders, "prepare\n", "commit\n"])
         await self._git("update-ref", "--no-deref", "-m", "cockpit", "--stdin", stdin=script.encode())
 

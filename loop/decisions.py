@@ -43,8 +43,9 @@ class Decisions:
                 text = str(why) if isinstance(why, NotDone | GitError) else f"{type(why).__name__}: {why}"
                 await commands.answered(self.database, command, Answer(False, text))
             else:
+                # What is rejected goes out of the way, and comes back when that is undone.
                 with suppress(GitError):  # the next engine arranges what is left
-                    await self._place(decision)
+                    await arrange(self.branches, self.database, decision.experiment)
         return bool(pending)
 
     async def _carry_out(self, command: Command) -> Decision:
@@ -167,7 +168,3 @@ class Decisions:
             now = one.verdict.line if one.verdict else "none"
             raise NotDone(f"the verdict on {one.id} has changed since you looked: {now}")
         return one
-
-    async def _place(self, decision: Decision) -> None:
-        """The branch of what is rejected goes out of the way, and comes back when that is undone."""
-        await arrange(self.branches, self.database, decision.experiment)

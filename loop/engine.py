@@ -195,15 +195,13 @@ class Engine:
         wanted = {effect.intent["run"]: effect.id for effect in await effects.unsettled(self.database, START)}
         for run in await views.unfinished_runs(self.database):
             experiment, unsaid = await self._experiment(run.experiment), ""
-            if effect := wanted.pop(run.id, None):
+            if effect := wanted.get(run.id):
                 unsaid = await carry_out(self.database, effect, self.execution.start(experiment, run))
             if launch.locked(self.place.folder / run.folder):
                 self.adopted.append((experiment, run))
             else:
                 await launch.gone(self.place.folder / run.folder)
                 self._heard(experiment, run.purpose, await self.execution.close(experiment, run, [], unsaid))
-        for effect in wanted.values():
-            await effects.settled(self.database, effect, "its run is over")
         going_on = {self.place.folder / run.folder for _, run in self.adopted}
         for folder in set((self.place.folder / "runs").glob("*")) - going_on:
             self.execution.clear(folder)

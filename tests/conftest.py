@@ -132,7 +132,7 @@ def no_wall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (folder / "bwrap").write_text("#!/bin/sh\necho 'bwrap: no namespaces' >&2; exit 1\n")
     (folder / "bwrap").chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
-    return "bwrap does not work here: bwrap: no namespaces"
+    return "bwrap does not work: bwrap: no namespaces"
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ class Bench:
 async def set_up(place: Place, settings: Settings, branches: Branches, database: Database, tree: str) -> Bench:
     """Find out what the runs of a tree share. Raises ConfigError and Unusable where they could not run at all."""
     files = await branches.files(tree)
-    check(place, settings, files)
+    await asyncio.to_thread(check, place, settings, files)
     needed = set[str]()
     for name in STAGES:
         reached, modules = await _reach(getattr(settings.run, name) or ":", branches, tree, files)
@@ -62,9 +62,11 @@ async def set_up(place: Place, settings: Settings, branches: Branches, database:
             path: fact for path, fact in files.items() if path != place.config.name and not settings.editable(path)
         },
         "objectives": {name: objective.direction for name, objective in settings.objectives.items()},
-        "read": {path: await asyncio.to_thread(_fingerprint, lent(place, path)) for path in settings.data.read},
         "sealed": {path: await asyncio.to_thread(_digest, sealed(place, path)) for path in settings.data.sealed},
     }
+    if settings.data.read:  # where nothing is lent, a bench is what it was before anything could be
+        lines = {path: await asyncio.to_thread(_fingerprint, lent(place, path)) for path in settings.data.read}
+        facts["read"] = lines
     return Bench(interpreter, launch, facts)
 
 

@@ -154,12 +154,13 @@ class Execution:
             await self.branches.check_out(
                 await self.branches.tree(study.trunk if study else experiment.commit), folder / "scorer"
             )
-            for path in hidden:  # what git does not track is lent from where it stands
-                if not (folder / "scorer" / path).exists():
-                    _link(folder / "scorer" / path, sealed(self.place, path))
         for path in self.revision.settings.data.read:
             if (at := lent(self.place, path)).is_relative_to(self.place.root):
-                _link(folder / "tree" / at.relative_to(self.place.root), at)
+                for checkout in filter(Path.exists, (folder / "tree", folder / "scorer")):
+                    await asyncio.to_thread(_link, checkout / at.relative_to(self.place.root), at)
+        for path in hidden if (folder / "scorer").exists() else ():  # what git does not track: from where it stands
+            if not (folder / "scorer" / path).exists():
+                await asyncio.to_thread(_link, folder / "scorer" / path, sealed(self.place, path))
         if self.bench.launch.launcher:
             (folder / "accelerate.yaml").write_text(stages.LAUNCHER_CONFIG)
 

@@ -53,6 +53,10 @@ class Unusable(Exception):
     """The study's interpreter is not there, does not start, or lacks what is needed. The message says the mend."""
 
 
+class Failed(Exception):
+    """A command has no answer. The message says what it does instead: `does not work: ...`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Interpreter:
     """A Python and what is installed for it."""
@@ -117,29 +121,38 @@ def launcher_options() -> list[str]:
 
 async def _ask(python: Path, script: str, argument: str, variables: dict[str, str]) -> dict[str, Any]:
     try:
-        process = await asyncio.create_subprocess_exec(
-            str(python), "-c", script, argument, cwd="/", env=variables, stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,  # a Ctrl-C at the terminal is for cockpit: a half-asked question has no answer
-        )  # fmt: skip
+        said: dict[str, Any] = await answer([str(python), "-c", script, argument], variables)
     except OSError as error:
         raise Unusable(
             f"{python} cannot be started: {error.strerror}; name an interpreter with `python = ...` in [run]"
         ) from error
-    try:
-        out, errors = await asyncio.wait_for(process.communicate(), ANSWER_SECONDS)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-        raise Unusable(f"{python} did not answer within {ANSWER_SECONDS:.0f} s") from None
-    if process.returncode:
-        last = errors.decode(errors="replace").strip().splitlines()[-1:] or [f"exit status {process.returncode}"]
-        raise Unusable(f"{python} does not work: {last[0]}")
-    try:
-        said: dict[str, Any] = json.loads(out.decode().splitlines()[-1])
+    except Failed as why:
+        raise Unusable(f"{python} {why}") from None
     except (ValueError, IndexError):
         raise Unusable(f"{python} is no Python; name one with `python = ...` in [run]") from None
     return said
+
+
+async def answer(words: list[str], variables: dict[str, str], patience_seconds: float = ANSWER_SECONDS) -> Any:
+    """What a command prints on its last line, in JSON.
+
+    Raises OSError where it cannot be started, Failed, and ValueError or IndexError where what it prints is no JSON.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *words, cwd="/", env=variables, stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,  # a Ctrl-C at the terminal is for cockpit: a half-asked question has no answer
+    )  # fmt: skip
+    try:
+        out, errors = await asyncio.wait_for(process.communicate(), patience_seconds)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        raise Failed(f"did not answer within {patience_seconds:.0f} s") from None
+    if process.returncode:
+        last = errors.decode(errors="replace").strip().splitlines()[-1:] or [f"exit status {process.returncode}"]
+        raise Failed(f"does not work: {last[0]}")
+    return json.loads(out.decode().splitlines()[-1])
 
 
 def imports(source: bytes) -> set[str]:

@@ -168,9 +168,10 @@ async def put_away(folder: Path) -> None:
     """End what runs in a run folder and free its name; one in which nothing ever ran is deleted."""
     if folder.exists():
         await ask_to_end(folder, at_once=True)
-        with suppress(TimeoutError):  # it is stopped, or hangs
+        try:
             await asyncio.wait_for(gone(folder), WORD_SECONDS)
-        await asyncio.to_thread(sweep, folder)
+        except TimeoutError:  # it is stopped, or hangs
+            await asyncio.to_thread(sweep, folder)
         if (folder / "status.json").exists():
             folder.rename(folder.with_name(f"{folder.name}.{time.time_ns()}"))
         else:

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import recipes
-from loop.run.interpreter import Interpreter
+from loop.run.interpreter import Failed, Interpreter, answer
 from store.place import Place
 
 NONE, BWRAP = "none", "bwrap"
@@ -41,10 +41,8 @@ APART = (
 NO_MORE_NAMESPACES = "--disable-userns"  # in which one has all capabilities again, as far as they go; since bwrap 0.8
 TEMPORARY = (Path("/tmp"), Path("/var/tmp"))
 DEVICES = ("nvidia*", "dri", "kfd")  # under /dev, of GPUs
-ANSWERS = (
-    recipes.HERE.resolve(),
-    (recipes.HERE.parent / ".git").resolve(),
-)  # of the recipes, and of the clone where cockpit is one
+# Of the recipes, and of the clone where cockpit is one.
+ANSWERS = (recipes.HERE, (recipes.HERE.parent / ".git").resolve())
 PARTS = ("bin", "lib", "lib64", "pyvenv.cfg")  # of a Python whose folder is also somebody's home or repository
 ANSWER_SECONDS = 20.0
 
@@ -78,6 +76,7 @@ class Wall:
     name: str = NONE
     lack: str = ""
     program: tuple[str, ...] = ()  # bwrap, and how it is to be apart
+    temporary: tuple[Path, ...] = ()  # in whose place a run has its own
     covered: tuple[Path, ...] = ()  # folders that are empty inside
     shown: tuple[Path, ...] = ()  # what is needed of them all the same: the interpreter, and data that is lent
     links: tuple[Path, ...] = ()  # by which that is reached
@@ -90,12 +89,12 @@ class Wall:
     def hides(self, path: Path) -> bool:
         """Whether what runs behind it does not see this file of the machine."""
         path = path.resolve()
-        return bool(self) and _within(path, (*self.covered, *TEMPORARY)) and not _within(path, self.shown)
+        return bool(self) and _within(path, (*self.covered, *self.temporary)) and not _within(path, self.shown)
 
     def furnish(self, temporary: Path) -> None:
         """Make a run's fresh temporary folder ready: the links that are to be found in this machine's."""
         for path in self.links:
-            for place in TEMPORARY:
+            for place in self.temporary:
                 if path.is_relative_to(place) and not _within(path, self.covered):
                     link = temporary / path.relative_to(place)
                     link.parent.mkdir(parents=True, exist_ok=True)
@@ -110,7 +109,7 @@ class Wall:
             return argv
         words = [*self.program, *_devices()]
         temporary = folder / f"{where.name}.tmp"
-        for path in filter(Path.is_dir, TEMPORARY):
+        for path in self.temporary:
             words += ["--bind", str(temporary), str(path)]
         for path in self.covered:
             words += ["--tmpfs", str(path)]
@@ -129,7 +128,7 @@ class Wall:
             words += ["--ro-bind", str(launcher), str(launcher)]
         for path in (*self.covered, *filter(Path.is_dir, self.hidden)):
             words += ["--remount-ro", str(path)]
-        return [*words, "--setenv", "TMPDIR", str(TEMPORARY[0]), "--chdir", str(where), "--", *argv]
+        return [*words, "--setenv", "TMPDIR", "/tmp", "--chdir", str(where), "--", *argv]
 
 
 async def build(
@@ -155,7 +154,8 @@ def plan(
     trees = [path.resolve() for path in _working_trees(place)]
     found = {path.resolve() for path in (Path("/run"), *homes, *trees, place.git_dir, place.common_dir)}
     covered = sorted(path for path in found if path.is_dir() and path != Path("/"))
-    absent = (*covered, *(path.resolve() for path in TEMPORARY))
+    temporary = sorted({path.resolve() for path in TEMPORARY if path.is_dir()})  # one may lead to the other
+    absent = (*covered, *temporary)
 
     def whole(path: Path) -> bool:
         """Whether nothing of what is to be absent lies below a path."""
@@ -183,6 +183,7 @@ def plan(
     return Wall(
         name=BWRAP,
         program=program,
+        temporary=tuple(temporary),
         covered=tuple(covered),
         shown=tuple(shown),
         links=tuple(sorted(link for link in links if _within(link, absent) and not _within(link, shown))),
@@ -251,21 +252,10 @@ async def _tried(wall: Wall, place: Place, interpreter: Interpreter, variables: 
         wall.furnish(folder / "tree.tmp")
         question = json.dumps([server.getsockname()[1], str(secret), str(place.root), str(folder / "tree")])
         words = wall.around([str(interpreter.python), "-I", "-c", PRY, question], folder, folder / "tree")
-        process = await asyncio.create_subprocess_exec(
-            *words, cwd="/", env=variables, stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, start_new_session=True,
-        )  # fmt: skip
         try:
-            out, errors = await asyncio.wait_for(process.communicate(), ANSWER_SECONDS)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
-            return f"bwrap did not begin within {ANSWER_SECONDS:.0f} s"
-        if process.returncode:
-            said = errors.decode(errors="replace").strip().splitlines()[-1:] or [f"exit status {process.returncode}"]
-            return f"bwrap does not work here: {said[0]}"
-        try:
-            could: list[str] = json.loads(out.decode().splitlines()[-1])
+            could: list[str] = await answer(words, variables, ANSWER_SECONDS)
+        except (OSError, Failed) as why:
+            return f"bwrap {why}"
         except (ValueError, IndexError):
             return f"{interpreter.python} does not say what it could do behind bwrap"
         return f"bwrap does not hold here: what runs could {', '.join(could)}" if could else ""

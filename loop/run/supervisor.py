@@ -144,8 +144,9 @@ class Supervisor:
                     asked = (pid for pid in descendants() if not (walled and pid == child.pid))
                     send([] if flooded or self.at_once else asked, signal.SIGTERM)
             if kill_at and (now >= kill_at or self.at_once):
-                costs.sample(descendants())
-                send(descendants(), signal.SIGKILL)
+                last = descendants()
+                costs.sample(last)
+                send(last, signal.SIGKILL)
 
 
 class Tampering(Exception):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import recipes
-from loop.engine import Limits, research
+from loop.engine import research
 from loop.run import sandbox
 from loop.run.execution import Stop
 from loop.run.interpreter import Interpreter, look
@@ -22,13 +22,9 @@ from store.database import Database
 from store.place import Place, find
 from store.records import Ended, Outcome, Run
 from tests.conftest import TRAIN, Write, cockpit, git
+from tests.loop.test_engine import ONE, SCORED
 
 pytestmark = pytest.mark.usefixtures("leaves_nothing")
-ONE = Limits(experiments=1)
-SCORED = """
-predict = "python predict.py"
-score = "python score.py"
-"""
 FILES = {
     "predict.py": "import os; open(os.environ['COCKPIT_OUTPUT'] + '/logits', 'a').write('4')\n",
     "score.py": "import os\nlabel = open('labels/test').read()\n"
@@ -348,6 +344,14 @@ async def test_data_that_is_lent_can_be_read_and_not_written(
     (place.root / "data" / "rows").write_text("41")
     assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
     assert (await one_run(place)).measurements[0].value == 43.0, "other data is another bench"
+
+
+async def test_data_that_is_lent_is_there_for_the_scorer_with_what_is_sealed_of_it(write: Write, bwrap: str) -> None:
+    score = "print('loss:', int(open('data/rows').read()) + int(open('data/labels/test').read()))\n"
+    files = {**FILES, "score.py": score, ".gitignore": "data\n", "data/rows": "40", "data/labels/test": "2"}
+    place = write(run=SCORED, more='[data]\nread = ["data"]\nsealed = ["data/labels"]', files=files)
+    assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
+    assert (await one_run(place)).measurements[0].value == 42.0
 
 
 async def test_without_a_wall_nothing_is_lent_that_holds_labels(write: Write, no_wall: str) -> None:
