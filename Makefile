@@ -2,15 +2,18 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install test lint types tests wheel clean
+.PHONY: install model test lint types tests test-model wheel clean
 
 install: .venv/installed  ## what a developer needs, into .venv
 
 .venv/installed: pyproject.toml .ci/constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint .ci/constraints.txt --editable '.[train]' --group dev
+	$(BIN)/python -m pip install --quiet --constraint .ci/constraints.txt --editable '.[train,embedded]' --group dev
 	touch $@
+
+model: install  ## bring the small model into your cache, unless it is there
+	$(BIN)/python -m loop.propose.weights
 
 test: lint types tests  ## all that CI checks but the wheel
 
@@ -23,6 +26,9 @@ types: install
 
 tests: install
 	$(BIN)/python -m pytest -n 2 --dist worksteal --tb native
+
+test-model: model  ## a study in which the small model proposes
+	$(BIN)/python -m pytest -m model
 
 wheel: install  ## build the wheel, install it in a clean environment and use it there
 	.ci/wheel

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from cockpit import logs, output, pages
-from store import feed, views
+from store import events, feed, views
 from store.database import Database
 from store.place import EngineRuns, Place, engine_pid
 from store.records import Ended, Event, Outcome, State
@@ -83,7 +83,7 @@ def _end_on_signals(place: Place, stop: "Stop") -> None:
 async def _print(database: Database, place: Place, ended: asyncio.Event, as_json: bool) -> None:
     """Print the events of this process's engine as they come. In a thread: a reader that is slow holds up no run."""
     ours = False  # until then it is an engine that was here before us
-    async for event in feed.follow(database, await views.last_event(database), ended):
+    async for event in feed.follow(database, await events.last_event(database), ended):
         ours = ours or (event.kind == "engine started" and event.data["pid"] == os.getpid())
         if not ours:
             continue
@@ -103,8 +103,12 @@ def _head(facts: dict[str, Any]) -> list[str]:
     accelerate = f"accelerate {facts['accelerate']}" if facts["accelerate"] else "no accelerate"
     lines = [
         f"study {facts['study']}   {facts['python']} ({facts['python_version']}, {accelerate})   {facts['device']}",
-        f"model {facts['model']}   wall {facts['wall']}   memory by {facts['meter']}   launched by {facts['launch']}",
+        f"wall {facts['wall']}   memory by {facts['meter']}   launched by {facts['launch']}",
     ]
+    if facts["model"] == "none":
+        lines.append(f"no model: the optimiser proposes alone; {facts['model_why']}")
+    else:
+        lines.append(f"model {pages.model(facts)}   {facts['model_why']}")
     files = sorted({key.partition(":")[0] for key in facts["knobs"]})
     knobs = (
         f"{pages.count(len(facts['knobs']), 'knob')} in {', '.join(files)}" if files else "no knobs: nothing to search"

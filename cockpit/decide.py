@@ -1,4 +1,4 @@
-"""The commands that decide: merge, reject, undo. The study's engine carries them out, or one started for it."""
+"""The commands that ask something of the engine: merge, reject, undo, note. Without one, one is started for it."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -55,6 +55,18 @@ def undo(directory: Directory = Path(), as_json: Json = False) -> None:
     place = find(directory)
     expected = wait(_seen(place))
     _ask(place, "undo", {}, expected, "", as_json)
+
+
+@app.command()
+def note(
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="One line.")],
+    directory: Directory = Path(),
+    as_json: Json = False,
+) -> None:
+    """Tell the model something that its next proposals take into account."""
+    place = find(directory)
+    wait(_seen(place))
+    _ask(place, "note", {"text": text}, {}, "", as_json)
 
 
 def _ask(

@@ -1,6 +1,7 @@
 """The commands that only look: status, experiments, one of them, frontier, ledger, logs. Each takes `--json`."""
 
 from collections.abc import Coroutine
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -10,7 +11,7 @@ from store.place import Place, engine_pid, find
 
 if TYPE_CHECKING:
     from store.database import Database
-    from store.records import Engine, Experiment, Frontier, Reference, Run, Study
+    from store.records import Call, Engine, Experiment, Frontier, Reference, Run, Study
 
     Standing = tuple[Study | None, Engine | None, list[Experiment], int]
     Drawn = tuple[tuple[Frontier, list[Reference]], list[Experiment]]
@@ -79,12 +80,17 @@ def experiments(directory: Directory = Path(), as_json: Json = False) -> None:
 def show(identifier: Identifier, directory: Directory = Path(), as_json: Json = False) -> None:
     """Show one experiment, its runs and what they cost."""
     from cockpit import output, pages
+    from store import calls
+    from store.database import ask
 
-    experiment, runs = wait(one(find(directory), identifier))
+    place = find(directory)
+    experiment, runs = wait(one(place, identifier))
+    asked: list[Call] = wait(ask(place, partial(calls.of, experiment=experiment.number), []))
     if as_json:
-        output.document({**output.experiment_keys(experiment), "runs": [output.run_keys(run) for run in runs]})
+        keys = {**output.experiment_keys(experiment), "runs": [output.run_keys(run) for run in runs]}
+        output.document({**keys, "calls": [output.call_keys(call) for call in asked]})
     else:
-        output.line(pages.experiment_page(experiment, runs))
+        output.line(pages.experiment_page(experiment, runs, asked))
 
 
 @app.command()
@@ -116,7 +122,7 @@ def ledger(directory: Directory = Path(), as_json: Json = False) -> None:
     from store.database import ask
     from store.records import Ledger
 
-    spent = wait(ask(find(directory), views.ledger, Ledger({}, {}, 0, {})))
+    spent = wait(ask(find(directory), views.ledger, Ledger({}, {}, {}, {})))
     if as_json:
         output.document(output.ledger_keys(spent))
     else:

@@ -13,6 +13,7 @@ from typing import Any
 
 from cockpit.text import Clean, clean
 from store.records import (
+    Call,
     Ended,
     Engine,
     Event,
@@ -189,6 +190,8 @@ def status_keys(
         "no_wall": engine.facts.get("no_wall") or None if engine else None,
         "meter": engine.facts["meter"] if engine else None,
         "model": engine.facts["model"] if engine else None,
+        "model_host": engine.facts.get("model_host") if engine else None,
+        "model_why": engine.facts.get("model_why") if engine else None,
     }
 
 
@@ -216,8 +219,39 @@ def frontier_keys(frontier: Frontier, reference: list[Reference], experiments: I
 
 def ledger_keys(ledger: Ledger) -> dict[str, Any]:
     """What was spent: the outcomes add up to the total."""
+    refused: dict[str, int] = {}
+    for reasons in ledger.refused.values():
+        for why, number in reasons.items():
+            refused[why] = refused.get(why, 0) + number
     return {
         "total": ledger.total,
         "by_outcome": ledger.by_outcome,
-        "proposals": {"admitted": ledger.admitted, "refused": ledger.refused},
+        "proposals": {"admitted": sum(ledger.admitted.values()), "refused": refused},
+        "by_proposer": {
+            proposer: {"admitted": ledger.admitted.get(proposer, 0), "refused": ledger.refused.get(proposer, {})}
+            for proposer in sorted({*ledger.admitted, *ledger.refused})
+        },
+    }
+
+
+def call_keys(call: Call) -> dict[str, Any]:
+    """A call to a model. What the server has not said is null."""
+    return {
+        "purpose": call.purpose,
+        "operator": call.operator,
+        "model": call.model,
+        "host": call.host,
+        "num_ctx": call.num_ctx,
+        "outcome": call.outcome,
+        "detail": call.detail,
+        "prompt_tokens": call.prompt_tokens,
+        "answer_tokens": call.answer_tokens,
+        "load_seconds": call.load_seconds,
+        "prompt_seconds": call.prompt_seconds,
+        "answer_seconds": call.answer_seconds,
+        "held_seconds": call.held_seconds,
+        "wall_seconds": None if call.ended_at is None else call.ended_at - call.at,
+        "at": time_of(call.at),
+        "sections": call.prompt.get("sections", []),
+        "answer": call.answer,
     }

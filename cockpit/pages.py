@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from store.records import Experiment, Frontier, Ledger, Reference, Run, name_of
+from store.records import Call, Experiment, Frontier, Ledger, Reference, Run, name_of
 
 UNCONFIRMED = "Nothing is confirmed on fresh seeds: a part of what is shown is chance"
 SLUG_COLUMNS = 26  # of a list: what came of it is to be read beside it
@@ -53,8 +53,8 @@ def _what(experiment: Experiment) -> str:
     return "  ".join(f"{m.objective} {m.value:.5g}" for m in experiment.measurements)
 
 
-def experiment_page(experiment: Experiment, runs: Iterable[Run]) -> str:
-    """An experiment with its measurements, runs and stages."""
+def experiment_page(experiment: Experiment, runs: Iterable[Run], calls: Iterable[Call]) -> str:
+    """An experiment with its measurements, runs and stages, and the calls to a model that it took."""
     lines = [
         f"{experiment.id} {experiment.slug}   {experiment.state}",
         f"branch  {experiment.branch}",
@@ -79,6 +79,7 @@ def experiment_page(experiment: Experiment, runs: Iterable[Run]) -> str:
             cpu = "not measured" if stage.cpu_seconds is None else f"{stage.cpu_seconds:.2f} s"
             cost = f"{stage.wall_seconds:8.2f} s   cpu {cpu}   memory {size(stage.peak_bytes)}"
             lines.append(f"  {stage.name:8} {stage.outcome:12} {cost}")
+    lines += [f"{call.line(call.at)}   {call.model}, num_ctx {call.num_ctx}" for call in calls]
     return "\n".join(lines)
 
 
@@ -94,9 +95,16 @@ def status_page(keys: dict[str, Any]) -> str:
     lines.append("   ".join(counts))
     if keys["trunk"]:
         lines.append(f"trunk {keys['trunk']}, the tree of {keys['incumbent']}")
-        lines.append(f"model {keys['model']}   wall {keys['wall']}   memory by {keys['meter']}")
+        lines.append(f"model {model(keys)}   wall {keys['wall']}   memory by {keys['meter']}")
+        lines += [f"no model: {keys['model_why']}"] if keys["model"] == "none" and keys["model_why"] else []
         lines += [f"no wall: {keys['no_wall']}"] if keys["no_wall"] else []
     return "\n".join(lines)
+
+
+def model(facts: dict[str, Any]) -> str:
+    """The model that proposes, and where it is."""
+    host = facts.get("model_host")
+    return f"{facts['model']}, {host}" if host else str(facts["model"])
 
 
 def frontier_page(frontier: Frontier, reference: list[Reference], experiments: Iterable[Experiment]) -> str:
@@ -124,15 +132,28 @@ def ledger_page(ledger: Ledger) -> str:
     booked = {**ledger.by_outcome, "total": ledger.total}
     columns = [["", *booked]]
     columns += [
-        [name.replace("_", " "), *(f"{amounts.get(name, 0.0):.1f}" for amounts in booked.values())]
+        [name.replace("_", " "), *(_amount(name, amounts.get(name, 0.0)) for amounts in booked.values())]
         for name in resources
     ]
     whole = ledger.total["seconds"] or 1.0
     columns.append(["share", *(f"{amounts.get('seconds', 0.0) / whole:.0%}" for amounts in booked.values())])
-    proposed = ledger.admitted + sum(ledger.refused.values())
-    refused = ", ".join(f"{why} {number}" for why, number in ledger.refused.items())
-    last = f"{count(proposed, 'proposal')}, {ledger.admitted} admitted" + (f", refused: {refused}" if refused else "")
-    return "\n".join([*_table(columns), last])
+    return "\n".join([*_table(columns), *_proposals(ledger)])
+
+
+def _amount(resource: str, amount: float) -> str:
+    """So many seconds, or so many tokens."""
+    return f"{amount:.1f}" if resource.endswith("seconds") else f"{amount:,.0f}"
+
+
+def _proposals(ledger: Ledger) -> list[str]:
+    """What became of the proposals, a line for each proposer."""
+    lines = []
+    for proposer in sorted({*ledger.admitted, *ledger.refused}, reverse=True):
+        admitted, refused = ledger.admitted.get(proposer, 0), ledger.refused.get(proposer, {})
+        why = ", ".join(f"{refusal} {number}" for refusal, number in refused.items())
+        line = f"{count(admitted + sum(refused.values()), 'proposal')} of the {proposer}, {admitted} admitted"
+        lines.append(line + (f", refused: {why}" if why else ""))
+    return lines
 
 
 def _against(axis: Reference, experiments: Iterable[Experiment]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a person decides: merge, reject, undo. The one place where trunk moves, and it only moves forward.
+"""What a person asks: merge, reject, undo, note. The one place where trunk moves, and it only moves forward.
 
 The commit is made first, then the decision is recorded as an intent, then the branch is moved, then the decision is
 recorded as done: an engine that was killed in between is followed by one that goes on from the intent.
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from loop.arrange import arrange
 from loop.branches import SHOWN, Branches, GitError
 from loop.effects import References, bring_about
+from loop.propose.context import LINE_CHARACTERS, plain
 from store import commands, views
 from store.database import Database
 from store.place import Place
@@ -43,12 +44,18 @@ class Decisions:
                 text = str(why) if isinstance(why, NotDone | GitError) else f"{type(why).__name__}: {why}"
                 await commands.answered(self.database, command, Answer(False, text))
             else:
+                if decision is None:
+                    continue
                 # What is rejected goes out of the way, and comes back when that is undone.
                 with suppress(GitError):  # the next engine arranges what is left
                     await arrange(self.branches, self.database, decision.experiment)
         return bool(pending)
 
-    async def _carry_out(self, command: Command) -> Decision:
+    async def _carry_out(self, command: Command) -> Decision | None:
+        """Do what is asked. The decision, where it is one."""
+        if command.verb == "note":
+            await self._note(command)
+            return None
         verbs = {"merge": self._merge, "reject": self._reject, "undo": self._undo}
         if command.verb not in verbs:
             raise NotDone(f"this version of cockpit does not know how to {command.verb}")
@@ -134,6 +141,15 @@ class Decisions:
         where = f": cockpit/{self.place.name}/trunk is at {after[:7]}" if after != trunk else ""
         text = f"the {last.verb} of {name} is undone{where}"
         return Decision("undo", last.experiment, "", last.verdict, trunk, after, undoes=last.id), text
+
+    async def _note(self, command: Command) -> None:
+        """What a person has to say, which the next proposals of the model are told."""
+        text = plain(str(command.arguments.get("text", "")))
+        if not text or len(text) > LINE_CHARACTERS:
+            raise NotDone(f"a note has 1 to {LINE_CHARACTERS} characters, and this one {len(text)}")
+        if await views.study(self.database) is None:
+            raise NotDone("the study has not begun")
+        await commands.noted(self.database, command, text)
 
     # --- trunk -------------------------------------------------------------------------------------------------------
 

@@ -11,9 +11,9 @@
 
 in `schedule.py`, what is run next; in `judge/`, what it is worth; in `decisions.py`, what is decided;
 
-in `propose/prepare.py`:
+in `propose/portfolio.py`, who proposes: the optimiser, in `propose/prepare.py`, or the model, in `propose/thought.py`:
 
-    a change is proposed, let in, made a commit and a branch      (prepare)
+    a change is proposed, let in, made a commit and a branch      (prepare, think)
 
 and, in `run/execution.py`:
 
@@ -38,10 +38,13 @@ from loop.effects import carry_out, settle_references
 from loop.judge import standing
 from loop.judge.standing import BASELINE, SCREEN
 from loop.propose import optimiser
+from loop.propose.portfolio import Portfolio
 from loop.propose.prepare import AHEAD, Preparation, knobs_of
+from loop.propose.which import choose
 from loop.run import bench, launch, sandbox, stages
 from loop.run.devices import kind
 from loop.run.execution import METER, Execution, MachineFailed, Stop
+from loop.run.quiet import Quiet
 from loop.schedule import Job, next_job, seeds
 from loop.study import ConfigError, Revision, read
 from loop.verdicts import judge_what_waits
@@ -114,6 +117,7 @@ class Engine:
         self.adopted: list[tuple[Experiment, Run]] = []
         self.outcomes: list[tuple[int, Outcome]] = []  # of incumbents' runs that ended in this life
         self.given_up = 0  # experiments in a row
+        self.portfolio: Portfolio | None = None  # once the study is open
 
     # --- opening -----------------------------------------------------------------------------------------------------
 
@@ -138,10 +142,15 @@ class Engine:
         lent = [bench.lent(self.place, path) for path in settings.data.read]
         sealed = [bench.sealed(self.place, path) for path in settings.data.sealed]
         variables = stages.environment(self.place.folder, "tree")
+        self.quiet = Quiet()
         wall = await sandbox.build(self.place, self.bench.interpreter, lent, sealed, variables)
         stages.check(self.place.config, settings, wall)
-        self.execution = Execution(self.place, self.revision, self.branches, self.database, self.bench, wall, self.stop)
+        self.execution = Execution(
+            self.place, self.revision, self.branches, self.database, self.bench, wall, self.stop, self.quiet
+        )
         knobs = await knobs_of(self.place, self.revision, self.branches, tree)
+
+        chosen = await choose(self.place, self.revision, self.quiet)
 
         facts = {
             "study": self.place.name,
@@ -154,7 +163,9 @@ class Engine:
             "wall": wall.name,
             "no_wall": wall.lack,
             "meter": METER,
-            "model": settings.model.name,
+            "model": chosen.model.name if chosen.model else "none",
+            "model_host": chosen.model.host if chosen.model else None,
+            "model_why": chosen.why,
             "knobs": {knob.key: str(knob.domain) for knob in knobs},
             "steering": settings.steering,
             "left_out": await self.branches.dirty(),
@@ -168,9 +179,10 @@ class Engine:
             study = Study(self.place.name, question.goal, question.seed, commit, time.time())
             await journal.study_began(self.database, study)
         self.seed = study.seed
-        self.preparation = Preparation(
+        preparation = Preparation(
             self.place, settings, self.branches, self.database, knobs, study.seed, self.bench.hash
         )
+        self.portfolio = Portfolio(preparation, chosen.model, settings.model.share, lambda: bool(self.stop.why))
         await journal.study_revised(self.database, self.revision.digest, self.revision.text)
         await journal.bench_set(self.database, self.bench.hash, self.bench.facts)
         drawn, reference = await standing.standing(self.database, settings, self.bench.hash)
@@ -263,11 +275,18 @@ class Engine:
 
     async def _search(self, count: int | None) -> Ended:
         """Make one run after another, and prepare the next experiment meanwhile, up to `count` in all."""
+        assert self.portfolio is not None
+        measured = [run for run in await views.runs(self.database, 0) if run.outcome is Outcome.OK]
+        self.quiet.timed = await asyncio.to_thread(
+            stages.timed, self.revision.settings, self.place.folder, measured[-1]
+        )
         while not self.stop.why:
             await judge_what_waits(self.place, self.revision, self.database, self.bench.hash)
             job = await self._next(count)
             if job is None:
-                if not await self._prepare(count):
+                if not await self.portfolio.prepare(count):
+                    if self.stop.why:
+                        break
                     return Ended.NO_PROPOSER if await self._wanted(count) else Ended.EXPERIMENTS
                 continue
             # During a first run alone, and one ahead and no more: what a proposal knows, and so what it proposes, would
@@ -275,12 +294,16 @@ class Engine:
             queued = await views.queued(self.database, count)
             early = job.purpose == SCREEN and len(queued) <= AHEAD
             coming = max((await views.last_runs(self.database)).values(), default=0) + 1
-            ahead = asyncio.create_task(self._prepare(count, coming)) if early else None
+            ahead = asyncio.create_task(self.portfolio.prepare(count, coming)) if early else None
             try:
                 await self._measure(job)
-            finally:
+            except BaseException:
                 if ahead is not None:
-                    await ahead
+                    ahead.cancel()
+                    await asyncio.gather(ahead, return_exceptions=True)
+                raise
+            if ahead is not None:
+                await ahead
             if self._failed(await views.incumbent(self.database)):
                 return Ended.BASELINE_FAILED
         return self.stop.why
@@ -294,10 +317,6 @@ class Engine:
 
     async def _wanted(self, count: int | None) -> bool:
         return count is None or len(await views.experiments(self.database)) < count
-
-    async def _prepare(self, count: int | None, next_run: int | None = None) -> bool:
-        """Whether there is an experiment more. `next_run` is the number of the run that is about to begin."""
-        return await self._wanted(count) and await self.preparation.prepare(next_run) is not None
 
     async def _measure(self, job: Job) -> None:
         """Make a run until it has been measured or has failed. An experiment that is always interrupted is given up."""
@@ -342,5 +361,9 @@ class Engine:
     async def close(self, why: Ended) -> None:
         """The end of this engine's life, recorded."""
         if self.life is not None:
-            await self.execution.finish()
-            await journal.engine_ended(self.database, self.life, why)
+            try:
+                if self.portfolio is not None:
+                    await self.portfolio.close()
+            finally:
+                await self.execution.finish()
+                await journal.engine_ended(self.database, self.life, why)

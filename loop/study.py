@@ -41,10 +41,6 @@ NOT_YET = {
     ("budget", "device_hours"),
     ("budget", "joules"),
     ("budget", "money"),
-    ("model", "host"),
-    ("model", "num_ctx"),
-    ("model", "timeout"),
-    ("model", "share"),
 }
 PLAIN = r"[0-9]+\.?[0-9]*|\.[0-9]+"
 SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
@@ -227,9 +223,29 @@ class Budget(Table):
 
 
 class Model(Table):
-    """[model]: who proposes. This version has no proposer yet, so the only name is "none"."""
+    """[model]: which language model proposes, and how much."""
 
-    name: Literal["none"] = "none"
+    name: str = Field(default="auto", min_length=1)  # of Ollama's; or one of NAMED, or a path to a GGUF
+    host: str | None = None  # else $OLLAMA_HOST, else this machine
+    num_ctx: int = Field(default=4096, ge=2048, le=2**24)  # tokens; a prompt and its answers need so many
+    timeout: Seconds = 120.0  # of one call
+    share: float = Field(default=0.3, ge=0, le=1)  # of the proposals
+
+    @field_validator("name")
+    @classmethod
+    def _printable(cls, name: str) -> str:
+        if not name.isprintable():
+            raise ValueError("a name holds no control character")
+        return name
+
+    @field_validator("host")
+    @classmethod
+    def _address(cls, host: str | None) -> str | None:
+        if host is not None and not re.fullmatch(
+            r"(https?://)?([\w.-]+|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?(/\S*)?", host
+        ):
+            raise ValueError('a host is an address as "http://127.0.0.1:11434"')
+        return host
 
 
 class Settings(Table):
@@ -316,8 +332,6 @@ def _sentence(file: Path, text: str, loc: tuple[int | str, ...], kind: str, mess
         message = "is missing; the smallest file has `[run] train` and one objective"
     elif kind == "extra_forbidden":
         message = "is not a key that cockpit knows; docs/trial.md lists them"
-    elif kind == "literal_error" and path == ("model", "name"):
-        message = 'must be "none": this version runs without a model'
     else:
         message = f"{message[0].lower()}{message[1:]}"
     return (

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from store import ledger
 from store.database import Change, Database
-from store.journal import say
+from store.events import say
 from store.place import Place, engine_pid
 from store.records import Answer, Command, Decision, State, name_of
 from store.state import settle
@@ -165,6 +165,21 @@ async def decided(database: Database, command: Command, decision: Decision, answ
             change, kinds.get(decision.verb, "undone"), answer.text, experiment=decision.experiment,
             id=name_of(decision.experiment), verb=decision.verb, reason=decision.reason, trunk=decision.trunk_after,
         )  # fmt: skip
+
+
+async def noted(database: Database, command: Command, text: str) -> None:
+    """A note is taken: the command is its row."""
+    async with database.transaction() as change:
+        await _answer(change, command, Answer(True, f"noted: {text}"))
+        await say(change, "note", f"noted: {text}", note=text)
+
+
+async def notes(database: Database, most: int) -> list[str]:
+    """The newest notes, so many at most, oldest first."""
+    rows = await database.rows(
+        "SELECT arguments FROM commands WHERE verb = 'note' AND done = 1 ORDER BY id DESC LIMIT ?", most
+    )
+    return [str(json.loads(row["arguments"])["text"]) for row in reversed(rows)]
 
 
 async def _answer(change: Change, command: Command, answer: Answer) -> None:

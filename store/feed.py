@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from store.database import Database
+from store.events import events_after, last_event
 from store.records import Event
-from store.views import events_after, last_event
 
 POLL_SECONDS = 0.1
 

@@ -1,13 +1,14 @@
 """Each thing that happens: an event with what it changes, in one transaction."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
-from store import ledger
+from store import calls, ledger
 from store.database import Change, Database
 from store.effects import want
+from store.events import say
 from store.records import (
     REFERENCES,
     START,
@@ -27,22 +28,6 @@ from store.records import (
     name_of,
 )
 from store.state import settle
-
-
-async def say(
-    change: Change,
-    kind: str,
-    text: str,
-    *,
-    experiment: int | None = None,
-    run: int | None = None,
-    at: float | None = None,
-    **data: Any,
-) -> None:
-    """A line of the journal."""
-    now = time.time() if at is None else at
-    await change.insert("events", at=now, kind=kind, experiment=experiment, run=run, text=text, data=data)
-
 
 # --- the study and its engine ----------------------------------------------------------------------------------------
 
@@ -72,6 +57,8 @@ async def engine_started(database: Database, pid: int, facts: dict[str, Any], te
             "UPDATE engines SET ended_at = (SELECT max(at) FROM events), ended_by = ? WHERE ended_at IS NULL",
             Ended.DIED,
         )
+        last_heard = await change.rows("SELECT max(ended_at) FROM engines")
+        await calls.break_off(change, last_heard[0][0] or now, "its engine was gone")
         await ledger.engine_begins(change, now)
         engine = await change.insert("engines", pid=pid, started_at=now, facts=facts)
         await say(change, "engine started", text, at=now, pid=pid, **facts)
@@ -82,6 +69,7 @@ async def engine_ended(database: Database, engine: int, why: Ended) -> None:
     """The engine ends, and says why."""
     async with database.transaction() as change:
         now = time.time()
+        await calls.break_off(change, now, "the engine has ended")
         await ledger.engine_ends(change, now)
         await change.execute("UPDATE engines SET ended_at = ?, ended_by = ? WHERE id = ?", now, why, engine)
         await say(change, "engine ended", f"ended: {why}", at=now, ended_by=why)
@@ -107,10 +95,10 @@ async def bench_set(database: Database, digest: str, facts: dict[str, Any]) -> N
 # --- the life of an experiment ---------------------------------------------------------------------------------------
 
 
-async def refused(database: Database, proposal: Proposal, change_hash: str | None) -> None:
-    """A proposal is not admitted, for the reason that it holds."""
+async def refused(database: Database, proposal: Proposal, change_hash: str | None, asked: Sequence[int] = ()) -> None:
+    """A proposal is not admitted, for the reason that it holds. `asked` are the calls that came to it."""
     async with database.transaction() as change:
-        await _keep(change, proposal, change_hash, None)
+        await _keep(change, proposal, change_hash, None, asked)
         text = f"a proposal of the {proposal.proposer} refused: {proposal.refusal}, {proposal.reason}"
         await say(
             change, "refused", text,
@@ -119,9 +107,14 @@ async def refused(database: Database, proposal: Proposal, change_hash: str | Non
         )  # fmt: skip
 
 
-async def _keep(change: Change, proposal: Proposal, change_hash: str | None, experiment: int | None) -> None:
+async def _keep(
+    change: Change, proposal: Proposal, change_hash: str | None, experiment: int | None, asked: Sequence[int]
+) -> None:
     values = {field.name: getattr(proposal, field.name) for field in fields(proposal)}
-    await change.insert("proposals", **values, change_hash=change_hash, experiment=experiment)
+    kept = await change.insert("proposals", **values, change_hash=change_hash, experiment=experiment)
+    if asked:
+        await calls.belong(change, kept, asked)
+        await ledger.total(change)
 
 
 async def queued(
@@ -130,10 +123,11 @@ async def queued(
     moves: Moves,
     proposal: Proposal | None = None,
     change_hash: str | None = None,
+    asked: Sequence[int] = (),
 ) -> int:
     """An experiment is admitted: it has a commit, and waits for a slot. Nobody proposed the baseline.
 
-    The effect that makes its branch, by these moves.
+    `asked` are the calls to a model that came to it. The effect that makes its branch, by these moves.
     """
     async with database.transaction() as change:
         await change.insert(
@@ -149,7 +143,7 @@ async def queued(
         )
         text = f"{experiment.id} {experiment.slug} queued"
         if proposal is not None:
-            await _keep(change, proposal, change_hash, experiment.number)
+            await _keep(change, proposal, change_hash, experiment.number, asked)
             await change.insert("parents", experiment=experiment.number, parent=proposal.parent)
             text += f", from {name_of(proposal.parent)} by the {proposal.proposer}"
         await say(
@@ -297,6 +291,7 @@ async def given_up(database: Database, experiment: Experiment, detail: str) -> N
             "AND state NOT IN ('merged', 'rejected')",
             State.FAILED, Outcome.INTERRUPTED, detail, experiment.number,
         )  # fmt: skip
+        await ledger.total(change)
         await say(
             change, "failed", f"{experiment.id} failed: {detail}", experiment=experiment.number,
             id=experiment.id, outcome=Outcome.INTERRUPTED, detail=detail, measurements={},

@@ -1,31 +1,47 @@
-"""Where the time went: lanes, the spans that tile them, and what was spent in each.
+"""Where the time and the tokens went: lanes, the spans that tile them, and what was spent in each.
 
-A lane is a slot. Its spans follow one another from the study's start without a gap or an overlap, for each begins where
-the lane has been booked to. The journal calls this within the transaction of the event that ends a span, so the totals
-are those of the record at any moment.
+A lane is a slot, or the model. Its spans follow one another from the study's start without a gap or an overlap, for
+each begins where the lane has been booked to. The journal calls this within the transaction of the event that ends a
+span, so the totals are those of the record at any moment.
 """
 
 from collections.abc import Mapping
 
 from store.database import Change
-from store.records import Run, Stage
+from store.records import Call, Run, Stage
 
-# What came of a span. A run that failed or was broken off is its own outcome, whatever became of its experiment.
+# What came of a span. A run that failed or was broken off is its own outcome, whatever became of its experiment; so is
+# a call that failed, or came to no proposal (or not yet), or to one that was refused.
 OUTCOME = """
     CASE
-        WHEN spans.run IS NULL THEN spans.kind
+        WHEN calls.outcome <> 'ok' THEN 'call failed: ' || calls.outcome
+        WHEN spans.call IS NOT NULL AND proposals.id IS NULL THEN 'no proposal'
+        WHEN proposals.refusal IS NOT NULL THEN 'refused: ' || proposals.refusal
+        WHEN experiments.number IS NULL THEN spans.kind
+        WHEN spans.call IS NOT NULL AND experiments.failure IS NOT NULL THEN 'failed: ' || experiments.failure
+        WHEN spans.call IS NOT NULL AND experiments.state IN ('queued', 'running') THEN 'running'
+        WHEN spans.call IS NOT NULL THEN OF_EXPERIMENT
         WHEN runs.outcome IS NULL THEN 'running'
         WHEN runs.outcome = 'interrupted' THEN 'interrupted'
         WHEN runs.outcome <> 'ok' THEN 'failed: ' || runs.outcome
-        WHEN runs.experiment = 0 THEN 'baseline'
+        ELSE OF_EXPERIMENT
+    END
+""".replace(
+    "OF_EXPERIMENT",
+    """
+    CASE
+        WHEN experiments.number = 0 THEN 'baseline'
         WHEN experiments.state IN ('merged', 'rejected') THEN experiments.state
         WHEN frontier.experiment IS NOT NULL THEN 'frontier'
         ELSE coalesce(
-            (SELECT word FROM verdicts WHERE verdicts.experiment = runs.experiment ORDER BY id DESC LIMIT 1), 'measured'
+            (SELECT word FROM verdicts WHERE verdicts.experiment = experiments.number ORDER BY id DESC LIMIT 1),
+            'measured'
         )
     END
-"""
+    """,
+)
 TOTAL = "total"
+MODEL_LANE = "model"  # on which it thinks
 
 
 async def engine_begins(change: Change, now: float) -> None:
@@ -80,13 +96,34 @@ async def run_ends(change: Change, run: Run, now: float) -> None:
     await _book(change, run.slot, now, "overhead", run.id)
 
 
+async def call_ends(change: Change, call: Call, now: float) -> None:
+    """The model has thought until now, and read and written so many tokens."""
+    await _book(change, MODEL_LANE, min(call.at, now), "idle")
+    said = (call.prompt_tokens, call.answer_tokens)
+    spend = {"tokens": float(sum(filter(None, said)))} if any(said) else {}
+    await _book(change, MODEL_LANE, now, "call", call=call.id, spend=spend)
+    await total(change)
+
+
+async def call_is_lost(change: Change, call: int, at: float, now: float) -> None:
+    """A call was under way when the last engine went; that was last heard of now."""
+    await _book(change, MODEL_LANE, min(at, now), "idle")
+    await _book(change, MODEL_LANE, now, "call", call=call)
+
+
 async def _free_lanes(change: Change) -> list[str]:
     rows = await change.rows("SELECT name FROM lanes WHERE name NOT IN (SELECT slot FROM runs WHERE outcome IS NULL)")
     return [row["name"] for row in rows]
 
 
 async def _book(
-    change: Change, lane: str, until: float, kind: str, run: int | None = None, spend: Mapping[str, float] | None = None
+    change: Change,
+    lane: str,
+    until: float,
+    kind: str,
+    run: int | None = None,
+    spend: Mapping[str, float] | None = None,
+    call: int | None = None,
 ) -> None:
     """The lane's time up to `until` was this. A clock that was set back books nothing twice, and takes nothing away."""
     rows = await change.rows("SELECT since FROM lanes WHERE name = ?", lane)
@@ -99,8 +136,9 @@ async def _book(
     until = max(until, since)
     if until == since and not spend:
         return
-    span = await change.insert("spans", lane=lane, kind=kind, run=run, began_at=since, ended_at=until)
-    for resource, amount in {"seconds": until - since, **(spend or {})}.items():
+    span = await change.insert("spans", lane=lane, kind=kind, run=run, call=call, began_at=since, ended_at=until)
+    seconds = "model_seconds" if lane == MODEL_LANE else "seconds"
+    for resource, amount in {seconds: until - since, **(spend or {})}.items():
         await change.insert("spend", span=span, resource=resource, amount=amount)
     await change.execute("UPDATE lanes SET since = ? WHERE name = ?", until, lane)
 
@@ -113,8 +151,9 @@ async def total(change: Change) -> None:
         INSERT INTO totals
         SELECT {OUTCOME}, resource, sum(amount) FROM spend
         JOIN spans ON spans.id = spend.span LEFT JOIN runs ON runs.id = spans.run
-        LEFT JOIN experiments ON experiments.number = runs.experiment
-        LEFT JOIN frontier ON frontier.experiment = runs.experiment
+        LEFT JOIN calls ON calls.id = spans.call LEFT JOIN proposals ON proposals.id = calls.proposal
+        LEFT JOIN experiments ON experiments.number = coalesce(runs.experiment, proposals.experiment)
+        LEFT JOIN frontier ON frontier.experiment = experiments.number
         GROUP BY 1, 2
         """
     )

@@ -59,6 +59,25 @@ class Refusal(StrEnum):
     UNSAFE = "unsafe"  # it would reach out of the tree: links, git's own files
 
 
+class CallOutcome(StrEnum):
+    """How a call to a model ended. All but OK are failures of the model, of its server, or of the line to it."""
+
+    OK = "ok"
+    UNREACHABLE = "unreachable"  # nobody listens there
+    NO_MODEL = "no such model"
+    BUSY = "busy"
+    REFUSED = "refused"  # the server takes no such request
+    TOO_LONG = "too long"  # the prompt is longer than the context, and the server says so
+    TRUNCATED = "truncated"  # it is longer, and the server has cut it without a word
+    SERVER_ERROR = "server error"
+    TIMEOUT = "timeout"
+    DROPPED = "dropped"  # the line went
+    CUT_OFF = "cut off"  # the answer ended without saying that it was whole
+    MALFORMED = "malformed"  # it is not what the protocol has
+    BROKEN_OFF = "broken off"  # by cockpit, for a timed stage began on the same machine
+    INTERRUPTED = "interrupted"  # the engine ended
+
+
 class Source(StrEnum):
     """Where a measurement comes from, weakest first."""
 
@@ -172,6 +191,38 @@ class Proposal:
     wall_seconds: float = 0.0  # that it took to think of
     refusal: Refusal | None = None
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One question to a model. It goes on while `outcome` is None; what the server has not said is None."""
+
+    model: str
+    host: str
+    operator: str
+    purpose: str  # reason, pack or repair
+    num_ctx: int  # tokens of the context that it was given
+    prompt: dict[str, Any]  # `messages`; `sections`, of each its size, what was cut of it, and why
+    at: float
+    id: int = 0
+    ended_at: float | None = None
+    outcome: CallOutcome | None = None
+    detail: str = ""
+    answer: str = ""
+    prompt_tokens: int | None = None
+    answer_tokens: int | None = None
+    load_seconds: float | None = None  # of the model, before it could begin
+    prompt_seconds: float | None = None
+    answer_seconds: float | None = None
+    held_seconds: float = 0.0  # it waited for a timed stage to end
+
+    def line(self, now: float) -> str:
+        """What came of it, in one line: `model: reason: 812 + 64 tokens, after 5.2 s`."""
+        tokens = f"{'?' if self.prompt_tokens is None else self.prompt_tokens} + "
+        tokens += f"{'?' if self.answer_tokens is None else self.answer_tokens} tokens"
+        held = f", of which it was held {self.held_seconds:.1f} s" if self.held_seconds >= 0.1 else ""
+        how = tokens if self.outcome is CallOutcome.OK else f"{self.outcome}, {self.detail}"
+        return f"model: {self.purpose}: {how}, after {(self.ended_at or now) - self.at:.1f} s{held}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,8 +376,8 @@ class Ledger:
 
     total: dict[str, float]
     by_outcome: dict[str, dict[str, float]]
-    admitted: int
-    refused: dict[Refusal, int]
+    admitted: dict[str, int]  # proposals, by proposer
+    refused: dict[str, dict[Refusal, int]]  # the same, and why
 
 
 @dataclass(frozen=True, slots=True)

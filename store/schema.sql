@@ -247,3 +247,31 @@ CREATE TABLE effects (              -- what happens outside of this record: firs
     hindrance TEXT NOT NULL DEFAULT ''    -- why it was undone instead
 ) STRICT;
 CREATE INDEX effects_unsettled ON effects (id) WHERE settled_at IS NULL;
+
+-- version 5
+
+CREATE TABLE calls (                -- what a model was asked, from the asking on
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    proposal INTEGER REFERENCES proposals (id),    -- NULL where none came of it, or none yet
+    model TEXT NOT NULL,
+    host TEXT NOT NULL,
+    operator TEXT NOT NULL,
+    purpose TEXT NOT NULL,          -- reason, pack or repair
+    num_ctx INTEGER NOT NULL,
+    prompt TEXT NOT NULL,           -- JSON: the messages; of each section its size, and what was cut of it and why
+    at REAL NOT NULL,
+    ended_at REAL,
+    outcome TEXT,                   -- NULL while it goes on
+    detail TEXT NOT NULL DEFAULT '',
+    answer TEXT NOT NULL DEFAULT '',
+    prompt_tokens INTEGER,          -- NULL where the server has not said
+    answer_tokens INTEGER,
+    load_seconds REAL,              -- of the model, before it could begin
+    prompt_seconds REAL,
+    answer_seconds REAL,
+    held_seconds REAL NOT NULL DEFAULT 0.0,        -- it waited for a timed stage to end
+    CHECK ((outcome IS NULL) = (ended_at IS NULL))
+) STRICT;
+CREATE INDEX calls_proposal ON calls (proposal);
+
+ALTER TABLE spans ADD COLUMN call INTEGER REFERENCES calls (id);

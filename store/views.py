@@ -9,7 +9,6 @@ from store.records import (
     Decision,
     Ended,
     Engine,
-    Event,
     Evidence,
     Experiment,
     Frontier,
@@ -35,7 +34,6 @@ EXPERIMENTS = """
     SELECT experiments.*, proposer, operator, hypothesis, proposals.parent
     FROM experiments LEFT JOIN proposals ON proposals.experiment = experiments.number
 """
-PAGE = 5_000  # rows; a reader that holds the record longer makes its log grow
 
 
 async def study(database: Database) -> Study | None:
@@ -178,13 +176,14 @@ async def tried(database: Database, change_hash: str) -> int | None:
     return int(rows[0]["experiment"]) if rows else None
 
 
-async def refused_in_a_row(database: Database) -> int:
-    """How many proposals have been refused since the last one that was admitted."""
+async def refused_in_a_row(database: Database, proposer: str) -> int:
+    """How many of its proposals have been refused since the last one of anybody that was admitted."""
     rows = await database.rows(
         """
         SELECT count(*) FROM proposals
-        WHERE id > (SELECT coalesce(max(id), 0) FROM proposals WHERE refusal IS NULL)
-        """
+        WHERE proposer = ? AND id > (SELECT coalesce(max(id), 0) FROM proposals WHERE refusal IS NULL)
+        """,
+        proposer,
     )
     return int(rows[0][0])
 
@@ -223,16 +222,16 @@ async def ledger(database: Database) -> Ledger:
     amounts: dict[str, dict[str, float]] = {}
     for row in await database.rows("SELECT outcome, resource, amount FROM totals ORDER BY amount DESC"):
         amounts.setdefault(row["outcome"], {})[row["resource"]] = row["amount"]
-    counts = {
-        row["refusal"]: row["count"]
-        for row in await database.rows("SELECT refusal, count(*) AS count FROM proposals GROUP BY refusal")
-    }
-    return Ledger(
-        total=amounts.pop(TOTAL, {}),
-        by_outcome=amounts,
-        admitted=counts.pop(None, 0),
-        refused={Refusal(why): count for why, count in counts.items()},
-    )
+    admitted: dict[str, int] = {}
+    refused: dict[str, dict[Refusal, int]] = {}
+    for row in await database.rows(
+        "SELECT proposer, refusal, count(*) AS count FROM proposals GROUP BY proposer, refusal"
+    ):
+        if row["refusal"] is None:
+            admitted[row["proposer"]] = row["count"]
+        else:
+            refused.setdefault(row["proposer"], {})[Refusal(row["refusal"])] = row["count"]
+    return Ledger(total=amounts.pop(TOTAL, {}), by_outcome=amounts, admitted=admitted, refused=refused)
 
 
 async def launch_variables(database: Database, interpreter: str, device: str) -> dict[str, str] | None:
@@ -248,20 +247,6 @@ async def launch_variables(database: Database, interpreter: str, device: str) ->
         device,
     )
     return dict(json.loads(rows[0]["facts"])["launch"]) if rows else None
-
-
-async def events_after(database: Database, seq: int) -> list[Event]:
-    """At most a page of events after number `seq`, oldest first."""
-    rows = await database.rows("SELECT * FROM events WHERE seq > ? ORDER BY seq LIMIT ?", seq, PAGE)
-    return [
-        Event(row["seq"], row["at"], row["kind"], row["experiment"], row["run"], row["text"], json.loads(row["data"]))
-        for row in rows
-    ]
-
-
-async def last_event(database: Database) -> int:
-    """The number of the newest event, 0 before the first."""
-    return int((await database.rows("SELECT coalesce(max(seq), 0) FROM events"))[0][0])
 
 
 async def _means(database: Database, tree: str | None = None) -> dict[str, list[Measurement]]:

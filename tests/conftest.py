@@ -33,6 +33,13 @@ def git(folder: Path, *words: str) -> str:
     return done.stdout
 
 
+@pytest.fixture(autouse=True)
+def no_model_that_happens_to_be_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What proposes is what the test says, whatever this machine has installed."""
+    monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/nonexistent")
+
+
 @pytest.fixture(scope="session")
 def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Python with the standard library alone: it starts in 20 ms, and there is no Accelerate to ask."""

@@ -1,8 +1,8 @@
 """From a proposer to a queued experiment: proposed, let in or refused, made a commit and a branch.
 
-values are drawn for the knobs, given what is known         (optimiser.draw)
-they are written into the parent's files, and let in        (_change)
-or refused, for they may not be, or have been tried         (prepare)
+values are drawn for the knobs, given what is known         (prepare; of a model's, thought.py)
+they are written into the parent's files, and let in        (let_in, _change)
+or refused, for they may not be, or have been tried         (refuse)
 they become a commit, a row of the record, and a branch     (_queue)
 """
 
@@ -10,7 +10,7 @@ import asyncio
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from loop.branches import SHOWN, Branches, GitError
 from loop.effects import References, carry_out
@@ -52,64 +52,93 @@ class Preparation:
     knobs: tuple[Knob, ...]
     seed: int
     bench: str
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # one proposal after another is let in
 
-    async def prepare(self, next_run: int | None = None) -> Experiment | None:
-        """Queue one experiment more. None where no proposer has anything left to propose.
+    async def prepare(self, count: int | None, next_run: int | None = None) -> Experiment | None:
+        """Queue one experiment more, of the optimiser's, of `count` in all. None where it has nothing left to propose.
 
         A proposal sees the runs before the first one of the experiment before it, which is number `next_run` where it
         is about to begin, and no others, however late it is made: an engine that was killed in between proposes the
         same.
         """
+        async with self.turn:
+            rows, incumbent = await self.stand()
+            number = rows[-1].number + 1
+            if count is not None and number >= count:
+                return None
+            first = await views.first_run(self.database, number - 1, self.bench) if number > 1 else None
+            axes, tried = await self.known(rows, first or next_run)
+            values = self.values(incumbent)
+            for _ in range(MOST_REFUSED if self.knobs else 0):
+                began = time.monotonic()
+                refused = await views.refused_in_a_row(self.database, OPTIMISER)
+                drawn = await asyncio.to_thread(
+                    optimiser.draw, self.knobs, values, len(axes), self.seed, number, refused, list(tried.values())
+                )
+                if drawn is None:
+                    break
+                moves = {key: value for key, value in drawn.knobs.items() if not same(value, values[key])}
+                proposal = Proposal(
+                    proposer=OPTIMISER,
+                    operator=KNOBS,
+                    parent=incumbent.number,
+                    hypothesis=f"{self.sentence(incumbent, moves)} ({drawn.why})",
+                    change={KNOBS: moves},
+                    at=time.time(),
+                    wall_seconds=time.monotonic() - began,
+                )
+                if isinstance(made := await self.let_in(rows, proposal, moves), Experiment):
+                    return made
+        return None
+
+    async def stand(self) -> tuple[list[Experiment], Experiment]:
+        """The experiments that there are, and the one that is trunk."""
         rows = await views.experiments(self.database)
-        number, incumbent = rows[-1].number + 1, rows[await views.incumbent(self.database)]
-        first = await views.first_run(self.database, number - 1, self.bench) if number > 1 else None
-        before = first or next_run
+        return rows, rows[await views.incumbent(self.database)]
+
+    async def let_in(
+        self, rows: list[Experiment], proposal: Proposal, moves: Mapping[str, Value], asked: Sequence[int] = ()
+    ) -> Experiment | Refused:
+        """Queue the experiment of a proposal, or record why it is refused. `self.turn` is held meanwhile.
+
+        `moves` are the values of knobs that are others than its parent's, `asked` the calls to a model that it took.
+        """
+        parent = rows[proposal.parent]
+        change = await self._change(rows[0], parent, moves)
+        if isinstance(change, Refused):
+            return await self.refuse(proposal, change, None, asked)
+        if (twin := await self._twin(change.hash)) is None:
+            return await self._queue(rows[-1].number + 1, parent, proposal, moves, change, asked)
+        why = Refused(Refusal.DUPLICATE, f"it makes the code of {name_of(twin)}")
+        await self.refuse(proposal, why, change.hash, asked)
+        decided = rows[twin].state in (State.MERGED, State.REJECTED)
+        if decided or await self._known_here(twin):
+            return why
+        await journal.queued_again(self.database, rows[twin])
+        return rows[twin]
+
+    async def refuse(
+        self, proposal: Proposal, why: Refused, change_hash: str | None = None, asked: Sequence[int] = ()
+    ) -> Refused:
+        """Record that a proposal is refused."""
+        refused = replace(proposal, refusal=why.refusal, reason=why.reason)
+        await journal.refused(self.database, refused, change_hash, asked)
+        return why
+
+    # --- what is known -----------------------------------------------------------------------------------------------
+
+    async def known(self, rows: list[Experiment], before: int | None = None) -> tuple[list[Axis], dict[int, Tried]]:
+        """The objectives, and what is known of the experiments, from the runs before number `before`, or from all."""
         runs = await standing.known(self.database, self.settings, self.bench, before)
         axes, means = runs.axes(), runs.means()
         last = await views.last_runs(self.database)
         failed = await views.failed(self.database, self.bench, before)
         over = {row.number for row in rows if before is None or last.get(row.number, 0) < before}
-        tried = [
-            one
+        found = {
+            row.number: self._tried(row, axes, means.get(row.number, {}), row.number in over, row.number in failed)
             for row in rows
-            if (one := self._tried(row, axes, means.get(row.number, {}), row.number in over, row.number in failed))
-        ]
-        values = self._values(incumbent)
-        for _ in range(MOST_REFUSED if self.knobs else 0):
-            began = time.monotonic()
-            refused = await views.refused_in_a_row(self.database)
-            drawn = await asyncio.to_thread(
-                optimiser.draw, self.knobs, values, len(axes), self.seed, number, refused, tried
-            )
-            if drawn is None:
-                break
-            moves = {key: value for key, value in drawn.knobs.items() if not same(value, values[key])}
-            proposal = Proposal(
-                proposer=OPTIMISER,
-                operator=KNOBS,
-                parent=incumbent.number,
-                hypothesis=f"{self._sentence(incumbent, moves)} ({drawn.why})",
-                change={KNOBS: moves},
-                at=time.time(),
-                wall_seconds=time.monotonic() - began,
-            )
-            change = await self._change(rows[0], incumbent, moves)
-            if isinstance(change, Refused):
-                refused_one = replace(proposal, refusal=change.refusal, reason=change.reason)
-                await journal.refused(self.database, refused_one, None)
-            elif (twin := await self._twin(change.hash)) is not None:
-                reason = f"it makes the code of {name_of(twin)}"
-                refused_one = replace(proposal, refusal=Refusal.DUPLICATE, reason=reason)
-                await journal.refused(self.database, refused_one, change.hash)
-                decided = rows[twin].state in (State.MERGED, State.REJECTED)
-                if not decided and not await self._known_here(twin):
-                    await journal.queued_again(self.database, rows[twin])
-                    return rows[twin]
-            else:
-                return await self._queue(number, incumbent, proposal, change)
-        return None
-
-    # --- what is known -----------------------------------------------------------------------------------------------
+        }
+        return axes, {number: one for number, one in found.items() if one is not None}
 
     def _tried(
         self, row: Experiment, axes: Sequence[Axis], means: Mapping[str, float], over: bool, failed: bool
@@ -122,11 +151,11 @@ class Preparation:
             return None
         failed = failed or (over and row.state is State.FAILED)
         if axes and not failed and all(axis.name in means for axis in axes):
-            return Tried(self._values(row), tuple(axis.gain(means[axis.name]) for axis in axes))
+            return Tried(self.values(row), tuple(axis.gain(means[axis.name]) for axis in axes))
         under_way = not over or row.state in (State.QUEUED, State.RUNNING)
-        return Tried(self._values(row), None, failed=failed) if failed or under_way else None
+        return Tried(self.values(row), None, failed=failed) if failed or under_way else None
 
-    def _values(self, experiment: Experiment) -> dict[str, Value]:
+    def values(self, experiment: Experiment) -> dict[str, Value]:
         """The values of all knobs in an experiment's tree."""
         return {knob.key: experiment.knobs.get(knob.key, knob.default) for knob in self.knobs}
 
@@ -166,9 +195,16 @@ class Preparation:
         waits = number in {one.number for one in await views.queued(self.database)}
         return waits or any(run.bench == self.bench and run.outcome is not Outcome.INTERRUPTED for run in runs)
 
-    async def _queue(self, number: int, parent: Experiment, proposal: Proposal, change: Change) -> Experiment:
+    async def _queue(
+        self,
+        number: int,
+        parent: Experiment,
+        proposal: Proposal,
+        moves: Mapping[str, Value],
+        change: Change,
+        asked: Sequence[int],
+    ) -> Experiment:
         """An experiment of a proposal that is let in: its commit, its row, and its branch."""
-        moves = proposal.change[KNOBS]
         title = self._title(parent, moves)
         slug = _slug(title)
         message = (
@@ -185,29 +221,30 @@ class Preparation:
             commit=commit,
             branch=f"cockpit/{self.place.name}/{name_of(number)}-{slug}",
             created_at=proposal.at,
-            knobs={**self._values(parent), **moves},
+            knobs={**self.values(parent), **moves},
             parent=parent.number,
             proposer=proposal.proposer,
             operator=proposal.operator,
             hypothesis=proposal.hypothesis,
         )
         branch: Moves = {SHOWN + experiment.branch: (None, commit)}
-        effect = await journal.queued(self.database, experiment, branch, proposal, change.hash)
+        effect = await journal.queued(self.database, experiment, branch, proposal, change.hash, asked)
         if hindrance := await carry_out(self.database, effect, References(self.branches, branch)):
             raise GitError(hindrance)
         return experiment
 
     # --- words -------------------------------------------------------------------------------------------------------
 
-    def _sentence(self, parent: Experiment, moves: Mapping[str, Value]) -> str:
+    def sentence(self, parent: Experiment, moves: Mapping[str, Value]) -> str:
         """What moves, the farthest first: `WIDTH 64 → 24, EPOCHS 12 → 9`."""
-        before = self._values(parent)
-        words = [f"{k.name} {_word(before[k.key])} → {_word(moves[k.key])}" for k in self._moved(parent, moves)]
+        before = self.values(parent)
+        names = {knob.key: name for name, knob in space.names(self.knobs).items()}
+        words = [f"{names[k.key]} {_word(before[k.key])} → {_word(moves[k.key])}" for k in self._moved(parent, moves)]
         return ", ".join(words) or "nothing moves"
 
     def _moved(self, parent: Experiment, moves: Mapping[str, Value]) -> list[Knob]:
         """The knobs that move, the farthest first."""
-        before = self._values(parent)
+        before = self.values(parent)
         moved = [knob for knob in self.knobs if knob.key in moves]
         return sorted(moved, key=lambda knob: -_move(knob, before[knob.key], moves[knob.key]))
 

@@ -15,7 +15,7 @@ import re
 import tokenize
 import warnings
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from loop.propose.domain import Domain, Value, annotated_domain, fitting, listed_domain
@@ -120,6 +120,12 @@ def _once(name: str, path: str, constants: list[_Constant]) -> _Constant:
         times = f"is assigned a literal {len(found)} times" if found else "is nowhere assigned a literal"
         raise ValueError(f"`{name}` {times} in {path}; a knob is one line `{name} = value`")
     return found[0]
+
+
+def names(knobs: Sequence[Knob]) -> dict[str, Knob]:
+    """The knobs by the names that people and models are told: short ones, where they are no other's too."""
+    short = [knob.name for knob in knobs]
+    return {(knob.name if short.count(knob.name) == 1 else knob.key): knob for knob in knobs}
 
 
 # --- reading and setting ---------------------------------------------------------------------------------------------

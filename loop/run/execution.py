@@ -15,6 +15,7 @@ from loop.effects import carry_out
 from loop.judge.standing import standing
 from loop.run import launch, stages
 from loop.run.bench import Bench, lent, sealed
+from loop.run.quiet import Quiet
 from loop.run.sandbox import Wall
 from loop.study import Revision, Settings, parse
 from store import journal, views
@@ -46,12 +47,12 @@ class Stop:
         self.why = self.why or why
 
 
-async def _delete(folder: Path) -> None:
-    """Delete a folder, however deep it is and whatever rights the code under test has taken away."""
+async def _delete(folders: list[Path]) -> None:
+    """Delete folders, however deep they are and whatever rights the code under test has taken away."""
     for words in (["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
         null = asyncio.subprocess.DEVNULL
         process = await asyncio.create_subprocess_exec(
-            *words, "--", str(folder), stdin=null, stdout=null, stderr=null, start_new_session=True
+            *words, "--", *map(str, folders), stdin=null, stdout=null, stderr=null, start_new_session=True
         )
         await process.wait()
 
@@ -77,6 +78,7 @@ class Execution:
         bench: Bench,
         wall: Wall,
         stop: Stop,
+        quiet: Quiet,
     ) -> None:
         self.place = place
         self.revision = revision
@@ -85,6 +87,7 @@ class Execution:
         self.bench = bench
         self.wall = wall
         self.stop = stop
+        self.quiet = quiet
         self._deleting: list[asyncio.Task[None]] = []
 
     async def execute(self, experiment: Experiment, seed: int, purpose: str) -> Outcome:
@@ -117,10 +120,14 @@ class Execution:
             started_at=time.time(),
         )
         run, effect = await journal.run_started(self.database, experiment, planned)
-        if why := await carry_out(self.database, effect, self.start(experiment, run)):  # no disk, no git
-            await self.close(experiment, run, [], f"it could not be begun: {why}")
-            raise MachineFailed(f"{experiment.id} could not be begun: {why}")
-        return await self.follow(experiment, run)
+        self.quiet.runs(run.slot, stages.names(self.revision.settings)[0])
+        try:
+            if why := await carry_out(self.database, effect, self.start(experiment, run)):  # no disk, no git
+                await self.close(experiment, run, [], f"it could not be begun: {why}")
+                raise MachineFailed(f"{experiment.id} could not be begun: {why}")
+            return await self.follow(experiment, run)
+        finally:
+            self.quiet.runs(run.slot, None)
 
     def start(self, experiment: Experiment, run: Run) -> launch.Start:
         """The start of a run. It is not made up for where what it was to measure, or how, is another thing now."""
@@ -172,11 +179,13 @@ class Execution:
         recorded: list[Stage] = []
         passed_on = 0
         # A supervisor ends each stage in its time. One that is late has been stopped.
+        names = stages.names(settings)
         deadline = time.monotonic() + len(stages.STAGES) * (settings.run.timeout + LATE_SECONDS)
         try:
             while not going.done():
                 await asyncio.wait({going}, timeout=launch.POLL_SECONDS)
                 await self._record_stages(experiment, run, recorded)
+                self.quiet.runs(run.slot, names[len(recorded)] if len(recorded) < len(names) else None)
                 while passed_on < self.stop.urgency:
                     await launch.ask_to_end(folder, at_once=passed_on > 0)
                     passed_on += 1
@@ -185,6 +194,8 @@ class Execution:
         except BaseException:  # the record or the disk: what cannot be recorded is not left running
             await launch.ask_to_end(folder)
             raise
+        finally:
+            self.quiet.runs(run.slot, None)
         await going
         return await self.close(experiment, run, recorded)
 
@@ -234,9 +245,9 @@ class Execution:
 
         Logs and outputs stay; the checked-out files are the commit's and can be had again.
         """
-        for name in ("tree", "scorer", *HOMES):
-            if (folder / name).exists():
-                self._deleting.append(asyncio.create_task(_delete(folder / name)))
+        used = [folder / name for name in ("tree", "scorer", *HOMES) if (folder / name).exists()]
+        if used:
+            self._deleting.append(asyncio.create_task(_delete(used)))
 
     async def finish(self) -> None:
         """Wait for what is being deleted in the background."""

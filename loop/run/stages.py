@@ -16,6 +16,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from loop.judge.axis import COSTS, Kind
 from loop.run.devices import cores
 from loop.run.interpreter import launcher_options
 from loop.run.launch import LOG_LIMIT_BYTES, TAG, Command
@@ -45,6 +46,30 @@ BUILT_IN: dict[str, Callable[[list[Stage]], float | None]] = {
         (float(s.peak_bytes) for s in stages if s.peak_bytes is not None), default=None
     ),
 }
+
+
+# What is measured of the whole run takes in all of its stages; `train_seconds` one.
+TIMED = {"train_seconds": frozenset({"train"}), "wall_seconds": frozenset(STAGES), "cpu_seconds": frozenset(STAGES)}
+
+
+def names(settings: Settings) -> list[str]:
+    """The stages that a study's runs have, in order."""
+    return [name for name in STAGES if getattr(settings.run, name) is not None]
+
+
+def timed(settings: Settings, study: Path, run: Run) -> frozenset[str]:
+    """The stages of whose seconds an objective that steers is made. A printed one is of the stage that printed it last.
+
+    `run` is a good one, whose logs say so. Reads them: call it in a thread.
+    """
+    found = frozenset[str]()
+    for name in settings.steering:
+        if name in BUILT_IN:
+            found |= TIMED.get(name, frozenset())
+        elif COSTS[Kind.TIME].search(name):
+            said = [stage.name for stage in run.stages if printed(study / stage.log, [name])]
+            found |= {said[-1]} if said else frozenset(STAGES)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +121,8 @@ def commands(
     values = {"output": str(folder / "output"), "seed": str(run.seed), "study": str(study)}
     told = {"COCKPIT_SEED": str(run.seed), "COCKPIT_OUTPUT": values["output"], "COCKPIT_COMMIT": commit}
     found = []
-    for name in STAGES:
-        text = getattr(settings.run, name)
-        if text is None:
-            continue
+    for name in names(settings):
+        text = str(getattr(settings.run, name))
         if name == "train" and settings.run.seed is not None:
             text = f"{text} {settings.run.seed}"
         argv = [_filled(word, values) for word in shlex.split(text)]

@@ -145,7 +145,7 @@ def test_what_was_recorded_is_what_is_shown(write: Write) -> None:
     for absent in ("parent", "proposer", "operator", "verdict", "evidence", "sentence", "failure"):
         assert shown[absent] is None
     (row,) = keys("experiments", "--json", str(place.root))["experiments"]
-    assert row == {key: value for key, value in shown.items() if key != "runs"}
+    assert row == {key: value for key, value in shown.items() if key not in ("runs", "calls")}
     status = keys("status", "--json", str(place.root))
     assert (status["state"], status["trunk"], status["ended_by"]) == ("ended", shown["commit"], "experiments")
 
@@ -216,6 +216,7 @@ def test_what_was_spent_adds_up_and_the_proposals_are_counted(searched: Place) -
         assert sum(amounts.get(resource, 0) for amounts in spent["by_outcome"].values()) == pytest.approx(total)
     assert spent["proposals"]["admitted"] == 5
     page = cockpit("ledger", str(searched.root)).stdout.splitlines()
+    assert spent["by_proposer"]["optimiser"]["admitted"] == 5
     assert page[-2].startswith("total")
     assert page[-2].endswith("100%")
 
@@ -255,6 +256,7 @@ def test_before_anything_ran_there_is_no_frontier_and_nothing_is_spent(write: Wr
         "total": {},
         "by_outcome": {},
         "proposals": {"admitted": 0, "refused": {}},
+        "by_proposer": {},
     }
     assert "no frontier yet" in cockpit("frontier", str(place.root)).stdout
     assert cockpit("ledger", str(place.root)).stdout == "nothing spent yet\n"

@@ -20,7 +20,7 @@ from loop.run.execution import MachineFailed, Stop
 from loop.run.interpreter import Unusable
 from loop.schedule import seeds
 from loop.study import ConfigError
-from store import views
+from store import events, views
 from store.database import Database
 from store.place import Place, engine_pid
 from store.records import Ended, Experiment, Outcome, Run, Source, State
@@ -36,8 +36,8 @@ async def record(place: Place) -> tuple[Experiment, list[Run], list[str]]:
     async with await Database.open(place.folder) as database:
         baseline = await views.experiment(database, 0)
         assert baseline is not None
-        events = await views.events_after(database, 0)
-        return baseline, await views.runs(database, 0), [event.kind for event in events]
+        told = await events.events_after(database, 0)
+        return baseline, await views.runs(database, 0), [event.kind for event in told]
 
 
 async def experiments(place: Place) -> int:

@@ -47,7 +47,12 @@ def test_every_recipe_can_be_read(name: str) -> None:
         (SMALLEST.replace("[obj", 'timeout = "soon"\n[obj'), ":3: `[run] timeout`: a time is a number and a unit in"),
         (SMALLEST.replace("[obj", 'predict = "python p.py"\n[obj'), ":1: `[run]`: predict and score go together"),
         (SMALLEST.replace('" }', '", steers = false }'), ":3: `[objectives]`: no objective steers the study"),
-        (SMALLEST + '[model]\nname = "qwen"\n', ':6: `[model] name` must be "none": this version runs without a model'),
+        (SMALLEST + '[model]\nhost = "my box"\n', ':6: `[model] host`: a host is an address as "http://127.0.0.1:1'),
+        (SMALLEST + "[model]\nshare = true\n", ":6: `[model] share`: input should be a valid number"),
+        (SMALLEST + '[model]\nname = "a\\u0000.gguf"\n', ":6: `[model] name`: a name holds no control character"),
+        (SMALLEST + "[model]\nnum_ctx = 9223372036854775808\n", ":6: `[model] num_ctx`: "),
+        (SMALLEST + "[model]\nshare = 2\n", ":6: `[model] share`: input should be less than or equal to 1"),
+        (SMALLEST + '[model]\nnum_ctx = "4k"\n', ":6: `[model] num_ctx`: input should be a valid integer"),
         (
             SMALLEST + "[constraints]\nloss = 3\n",
             ":5: `[constraints]` is not served by this version of cockpit; take it out",

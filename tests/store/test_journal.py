@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from store import feed, journal, views
+from store import events, feed, journal, views
 from store.database import Database
 from store.records import Event, Experiment, Measurement, Outcome, Run, Source, Stage, State
 
@@ -41,7 +41,7 @@ async def test_an_experiment_goes_through_its_life_an_event_an_arrow(database: D
     await journal.stage_ended(database, BASELINE, run, 0, STAGE)
     await journal.run_ended(database, BASELINE, run, Outcome.OK, "", [Measurement("loss", 0.5, Source.REPORTED)])
     assert await state(database) is State.MEASURED
-    kinds = [event.kind for event in await views.events_after(database, 0)]
+    kinds = [event.kind for event in await events.events_after(database, 0)]
     assert kinds == ["bench", "revised", "queued", "running", "stage", "measured"]
     (read,) = await views.runs(database, 0)
     assert (read.outcome, read.stages) == (Outcome.OK, (STAGE,))
@@ -53,7 +53,7 @@ async def test_a_stage_that_is_said_twice_counts_once(database: Database) -> Non
         await journal.stage_ended(database, BASELINE, run, 0, STAGE)
     (read,) = await views.runs(database, 0)
     assert len(read.stages) == 1
-    assert [event.kind for event in await views.events_after(database, 0)].count("stage") == 1
+    assert [event.kind for event in await events.events_after(database, 0)].count("stage") == 1
 
 
 @pytest.mark.parametrize(

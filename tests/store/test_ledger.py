@@ -10,11 +10,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from store import journal, views
+from store import calls, journal, views
 from store.database import Database
-from store.records import Ended, Experiment, Frontier, Measurement, Outcome, Point, Run, Source, Stage, State, Study
+from store.records import (
+    Call,
+    CallOutcome,
+    Ended,
+    Experiment,
+    Frontier,
+    Measurement,
+    Outcome,
+    Point,
+    Proposal,
+    Refusal,
+    Run,
+    Source,
+    Stage,
+    State,
+    Study,
+)
 
 SLOTS = ("slot0", "slot1")
+PROPOSAL = Proposal("model", "knobs", 0, "", {}, 1.0)
 RUN = Run(0, 0, "r", "t", "b", 0, "screen", "full", 1, "slot0", "none", "pss", "plain", 0.0)
 
 
@@ -27,6 +44,9 @@ class World:
     runs: dict[str, Run] = field(default_factory=dict)
     engine: int | None = None
     seeds: int = 0
+    call: Call | None = None
+    asked: list[int] = field(default_factory=list)  # calls that were answered, and have come to no proposal
+    experiments: int = 3
 
     def later(self, seconds: float) -> float:
         self.now += seconds
@@ -36,15 +56,34 @@ class World:
         """One thing that can happen now; nothing where it cannot."""
         self.later(seconds)
         run = self.runs.get(slot)
-        experiment = Experiment(run.experiment if run else self.seeds % 3, "x", State.QUEUED, "t", "c", "b", 1.0)
+        experiment = Experiment(
+            run.experiment if run else self.seeds % self.experiments, "x", State.QUEUED, "t", "c", "b", 1.0
+        )
         match act:
             case "begin" if self.engine is None:
                 self.engine = await journal.engine_started(self.database, 1, {"bench": "b"}, "")
             case "die":
-                self.engine = None
+                self.engine, self.call, self.asked = None, None, []
             case _ if self.engine is None:
                 return
-            case "end" if not self.runs:
+            case "ask" if self.call is None:
+                planned_call = Call("m", "h", "knobs", "reason", 4096, {"messages": []}, self.now)
+                self.call = replace(planned_call, id=await calls.began(self.database, planned_call))
+            case "answer" | "no answer" if self.call:
+                heard = CallOutcome.OK if act == "answer" else CallOutcome.TIMEOUT
+                said = replace(self.call, outcome=heard, prompt_tokens=int(seconds), answer_tokens=7)
+                await calls.ended(self.database, said)
+                self.asked += [said.id] if heard is CallOutcome.OK else []
+                self.call = None
+            case "refuse" if self.asked:
+                refused = replace(PROPOSAL, refusal=Refusal.INVALID, reason="why")
+                await journal.refused(self.database, refused, None, self.asked)
+                self.asked = []
+            case "admit" if self.asked:
+                made = Experiment(self.experiments, "x", State.QUEUED, "t", "c", f"b{self.experiments}", 1.0)
+                await journal.queued(self.database, made, {}, PROPOSAL, f"h{self.experiments}", self.asked)
+                self.experiments, self.asked = self.experiments + 1, []
+            case "end" if not self.runs and self.call is None:
                 await journal.engine_ended(self.database, self.engine, Ended.TIME)
                 self.engine = None
             case "start" if run is None:
@@ -71,13 +110,17 @@ async def check(database: Database) -> None:
             at = span["ended_at"]
         assert at == lane["since"]
     spent = await views.ledger(database)
-    lanes = await database.rows("SELECT coalesce(sum(since - 100.0), 0) FROM lanes")
-    assert spent.total.get("seconds", 0.0) == pytest.approx(lanes[0][0])
+    for resource, which in (("seconds", "<>"), ("model_seconds", "=")):
+        lanes = await database.rows(f"SELECT coalesce(sum(since - 100.0), 0) FROM lanes WHERE name {which} 'model'")
+        assert spent.total.get(resource, 0.0) == pytest.approx(lanes[0][0])
+    tokens = await database.rows("SELECT sum(prompt_tokens + answer_tokens) FROM calls")
+    assert spent.total.get("tokens", 0.0) == (tokens[0][0] or 0)
     for resource, total in spent.total.items():
         assert sum(amounts.get(resource, 0.0) for amounts in spent.by_outcome.values()) == pytest.approx(total)
 
 
-acts = st.sampled_from(["begin", "die", "end", "start", "start", "stage", "stage", "ok", "crash", "interrupted"])
+runs = ["begin", "die", "end", "start", "start", "stage", "stage", "ok", "crash", "interrupted"]
+acts = st.sampled_from([*runs, "ask", "ask", "answer", "answer", "no answer", "refuse", "admit"])
 history = st.lists(st.tuples(acts, st.sampled_from(SLOTS), st.floats(-1, 50)), max_size=40)
 
 
@@ -91,6 +134,7 @@ def test_spans_tile_and_the_outcomes_add_up_on_any_history(acts: list[tuple[str,
                 clock = SimpleNamespace(time=lambda: world.now)
                 with pytest.MonkeyPatch.context() as patch:
                     patch.setattr("store.journal.time", clock)
+                    patch.setattr("store.calls.time", clock)
                     await journal.study_began(database, Study("s", "", 0, "c", 100.0))
                     await journal.study_revised(database, "r", "")
                     await journal.bench_set(database, "b", {})

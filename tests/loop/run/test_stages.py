@@ -2,6 +2,7 @@
 
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loop.run.sandbox import Wall
-from loop.run.stages import Launch, commands, ended, measured, printed, source, tail
+from loop.run.stages import Launch, commands, ended, measured, printed, source, tail, timed
 from loop.study import Settings
 from store.records import Measurement, Outcome, Run, Source, Stage
 
@@ -195,6 +196,32 @@ def test_what_steers_nothing_may_be_missing(tmp_path: Path) -> None:
     asked = settings(None, loss={"direction": "minimize"}, extra={"direction": "minimize", "steers": False})
     outcome, _, values = measured(tmp_path, asked, stages(tmp_path, train="loss: 1\nextra: nan\n"), FILES)
     assert (outcome, [value.objective for value in values]) == (Outcome.OK, ["loss"])
+
+
+@pytest.mark.parametrize(
+    ("objectives", "which"),
+    [
+        (("loss",), ()),
+        (("loss", "predict_us"), ("predict",)),
+        (("loss", "latency"), ("score",)),  # of two stages that print it the later one counts, as its value does
+        (("loss", "train_seconds"), ("train",)),
+        (("loss", "cpu_seconds"), ("train", "predict", "score")),
+        (("loss", "peak_memory_bytes"), ()),
+        (("loss", "spare_ms"), ("train", "predict", "score")),  # nobody knows whose it is
+    ],
+)
+def test_a_stage_is_timed_if_an_objective_that_steers_is_made_of_its_seconds(
+    tmp_path: Path, objectives: tuple[str, ...], which: tuple[str, ...]
+) -> None:
+    ran = stages(
+        tmp_path, train="loss: 1\nepoch_seconds: 2\n", predict="predict_us: 3\nlatency: 1\n", score="latency: 2"
+    )
+    asked = settings(
+        SCORED,
+        **{name: {"direction": "minimize"} for name in objectives},
+        epoch_seconds={"direction": "minimize", "steers": False},
+    )
+    assert timed(asked, tmp_path, replace(RUN, stages=tuple(ran))) == set(which)
 
 
 # --- how a stage ended -----------------------------------------------------------------------------------------------

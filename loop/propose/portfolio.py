@@ -1,0 +1,108 @@
+"""Whose turn it is to propose: the model's for its share of the experiments, the optimiser's for all others.
+
+The model thinks beside the runs, and what it has thought of is queued when it is there. Meanwhile the optimiser goes
+on, so neither a slow model nor a dead one holds up a slot. It is waited for where its share is the whole; and for a
+while where the runs leave it no quiet, so that there must be none.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from loop.propose.model import Model
+from loop.propose.prepare import Preparation
+from loop.propose.thought import Thought
+from store import calls, views
+from store.records import Experiment
+
+TICK_SECONDS = 0.05
+PATIENCE_SECONDS = 30.0  # of quiet
+
+
+def due(number: int, thoughts: int, share: float) -> bool:
+    """Whether the model is to think of an experiment, where `number` comes next and it has thought so often.
+
+    A thought counts whatever came of it: a server that is dead is asked no more often than one that lives.
+    """
+    return thoughts < math.ceil(number * share - 1e-9)
+
+
+@dataclass
+class Portfolio:
+    """The proposers of a study under one engine. `ending` says whether the engine has been asked to end."""
+
+    preparation: Preparation
+    model: Model | None
+    share: float
+    ending: Callable[[], bool]
+    _thought: Thought | None = None
+    _thinking: "asyncio.Task[Experiment | None] | None" = None
+
+    async def prepare(self, count: int | None, next_run: int | None = None) -> bool:
+        """Queue one experiment more, of `count` in all. Whether there is one; else nobody has anything to propose.
+
+        `next_run` is the number of the run that is about to begin.
+        """
+        came = self._reap()
+        number = len(await views.experiments(self.preparation.database))
+        if count is not None and number >= count:
+            return came
+        await self._begin(number, count)
+        alone = self.share >= 1
+        if (alone or self._lacks_quiet()) and await self._comes_to_something(None if alone else PATIENCE_SECONDS):
+            return True
+        if self.ending():
+            return False
+        if await self.preparation.prepare(count, next_run) is not None:
+            return True
+        return await self._comes_to_something(None)  # nobody else has anything left
+
+    async def _begin(self, number: int, count: int | None) -> None:
+        """Have the model think, if its turn has come, and what it thinks of would not come too late."""
+        if self.model is None or self._thinking is not None or not self.preparation.knobs:
+            return
+        last = count is not None and number + 1 >= count
+        if (self.share >= 1 or not last) and due(number, await calls.thoughts(self.preparation.database), self.share):
+            self._thought = Thought(self.preparation, self.model, count)
+            self._thinking = asyncio.create_task(self._thought.think())
+
+    def _lacks_quiet(self) -> bool:
+        """Whether the runs leave the model no time: training is timed, or a timed stage has broken its call off."""
+        if self.model is None or self._thought is None:
+            return False
+        quiet = self.model.quiet
+        return self._thought.broken_off or (self.model.here and (quiet.timed is None or "train" in quiet.timed))
+
+    async def _comes_to_something(self, seconds: float | None) -> bool:
+        """Wait for what is thought of, so long as it may think, or to its end. Whether it comes to an experiment."""
+        left, before = math.inf if seconds is None else seconds, time.monotonic()
+        while self._thinking is not None and not self._thinking.done() and not self.ending():
+            if left < 0:
+                return False
+            await asyncio.wait({self._thinking}, timeout=TICK_SECONDS)
+            now = time.monotonic()
+            left -= 0.0 if self.model is not None and self.model.hushed else now - before
+            before = now
+        return self._reap()
+
+    def _reap(self) -> bool:
+        """Whether a thought has ended, and with an experiment. Raises what it has raised."""
+        if self._thinking is None or not self._thinking.done():
+            return False
+        thinking, self._thought, self._thinking = self._thinking, None, None
+        return thinking.result() is not None
+
+    async def close(self) -> None:
+        """Break off what is thought. What it was about to have let in is let in first."""
+        try:
+            if self._thinking is not None:
+                async with self.preparation.turn:
+                    self._thinking.cancel()
+                with suppress(asyncio.CancelledError):
+                    await self._thinking
+        finally:
+            if self.model is not None:
+                await self.model.close()

@@ -1,0 +1,109 @@
+"""What a model was asked and what it answered: each call is a row from the asking on, and its tokens are booked."""
+
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import fields
+from typing import Any
+
+from store import ledger
+from store.database import Change, Database
+from store.events import say
+from store.records import Call, CallOutcome
+
+
+async def began(database: Database, call: Call) -> int:
+    """A model is asked. The call's id."""
+    async with database.transaction() as change:
+        columns = ("model", "host", "operator", "purpose", "num_ctx", "prompt", "at")
+        return await change.insert("calls", **{column: getattr(call, column) for column in columns})
+
+
+async def ended(database: Database, call: Call) -> None:
+    """It has answered, or has not, as the call says. One that is unfinished is none of this one's."""
+    assert call.outcome is not None
+    async with database.transaction() as change:
+        now = time.time()
+        columns = (
+            "outcome", "detail", "answer", "prompt_tokens", "answer_tokens", "load_seconds", "prompt_seconds",
+            "answer_seconds", "held_seconds",
+        )  # fmt: skip
+        await change.execute(
+            f"UPDATE calls SET ended_at = ?, {', '.join(f'{column} = ?' for column in columns)} WHERE id = ?",
+            now, *(getattr(call, column) for column in columns), call.id,
+        )  # fmt: skip
+        await ledger.call_ends(change, call, now)
+        told: dict[str, Any] = {
+            column: getattr(call, column)
+            for column in ("model", "operator", "purpose", "outcome", "detail", "prompt_tokens", "answer_tokens")
+        }
+        await say(
+            change, "call" if call.outcome is CallOutcome.OK else "call failed", call.line(now), at=now,
+            wall_seconds=now - call.at, load_seconds=call.load_seconds, held_seconds=call.held_seconds, **told,
+        )  # fmt: skip
+
+
+async def belong(change: Change, proposal: int, calls: Iterable[int]) -> None:
+    """These calls have come to this proposal."""
+    for call in calls:
+        await change.execute("UPDATE calls SET proposal = ? WHERE id = ?", proposal, call)
+
+
+async def break_off(change: Change, now: float, why: str) -> None:
+    """Those that nobody has ended are over. What they had used is not known."""
+    for row in await change.rows("SELECT id, at FROM calls WHERE outcome IS NULL ORDER BY id"):
+        await change.execute(
+            "UPDATE calls SET outcome = ?, ended_at = ?, detail = ? WHERE id = ?",
+            CallOutcome.INTERRUPTED, max(now, row["at"]), why, row["id"],
+        )  # fmt: skip
+        await ledger.call_is_lost(change, row["id"], row["at"], now)
+
+
+async def of(database: Database, experiment: int) -> list[Call]:
+    """The calls to which an experiment is owed, oldest first; of a refused proposal before it there are others."""
+    rows = await database.rows(
+        """
+        SELECT calls.* FROM calls JOIN proposals ON proposals.id = calls.proposal
+        WHERE experiment = ? ORDER BY calls.id
+        """,
+        experiment,
+    )
+    names = {field.name for field in fields(Call)} - {"prompt", "outcome"}
+    return [
+        Call(
+            **{name: row[name] for name in names},
+            prompt=json.loads(row["prompt"]),
+            outcome=CallOutcome(row["outcome"]) if row["outcome"] else None,
+        )
+        for row in rows
+    ]
+
+
+async def density(database: Database, model: str) -> float | None:
+    """Tokens a character, in what this model was asked last; None before it has counted any."""
+    rows = await database.rows(
+        """
+        SELECT prompt, prompt_tokens FROM calls
+        WHERE model = ? AND purpose = 'reason' AND outcome = 'ok' AND prompt_tokens > 0 ORDER BY id DESC LIMIT 1
+        """,
+        model,
+    )
+    if not rows:
+        return None
+    characters = sum(len(message["content"]) for message in json.loads(rows[0]["prompt"])["messages"])
+    return float(rows[0]["prompt_tokens"] / characters) if characters else None
+
+
+async def thoughts(database: Database) -> int:
+    """How often a model has thought of an experiment, or does. What cockpit itself has ended does not count."""
+    rows = await database.rows(
+        "SELECT count(*) FROM calls WHERE purpose = 'reason' AND coalesce(outcome, '') NOT IN (?, ?)",
+        CallOutcome.BROKEN_OFF,
+        CallOutcome.INTERRUPTED,
+    )
+    return int(rows[0][0])
+
+
+async def count(database: Database) -> int:
+    """How many calls there were, of whatever outcome."""
+    return int((await database.rows("SELECT count(*) FROM calls"))[0][0])

@@ -1,0 +1,39 @@
+"""The lines of the journal: one is said within the transaction of what it tells; they are read a page at a time."""
+
+import json
+import time
+from typing import Any
+
+from store.database import Change, Database
+from store.records import Event
+
+PAGE = 5_000  # rows; a reader that holds the record longer makes its log grow
+
+
+async def say(
+    change: Change,
+    kind: str,
+    text: str,
+    *,
+    experiment: int | None = None,
+    run: int | None = None,
+    at: float | None = None,
+    **data: Any,
+) -> None:
+    """A line of the journal, in the transaction of what it tells."""
+    now = time.time() if at is None else at
+    await change.insert("events", at=now, kind=kind, experiment=experiment, run=run, text=text, data=data)
+
+
+async def events_after(database: Database, seq: int) -> list[Event]:
+    """At most a page of events after number `seq`, oldest first."""
+    rows = await database.rows("SELECT * FROM events WHERE seq > ? ORDER BY seq LIMIT ?", seq, PAGE)
+    return [
+        Event(row["seq"], row["at"], row["kind"], row["experiment"], row["run"], row["text"], json.loads(row["data"]))
+        for row in rows
+    ]
+
+
+async def last_event(database: Database) -> int:
+    """The number of the newest event, 0 before the first."""
+    return int((await database.rows("SELECT coalesce(max(seq), 0) FROM events"))[0][0])
