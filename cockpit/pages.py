@@ -79,7 +79,7 @@ def experiment_page(experiment: Experiment, runs: Iterable[Run], calls: Iterable
             cpu = "not measured" if stage.cpu_seconds is None else f"{stage.cpu_seconds:.2f} s"
             cost = f"{stage.wall_seconds:8.2f} s   cpu {cpu}   memory {size(stage.peak_bytes)}"
             lines.append(f"  {stage.name:8} {stage.outcome:12} {cost}")
-    lines += [f"{call.line(call.at)}   {call.model}, num_ctx {call.num_ctx}" for call in calls]
+    lines += [f"{call.line}   {call.model}, num_ctx {call.num_ctx}" for call in calls]
     return "\n".join(lines)
 
 

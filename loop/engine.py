@@ -316,7 +316,7 @@ class Engine:
         return next_job(rows, runs, self.seed, incumbent, chosen, count)
 
     async def _wanted(self, count: int | None) -> bool:
-        return count is None or len(await views.experiments(self.database)) < count
+        return count is None or await views.count(self.database) < count
 
     async def _measure(self, job: Job) -> None:
         """Make a run until it has been measured or has failed. An experiment that is always interrupted is given up."""

@@ -225,7 +225,7 @@ class Budget(Table):
 class Model(Table):
     """[model]: which language model proposes, and how much."""
 
-    name: str = Field(default="auto", min_length=1)  # of Ollama's; or one of NAMED, or a path to a GGUF
+    name: str = Field(default="auto", min_length=1)  # of Ollama's; "auto", "embedded", "none", a GGUF file
     host: str | None = None  # else $OLLAMA_HOST, else this machine
     num_ctx: int = Field(default=4096, ge=2048, le=2**24)  # tokens; a prompt and its answers need so many
     timeout: Seconds = 120.0  # of one call

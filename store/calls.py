@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterable
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from store import ledger
@@ -20,10 +20,11 @@ async def began(database: Database, call: Call) -> int:
 
 
 async def ended(database: Database, call: Call) -> None:
-    """It has answered, or has not, as the call says. One that is unfinished is none of this one's."""
+    """It has answered, or has not, as the call says."""
     assert call.outcome is not None
     async with database.transaction() as change:
         now = time.time()
+        call = replace(call, ended_at=now)
         columns = (
             "outcome", "detail", "answer", "prompt_tokens", "answer_tokens", "load_seconds", "prompt_seconds",
             "answer_seconds", "held_seconds",
@@ -32,13 +33,13 @@ async def ended(database: Database, call: Call) -> None:
             f"UPDATE calls SET ended_at = ?, {', '.join(f'{column} = ?' for column in columns)} WHERE id = ?",
             now, *(getattr(call, column) for column in columns), call.id,
         )  # fmt: skip
-        await ledger.call_ends(change, call, now)
+        await ledger.call_ends(change, call.id, call.at, now, (call.prompt_tokens or 0) + (call.answer_tokens or 0))
         told: dict[str, Any] = {
             column: getattr(call, column)
             for column in ("model", "operator", "purpose", "outcome", "detail", "prompt_tokens", "answer_tokens")
         }
         await say(
-            change, "call" if call.outcome is CallOutcome.OK else "call failed", call.line(now), at=now,
+            change, "call" if call.outcome is CallOutcome.OK else "call failed", call.line, at=now,
             wall_seconds=now - call.at, load_seconds=call.load_seconds, held_seconds=call.held_seconds, **told,
         )  # fmt: skip
 
@@ -56,7 +57,7 @@ async def break_off(change: Change, now: float, why: str) -> None:
             "UPDATE calls SET outcome = ?, ended_at = ?, detail = ? WHERE id = ?",
             CallOutcome.INTERRUPTED, max(now, row["at"]), why, row["id"],
         )  # fmt: skip
-        await ledger.call_is_lost(change, row["id"], row["at"], now)
+        await ledger.call_ends(change, row["id"], row["at"], now)
 
 
 async def of(database: Database, experiment: int) -> list[Call]:
@@ -102,8 +103,3 @@ async def thoughts(database: Database) -> int:
         CallOutcome.INTERRUPTED,
     )
     return int(rows[0][0])
-
-
-async def count(database: Database) -> int:
-    """How many calls there were, of whatever outcome."""
-    return int((await database.rows("SELECT count(*) FROM calls"))[0][0])

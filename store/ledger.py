@@ -8,7 +8,7 @@ span, so the totals are those of the record at any moment.
 from collections.abc import Mapping
 
 from store.database import Change
-from store.records import Call, Run, Stage
+from store.records import Run, Stage
 
 # What came of a span. A run that failed or was broken off is its own outcome, whatever became of its experiment; so is
 # a call that failed, or came to no proposal (or not yet), or to one that was refused.
@@ -20,16 +20,9 @@ OUTCOME = """
         WHEN experiments.number IS NULL THEN spans.kind
         WHEN spans.call IS NOT NULL AND experiments.failure IS NOT NULL THEN 'failed: ' || experiments.failure
         WHEN spans.call IS NOT NULL AND experiments.state IN ('queued', 'running') THEN 'running'
-        WHEN spans.call IS NOT NULL THEN OF_EXPERIMENT
-        WHEN runs.outcome IS NULL THEN 'running'
+        WHEN spans.run IS NOT NULL AND runs.outcome IS NULL THEN 'running'
         WHEN runs.outcome = 'interrupted' THEN 'interrupted'
         WHEN runs.outcome <> 'ok' THEN 'failed: ' || runs.outcome
-        ELSE OF_EXPERIMENT
-    END
-""".replace(
-    "OF_EXPERIMENT",
-    """
-    CASE
         WHEN experiments.number = 0 THEN 'baseline'
         WHEN experiments.state IN ('merged', 'rejected') THEN experiments.state
         WHEN frontier.experiment IS NOT NULL THEN 'frontier'
@@ -38,8 +31,7 @@ OUTCOME = """
             'measured'
         )
     END
-    """,
-)
+"""
 TOTAL = "total"
 MODEL_LANE = "model"  # on which it thinks
 
@@ -96,19 +88,11 @@ async def run_ends(change: Change, run: Run, now: float) -> None:
     await _book(change, run.slot, now, "overhead", run.id)
 
 
-async def call_ends(change: Change, call: Call, now: float) -> None:
-    """The model has thought until now, and read and written so many tokens."""
-    await _book(change, MODEL_LANE, min(call.at, now), "idle")
-    said = (call.prompt_tokens, call.answer_tokens)
-    spend = {"tokens": float(sum(filter(None, said)))} if any(said) else {}
-    await _book(change, MODEL_LANE, now, "call", call=call.id, spend=spend)
-    await total(change)
-
-
-async def call_is_lost(change: Change, call: int, at: float, now: float) -> None:
-    """A call was under way when the last engine went; that was last heard of now."""
+async def call_ends(change: Change, call: int, at: float, now: float, tokens: int = 0) -> None:
+    """The model has thought from then until now, and read and written so many tokens."""
     await _book(change, MODEL_LANE, min(at, now), "idle")
-    await _book(change, MODEL_LANE, now, "call", call=call)
+    await _book(change, MODEL_LANE, now, "call", call=call, spend={"tokens": float(tokens)} if tokens else {})
+    await total(change)
 
 
 async def _free_lanes(change: Change) -> list[str]:

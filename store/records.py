@@ -216,13 +216,14 @@ class Call:
     answer_seconds: float | None = None
     held_seconds: float = 0.0  # it waited for a timed stage to end
 
-    def line(self, now: float) -> str:
+    @property
+    def line(self) -> str:
         """What came of it, in one line: `model: reason: 812 + 64 tokens, after 5.2 s`."""
         tokens = f"{'?' if self.prompt_tokens is None else self.prompt_tokens} + "
         tokens += f"{'?' if self.answer_tokens is None else self.answer_tokens} tokens"
         held = f", of which it was held {self.held_seconds:.1f} s" if self.held_seconds >= 0.1 else ""
         how = tokens if self.outcome is CallOutcome.OK else f"{self.outcome}, {self.detail}"
-        return f"model: {self.purpose}: {how}, after {(self.ended_at or now) - self.at:.1f} s{held}"
+        return f"model: {self.purpose}: {how}, after {(self.ended_at or self.at) - self.at:.1f} s{held}"
 
 
 @dataclass(frozen=True, slots=True)

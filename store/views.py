@@ -60,6 +60,11 @@ async def experiments(database: Database) -> list[Experiment]:
     return [_experiment(row, means, said) for row in await database.rows(f"{EXPERIMENTS} ORDER BY number")]
 
 
+async def count(database: Database) -> int:
+    """How many experiments there are; so also the number of the next one."""
+    return int((await database.rows("SELECT count(*) FROM experiments"))[0][0])
+
+
 async def experiment(database: Database, number: int) -> Experiment | None:
     """One experiment, or None where there is no such number."""
     rows = await database.rows(f"{EXPERIMENTS} WHERE number = ?", number)

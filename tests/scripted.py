@@ -9,7 +9,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -44,7 +44,7 @@ class Scripted:
     requests: list[dict[str, Any]] = field(default_factory=list)
     capabilities: Sequence[str] = ("completion",)
 
-    def chat(self, request: dict[str, Any]) -> Iterator[Piece]:
+    def chat(self, request: dict[str, Any]) -> Generator[Piece, None, None]:
         self.requests.append(request)
         act = self.script(request)
         match act:

@@ -95,8 +95,11 @@ def build(
     def whole() -> str:
         return "\n".join(filter(None, (section.text for section in made()))) + "\n" + question
 
-    while tokens(SYSTEM + whole()) > limit and (name := _next_to_go(lines)):
-        lines[name].pop(0 if name in ("tried", "notes") else -1)
+    size = len(SYSTEM + whole())
+    while round(size * density) > limit and (name := _next_to_go(lines)):
+        gone = lines[name].pop(0 if name in ("tried", "notes") else -1)
+        # Of a thousand results nearly all go: they are not put together again for each. A head goes with its last line.
+        size = size - len(f"- {gone}\n") if lines[name] else len(SYSTEM + whole())
     kept = [
         {"name": one.name, "tokens": tokens(one.text), "lines": len(one.lines), "of": one.of}
         | ({"cut": f"to fit {limit} tokens"} if len(one.lines) < one.of else {})

@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -23,6 +23,7 @@ from loop.propose.protocol import NotServed, Piece, shell
 
 PR_SET_PDEATHSIG = 1
 PASSED_ON = ("temperature", "seed", "top_p", "top_k", "min_p", "stop", "repeat_penalty")  # of Ollama's options
+JSON = {"Content-Type": "application/json"}
 SOON = 0.2  # seconds
 
 
@@ -44,12 +45,12 @@ class Llama:
         self.name = file.stem
         self._load_nanoseconds = int((time.monotonic() - began) * 1e9)
 
-    def chat(self, request: dict[str, Any]) -> Iterator[Piece]:
+    def chat(self, request: dict[str, Any]) -> Generator[Piece, None, None]:
         """An answer of llama.cpp's server, in Ollama's words."""
         connection = http.client.HTTPConnection(self._address)
         began = time.monotonic()
         try:
-            connection.request("POST", "/v1/chat/completions", json.dumps(_asked(request)).encode(), _JSON)
+            connection.request("POST", "/v1/chat/completions", json.dumps(_asked(request)).encode(), JSON)
             response = connection.getresponse()
             if response.status != http.client.OK:
                 raise NotServed(response.status, response.read().decode(errors="replace"))
@@ -80,9 +81,6 @@ class Llama:
             "eval_count": timings.get("predicted_n", 0),
             "eval_duration": int(timings.get("predicted_ms", 0) * 1e6),
         }
-
-
-_JSON = {"Content-Type": "application/json"}
 
 
 def _asked(request: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from loop.propose.context import plain
 from loop.propose.embedded import Embedded, NotStarted
 from loop.run.quiet import Quiet
 from store.records import CallOutcome
@@ -60,7 +61,7 @@ class CallFailed(Exception):
     def __init__(self, outcome: CallOutcome, detail: str, took: Took | None = None) -> None:
         super().__init__(detail)
         self.outcome = outcome
-        self.detail = " ".join(_kept(detail).split())[:DETAIL_CHARACTERS]
+        self.detail = plain(detail)[:DETAIL_CHARACTERS]
         self.took = took or Took()
 
 
@@ -181,7 +182,7 @@ class Model:
                 last = piece
         if last is None:
             raise CallFailed(CallOutcome.CUT_OFF, f"the answer ended after {len(words)} pieces without its end")
-        return _kept("".join(words)), last
+        return "".join(words).encode("utf-8", "replace").decode(), last  # half a letter cannot be kept
 
     @property
     def hushed(self) -> bool:
@@ -242,11 +243,6 @@ class Model:
         await self.disconnect()
         if self.embedded is not None:
             await self.embedded.stop()
-
-
-def _kept(text: str) -> str:
-    """A text that can be kept: half a letter cannot."""
-    return text.encode("utf-8", "replace").decode()
 
 
 def address(text: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from loop.propose import space
 from loop.propose.admit import Refused
+from loop.propose.context import plain
 from loop.propose.domain import Choices, Value, same
 from loop.propose.space import Knob
 from store.records import Refusal
@@ -90,7 +91,7 @@ def read(answer: str, knobs: Sequence[Knob], values: Mapping[str, Value]) -> Sug
     moves = {key: value for key, value in found.items() if not same(value, values[key])}
     if not moves:
         raise Refused(Refusal.DUPLICATE, "it changes nothing: each value is the one that the knob has now")
-    return Suggestion(moves, _one_line(said.get("hypothesis") or ""))
+    return Suggestion(moves, plain(str(said.get("hypothesis") or ""))[:WORDS_CHARACTERS])
 
 
 def _unfenced(text: str) -> Any:
@@ -125,12 +126,6 @@ def _outside(name: str, knob: Knob, value: Any) -> Refused:
 def _quoted(value: Any) -> str:
     """What a model has written, in a reason."""
     try:
-        return _one_line(value, 40)
+        return plain(str(value))[:40]
     except ValueError:  # Python writes no integer of some thousand digits
         return "a number without end"
-
-
-def _one_line(words: Any, most: int = WORDS_CHARACTERS) -> str:
-    """A model's own words: one line, printable, short."""
-    plain = "".join(letter if letter.isprintable() else " " for letter in str(words))
-    return " ".join(plain.split())[:most]

@@ -47,7 +47,7 @@ class Portfolio:
         `next_run` is the number of the run that is about to begin.
         """
         came = self._reap()
-        number = len(await views.experiments(self.preparation.database))
+        number = await views.count(self.preparation.database)
         if count is not None and number >= count:
             return came
         await self._begin(number, count)
@@ -73,8 +73,7 @@ class Portfolio:
         """Whether the runs leave the model no time: training is timed, or a timed stage has broken its call off."""
         if self.model is None or self._thought is None:
             return False
-        quiet = self.model.quiet
-        return self._thought.broken_off or (self.model.here and (quiet.timed is None or "train" in quiet.timed))
+        return self._thought.broken_off or (self.model.here and self.model.quiet.times("train"))
 
     async def _comes_to_something(self, seconds: float | None) -> bool:
         """Wait for what is thought of, so long as it may think, or to its end. Whether it comes to an experiment."""

@@ -8,6 +8,7 @@ Ollama server, 0.33.
 import json
 import socket
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
@@ -21,7 +22,7 @@ class Brain(Protocol):
     name: str
     capabilities: Sequence[str]
 
-    def chat(self, request: dict[str, Any]) -> Iterator[Piece]:
+    def chat(self, request: dict[str, Any]) -> Generator[Piece, None, None]:
         """The pieces of an answer: each has `message`, the last `done`. Closed early where nobody listens any more.
 
         Raises NotServed, and Hangup to break the line.
@@ -88,12 +89,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._object(why.status, {"error": str(why)})
         except Hangup:
             return self._hang_up()
-        try:
-            self._answer(request, first, pieces)
-        finally:
-            if isinstance(pieces, Generator):
-                pieces.close()
-        return None
+        with closing(pieces):
+            return self._answer(request, first, pieces)
 
     def _request(self, body: bytes) -> dict[str, Any]:
         if not body:

@@ -29,7 +29,7 @@ REASON_TOKENS, PACK_TOKENS = 120, 240  # of an answer, at most
 NOTES = 5  # of the newest
 ALIKE = 0.6  # of the tokens a character of the last prompt: fewer, and this one was not read whole
 AROUND_TOKENS = 200  # the questions after the first, and what a template puts around each message
-REASON_TEMPERATURE, PACK_TEMPERATURE = 0.8, 0.2  # ideas may wander; what is written down is what was reply
+REASON_TEMPERATURE, PACK_TEMPERATURE = 0.8, 0.2  # ideas may wander; what is written down is what was said
 
 
 @dataclass
@@ -95,7 +95,6 @@ class Thought:
 
     async def _call(self, purpose: str, messages: Sequence[Message], sections: Sequence[Mapping[str, Any]]) -> Reply:
         """One call, recorded. Raises CallFailed."""
-        number = await calls.count(self.preparation.database)
         packs = purpose != "reason"
         call = Call(
             model=self.model.name,
@@ -115,7 +114,7 @@ class Thought:
                 schema=operators.schema(self.preparation.knobs, self.values) if packs else None,
                 most_tokens=PACK_TOKENS if packs else REASON_TOKENS,
                 temperature=PACK_TEMPERATURE if packs else REASON_TEMPERATURE,
-                seed=random.Random(f"cockpit {self.preparation.seed} {number}").randrange(2**31),
+                seed=random.Random(f"cockpit {self.preparation.seed} {call.id}").randrange(2**31),
                 at_least=self.least_tokens,
             )
             ended = replace(call, outcome=CallOutcome.OK, answer=reply.text, **asdict(reply.took))

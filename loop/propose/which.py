@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -63,11 +63,12 @@ async def choose(place: Place, revision: Revision, quiet: Quiet) -> Choice:
     except (ValueError, KeyError) as error:
         line = where(place.config, revision.text, ("model", "host"))
         raise ConfigError(f"{line}: `[model] host`, or $OLLAMA_HOST, is no address: {error}") from None
+
     model = Model(wanted.name, server, wanted.num_ctx, wanted.timeout, quiet)
     if wanted.name == "auto":
         found, why = await _installed(model)
         if found:
-            return Choice(Model(found, server, wanted.num_ctx, wanted.timeout, quiet), "auto: installed at the server")
+            return Choice(replace(model, name=found), "auto: installed at the server")
         lack = _lack(weights.cached())
         return Choice(None, f"{why}; {lack}") if lack else Choice(embedded(weights.cached()), f"auto: {why}")
     try:

@@ -14,7 +14,11 @@ class Quiet:
     @property
     def kept(self) -> bool:
         """Whether it is to be kept now."""
-        return any(self.timed is None or stage in self.timed for stage in self._stages.values())
+        return any(map(self.times, self._stages.values()))
+
+    def times(self, stage: str) -> bool:
+        """Whether a stage is timed."""
+        return self.timed is None or stage in self.timed
 
     def runs(self, slot: str, stage: str | None) -> None:
         """A slot has come to a stage; None where it is free."""

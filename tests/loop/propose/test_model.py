@@ -52,6 +52,15 @@ async def test_an_answer_comes_whole_with_what_it_took() -> None:
     assert (request["stream"], request["format"], request["messages"]) == (True, {"type": "object"}, MESSAGES)
 
 
+async def test_a_client_that_wants_no_stream_gets_the_answer_in_one_piece() -> None:
+    from ollama import AsyncClient
+
+    with serving(lambda _: Answer("Lower the rate.")) as (host, brain):
+        async with AsyncClient(host, trust_env=False) as client:
+            said = await client.chat(brain.name, MESSAGES, stream=False)
+    assert (said.message.content, said.done, said.eval_count) == ("Lower the rate.", True, 3)
+
+
 async def test_an_answer_that_was_cut_by_its_limit_says_so() -> None:
     with serving(lambda _: Answer('{"changes": [', done_reason="length")) as (host, _):
         assert not (await ask(model(host))).whole
