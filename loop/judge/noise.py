@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 PRIOR_DF = 4.0  # what the pool counts for in each experiment's variance, until there is enough to tell
 WILDEST = 16.0  # times the median: what explodes does not blind the judge to all others
+NORMAL_FROM = 1e7  # degrees of freedom: Student's t is the normal one, and the logarithms below lose their last digits
 MOMENTS_FROM = 20  # experiments with two runs or more: then what the pool counts for is estimated
 
 
@@ -40,6 +41,10 @@ class Difference:
         if not self.error:
             return 0.5 if self.mean == effect else float(self.mean > effect)
         return student((self.mean - effect) / self.error, self.df)
+
+    def either_way(self, share: float) -> float:
+        """How far from the mean, either way, the true difference lies with this probability."""
+        return quantile((1 + share) / 2, self.df) * self.error if self.error else 0.0
 
 
 def pool(groups: Iterable[Sequence[float]]) -> Pool:
@@ -120,8 +125,22 @@ def student(t: float, df: float) -> float:
     """The probability that Student's t with `df` degrees of freedom is below `t`."""
     if math.isinf(t):
         return float(t > 0)
+    if df > NORMAL_FROM:
+        return math.erfc(-t / math.sqrt(2)) / 2
     tail = _incomplete_beta(df / (df + t * t), df / 2, 0.5) / 2
     return 1 - tail if t > 0 else tail
+
+
+def quantile(p: float, df: float) -> float:
+    """The t below which Student's t is with probability `p`: by doubling until it is passed, then by halving."""
+    if p <= 0.5:
+        return -quantile(1 - p, df) if p < 0.5 else 0.0
+    low, high = 0.0, 1.0
+    while student(high, df) < p:
+        low, high = high, high * 2
+    while low < (middle := (low + high) / 2) < high:
+        low, high = (middle, high) if student(middle, df) < p else (low, middle)
+    return high
 
 
 def _incomplete_beta(x: float, a: float, b: float) -> float:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from loop.judge.axis import Axis, axis, references
+from loop.judge.axis import FARTHEST, Axis, axis, references
 from loop.judge.frontier import frontier
 from loop.judge.noise import pool
 from loop.judge.rule import NAME, Figure, Gains, Pools, judge
@@ -16,6 +16,7 @@ from store import views
 from store.database import Database
 from store.records import Frontier, Reference, State, Value, Verdict, name_of
 
+SURE = 0.95  # of the interval around a gain that is kept with it
 FAR = 1.0  # a loss as large as the baseline's own value: what diverges has a noise of its own
 BASELINE, SCREEN, RACE = "baseline", "screen", "race"  # what a run is for
 CHOSEN = (SCREEN, RACE)  # the purposes of runs for which an experiment may have been chosen
@@ -179,11 +180,16 @@ def _near(gains: Iterable[float]) -> bool:
 
 
 def _keys(figure: Figure) -> dict[str, float | int | str | bool]:
-    """A figure as the record keeps it. `change` is a share of the incumbent's value, up is more."""
-    known = figure.difference
+    """A figure as the record keeps it. `change` is a share of the incumbent's value, up is more; so is `margin`."""
+    known, base = figure.difference, figure.incumbent_gain
+    reach = min(known.either_way(SURE), FARTHEST)
+    low, high = known.mean - reach, known.mean + reach
     return {
-        "change": figure.axis.change(known.mean, figure.incumbent_gain),
+        "change": figure.axis.change(known.mean, base),
+        "margin": abs(figure.axis.change(high, base) - figure.axis.change(low, base)) / 2,
         "gain": known.mean,
+        "low": low,
+        "high": high,
         "standard_error": known.error,
         "df": known.df,
         "better": figure.better,

@@ -4,7 +4,7 @@ import math
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loop.judge.noise import (
@@ -16,6 +16,7 @@ from loop.judge.noise import (
     difference,
     moderated,
     pool,
+    quantile,
     student,
 )
 
@@ -46,6 +47,24 @@ def test_students_t_is_that_of_the_tables(t: float, df: float, below: float) -> 
 def test_students_t_is_a_probability_and_even(t: float, df: float) -> None:
     assert 0 <= student(t, df) <= 1
     assert student(t, df) + student(-t, df) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("df", "t"), [(2, 4.3027), (10, 2.2281), (1e6, 1.9600), (1e9, 1.9600), (math.inf, 1.9600)])
+def test_the_quantiles_of_students_t_are_those_of_the_tables(df: float, t: float) -> None:
+    assert quantile(0.975, df) == pytest.approx(t, abs=5e-5)
+    assert quantile(0.025, df) == pytest.approx(-t, abs=5e-5)
+
+
+@settings(deadline=None)
+@given(st.floats(1e-6, 1 - 1e-6), st.floats(0.1, 100) | st.floats(100, 1e12))
+def test_a_quantile_is_where_students_t_has_come_to_it(p: float, df: float) -> None:
+    assert student(quantile(p, df), df) == pytest.approx(p, abs=1e-9)
+    assert quantile(p, df) == pytest.approx(-quantile(1 - p, df), rel=1e-6, abs=1e-9)
+
+
+def test_what_is_far_beyond_any_number_still_has_a_quantile() -> None:
+    assert math.isfinite(quantile(1 - 1e-12, 0.1))
+    assert math.isfinite(quantile(0.9, 1e-8))
 
 
 def test_the_functions_of_the_moments_are_those_of_the_tables() -> None:
