@@ -26,6 +26,7 @@ WHY = {
     Ended.BASELINE_FAILED: "the baseline failed: the code that all is compared with gave no measurement",
     Ended.MACHINE_FAILED: "the machine failed: no room, no git, no record, or runs that something else keeps ending",
     Ended.CONFIGURATION: "cockpit.toml cannot be meant so; what to change is said below",
+    Ended.STOPPED: "stopped, as asked for; the same command goes on from here",
     Ended.INTERRUPTED: "interrupted; the same command goes on from here",
 }
 

@@ -24,6 +24,7 @@ HELP = """A research cockpit for the terminal: experiments on branches of your r
     cockpit frontier d                 what came of it
     cockpit diff e0003 d               what an experiment changes
     cockpit merge e0003 d              take it; `cockpit undo d` takes that back
+    cockpit resume d                   go on in the background; `cockpit pause d`, `cockpit stop d`
 
 DIR is a folder of the study's repository, the current one by default."""
 
@@ -92,7 +93,11 @@ def _status(error: Exception) -> int | None:
     from loop.study import ConfigError
     from store.commands import Unanswered
     from store.database import RecordTooNew, RecordTooOld
+    from store.spawn import CONFIGURATION as MISCONFIGURED
+    from store.spawn import Unstarted
 
+    if isinstance(error, Unstarted):
+        return CONFIGURATION if error.status == MISCONFIGURED else MACHINE
     if isinstance(error, (ConfigError, Unusable, CannotMake)):
         return CONFIGURATION
     if isinstance(error, (MachineFailed, GitError, Unanswered, RecordTooNew, RecordTooOld, OSError, sqlite3.Error)):

@@ -1,4 +1,7 @@
-"""The commands that ask something of the engine: merge, reject, undo, note. Without one, one is started for it."""
+"""The commands that ask something of the engine: merge, reject, undo, note, and pause, resume, stop.
+
+Without one, one is started that answers and ends; to resume, one that goes on. There is none to pause or stop then.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -6,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cockpit.look import Directory, Identifier, Json, Usage, one, wait
-from store.place import Place, find
+from store.place import Place, engine_pid, find
 
 if TYPE_CHECKING:
     from store.database import Database
@@ -69,6 +72,44 @@ def note(
     _ask(place, "note", {"text": text}, {}, "", as_json)
 
 
+@app.command()
+def pause(directory: Directory = Path(), as_json: Json = False) -> None:
+    """Let the run under way end, and begin no other until `resume`."""
+    _halt(find(directory), "pause", as_json)
+
+
+@app.command()
+def resume(directory: Directory = Path(), as_json: Json = False) -> None:
+    """Go on after a pause. With no engine alive, start one in the background."""
+    from cockpit import output
+    from store import spawn
+
+    place = find(directory)
+    if engine_pid(place.folder) is not None:
+        _ask(place, "resume", {}, {}, "", as_json)
+        return
+    pid = wait(spawn.start(place))
+    text = f"engine started, pid {pid}; `cockpit stop` ends it"
+    if as_json:
+        output.document({"verb": "resume", "answer": text, "pid": pid, **wait(_now(place))})
+    else:
+        output.line(text)
+
+
+@app.command()
+def stop(directory: Directory = Path(), as_json: Json = False) -> None:
+    """End the engine after the run under way; asked once more, at once."""
+    _halt(find(directory), "stop", as_json)
+
+
+def _halt(place: Place, verb: str, as_json: bool) -> None:
+    from store.commands import NO_ENGINE
+
+    if engine_pid(place.folder) is None:
+        raise NotDone(NO_ENGINE.format(verb=verb))
+    _ask(place, verb, {}, {}, "", as_json)
+
+
 def _ask(
     place: Place, verb: str, arguments: dict[str, Any], expected: dict[str, Any], hint: str, as_json: bool
 ) -> None:
@@ -79,7 +120,7 @@ def _ask(
     if not answer.done:
         raise NotDone(answer.text)
     if as_json:
-        output.document({"verb": verb, **arguments, "answer": answer.text, **wait(_seen(place))})
+        output.document({"verb": verb, **arguments, "answer": answer.text, **wait(_now(place))})
     else:
         output.line(answer.text)
         if hint:
@@ -94,15 +135,19 @@ async def _about(place: Place, identifier: str) -> tuple[dict[str, Any], dict[st
 
 
 async def _seen(place: Place) -> dict[str, Any]:
-    """Where trunk is, and what was decided last. Raises Usage where the study has not begun."""
+    """What a person sees who is about to decide. Raises Usage where the study has not begun."""
+    if not (now := await _now(place))["trunk"]:
+        raise Usage(f"the study {place.name} has not begun: there is nothing to decide")
+    return now
+
+
+async def _now(place: Place) -> dict[str, Any]:
+    """Where trunk is, and what was decided last."""
     from store import views
     from store.database import ask
 
     async def seen(database: "Database") -> dict[str, Any]:
         study, last = await views.study(database), await views.last_decision(database)
-        return {"trunk": study.trunk, "decision": last.id if last else None} if study else {}
+        return {"trunk": study.trunk if study else None, "decision": last.id if last else None}
 
-    nothing: dict[str, Any] = {}
-    if not (now := await ask(place, seen, nothing)):
-        raise Usage(f"the study {place.name} has not begun: there is nothing to decide")
-    return now
+    return await ask(place, seen, {"trunk": None, "decision": None})

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from store.database import Database
     from store.records import Call, Engine, Experiment, Frontier, Reference, Run, Study
 
-    Standing = tuple[Study | None, Engine | None, list[Experiment], int]
+    Standing = tuple[Study | None, Engine | None, list[Experiment], int, bool]
     Drawn = tuple[tuple[Frontier, list[Reference]], list[Experiment]]
 
 Directory = Annotated[
@@ -45,9 +45,9 @@ def status(directory: Directory = Path(), as_json: Json = False) -> None:
 
     place = find(directory)
     pid = engine_pid(place.folder)  # before the record: an engine that ends in between has not died
-    nothing: Standing = (None, None, [], 0)
-    study, engine, rows, incumbent = wait(ask(place, _standing, nothing))
-    keys = output.status_keys(place.name, study, engine, pid, rows, incumbent)
+    nothing: Standing = (None, None, [], 0, False)
+    study, engine, rows, incumbent, paused = wait(ask(place, _standing, nothing))
+    keys = output.status_keys(place.name, study, engine, pid, rows, incumbent, paused)
     if as_json:
         output.document(keys)
     else:
@@ -58,7 +58,8 @@ async def _standing(database: "Database") -> "Standing":
     from store import views
 
     rows, incumbent = await views.experiments(database), await views.incumbent(database)
-    return await views.study(database), await views.last_engine(database), rows, incumbent
+    study, engine = await views.study(database), await views.last_engine(database)
+    return study, engine, rows, incumbent, await views.paused(database)
 
 
 @app.command()

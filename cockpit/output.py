@@ -172,13 +172,15 @@ def status_keys(
     pid: int | None,
     experiments: list[Experiment],
     incumbent: int,
+    paused: bool = False,
 ) -> dict[str, Any]:
     """Where a study stands. `pid` is the engine's that runs now; one that went without a word has died."""
     undecided = [one.verdict for one in experiments if one.verdict and one.state is State.JUDGED]
     ended_by = None if engine is None or pid is not None else engine.ended_by or Ended.DIED
+    goes_on = "paused" if paused else "running"
     return {
         "study": name,
-        "state": "running" if pid is not None else "new" if engine is None else "ended",
+        "state": goes_on if pid is not None else "new" if engine is None else "ended",
         "trunk": study.trunk if study else None,
         "incumbent": name_of(incumbent) if experiments else None,
         "promising": sum(verdict.evidence is Evidence.PROMISING for verdict in undecided),

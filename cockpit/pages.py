@@ -85,7 +85,7 @@ def experiment_page(experiment: Experiment, runs: Iterable[Run], calls: Iterable
 
 def status_page(keys: dict[str, Any]) -> str:
     """Where a study stands, from its keys."""
-    state = f"running, pid {keys['engine']['pid']}" if keys["engine"] else keys["state"]
+    state = keys["state"] + (f", pid {keys['engine']['pid']}" if keys["engine"] else "")
     lines = [f"study {keys['study']}   {state}" + (f", {keys['ended_by']}" if keys["ended_by"] else "")]
     counts = [
         count(keys["experiments"], "experiment"),

@@ -1,4 +1,4 @@
-"""What a person asks: merge, reject, undo, note. The one place where trunk moves, and it only moves forward.
+"""What a person asks: merge, reject, undo, note; pause, resume, stop. The one place where trunk moves, only forward.
 
 The commit is made first, then the decision is recorded as an intent, then the branch is moved, then the decision is
 recorded as done: an engine that was killed in between is followed by one that goes on from the intent.
@@ -12,10 +12,11 @@ from loop.arrange import arrange
 from loop.branches import SHOWN, Branches, GitError
 from loop.effects import References, bring_about
 from loop.propose.context import LINE_CHARACTERS, plain
+from loop.run.execution import Stop
 from store import commands, views
 from store.database import Database
 from store.place import Place
-from store.records import Answer, Command, Decision, Evidence, Experiment, Moves, State, name_of
+from store.records import Answer, Command, Decision, Ended, Evidence, Experiment, Moves, State, name_of
 
 
 class NotDone(Exception):
@@ -24,11 +25,12 @@ class NotDone(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """The decisions of a study, under one engine."""
+    """The decisions of a study, under one engine. `stop` halts its research; None where it does none."""
 
     place: Place
     branches: Branches
     database: Database
+    stop: Stop | None = None
 
     async def obey(self) -> bool:
         """Carry out what is pending, in the order of asking. Whether there was anything."""
@@ -53,8 +55,9 @@ class Decisions:
 
     async def _carry_out(self, command: Command) -> Decision | None:
         """Do what is asked. The decision, where it is one."""
-        if command.verb == "note":
-            await self._note(command)
+        others = {"note": self._note, "pause": self._pause, "resume": self._resume, "stop": self._stop}
+        if command.verb in others:
+            await others[command.verb](command)
             return None
         verbs = {"merge": self._merge, "reject": self._reject, "undo": self._undo}
         if command.verb not in verbs:
@@ -150,6 +153,46 @@ class Decisions:
         if await views.study(self.database) is None:
             raise NotDone("the study has not begun")
         await commands.noted(self.database, command, text)
+
+    # --- the research itself -----------------------------------------------------------------------------------------
+
+    async def _pause(self, command: Command) -> None:
+        """Nothing new begins. What has begun goes on: a run, a thought of the model."""
+        stop = self._research(command)
+        if stop.why:
+            raise NotDone(f"the engine is ending already: {stop.why}")
+        if not stop.going.is_set():
+            raise NotDone("paused already: `cockpit resume` goes on")
+        stop.going.clear()  # before the record is told, or a run might begin after that
+        text = "the run under way goes on, no other begins" if await self._runs() else "no run begins"
+        await commands.heeded(self.database, command, "paused", f"paused: {text}")
+
+    async def _resume(self, command: Command) -> None:
+        stop = self._research(command)
+        if stop.going.is_set():
+            raise NotDone("it is not paused")
+        await commands.heeded(self.database, command, "resumed", "resumed: the research goes on")
+        stop.going.set()
+
+    async def _stop(self, command: Command) -> None:
+        """Asked once, the engine ends after the run under way; asked again, or where it ends already, at once."""
+        stop, text = self._research(command), "no run is under way"
+        if await self._runs():
+            again = "at once, the run under way is broken off"
+            text = again if stop.why else "after the run under way; once more ends it at once"
+        if stop.why:
+            stop.ask(Ended.STOPPED)
+        else:
+            stop.finish(Ended.STOPPED)
+        await commands.heeded(self.database, command, "stopping", f"stopping: {text}")
+
+    def _research(self, command: Command) -> Stop:
+        if self.stop is None:
+            raise NotDone(commands.NO_ENGINE.format(verb=command.verb))
+        return self.stop
+
+    async def _runs(self) -> bool:
+        return bool(await views.unfinished_runs(self.database))
 
     # --- trunk -------------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@
     what is measured is judged                                    (judge_what_waits)
     an experiment is run, while the next one is prepared          (_search)
     the branch of a failed one goes out of the way                (_measure)
-    meanwhile, what a person decides is carried out               (_obey)
+    meanwhile, what a person asks for is carried out              (_obey)
 
 in `schedule.py`, what is run next; in `judge/`, what it is worth; in `decisions.py`, what is decided;
 
@@ -29,13 +29,14 @@ import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from loop.arrange import admit_baseline, arrange
 from loop.branches import Branches, GitError
 from loop.decisions import Decisions
 from loop.effects import carry_out, settle_references
-from loop.judge import standing
+from loop.judge import axis, standing
 from loop.judge.standing import BASELINE, SCREEN
 from loop.propose import optimiser
 from loop.propose.portfolio import Portfolio
@@ -46,7 +47,7 @@ from loop.run.devices import kind
 from loop.run.execution import METER, Execution, MachineFailed, Stop
 from loop.run.quiet import Quiet
 from loop.schedule import Job, next_job, seeds
-from loop.study import ConfigError, Revision, read
+from loop.study import ConfigError, Objective, Revision, read
 from loop.verdicts import judge_what_waits
 from store import effects, journal, views
 from store.database import Database
@@ -81,8 +82,8 @@ async def research(place: Place, limits: Limits, stop: Stop) -> Ended:
     async with the_engine(place, revision, branches, stop) as engine:
         ended = Ended.MACHINE_FAILED
         try:
-            await engine.open(head)
-            ended = await engine.research(limits)
+            await engine.open(head, limits)
+            ended = await engine.research()
         except ConfigError:
             ended = Ended.CONFIGURATION
             raise
@@ -113,7 +114,7 @@ class Engine:
         self.database = database
         self.stop = stop
         self.life: int | None = None  # in the record, once it is there
-        self.decisions = Decisions(place, branches, database)
+        self.limits = Limits()  # of this life, once the study is open
         self.adopted: list[tuple[Experiment, Run]] = []
         self.outcomes: list[tuple[int, Outcome]] = []  # of incumbents' runs that ended in this life
         self.given_up = 0  # experiments in a row
@@ -121,11 +122,11 @@ class Engine:
 
     # --- opening -----------------------------------------------------------------------------------------------------
 
-    async def open(self, head: str) -> None:
+    async def open(self, head: str, limits: Limits) -> None:
         """Find out what is here, and record it: study, revision, interpreter, bench."""
-        # First of all, what was begun is finished as it was begun.
+        # First of all, what was begun is finished as it was begun. A pause was asked of an engine that has ended.
         await settle_references(self.branches, self.database)
-        await self.decisions.obey()
+        await Decisions(self.place, self.branches, self.database).obey()
         settings = self.revision.settings
         study, baseline = await views.study(self.database), await views.experiment(self.database, 0)
         if study is not None and study.seed != settings.study.seed:
@@ -151,9 +152,14 @@ class Engine:
         knobs = await knobs_of(self.place, self.revision, self.branches, tree)
 
         chosen = await choose(self.place, self.revision, self.quiet)
+        self.limits = await self._limits(limits)
 
         facts = {
             "study": self.place.name,
+            "goal": settings.study.goal,
+            "objectives": {name: _facts(name, objective) for name, objective in settings.objectives.items()},
+            "seeds": settings.seeds.baseline,
+            "limits": asdict(self.limits),
             "python": str(self.bench.interpreter.python),
             "python_version": self.bench.interpreter.version,
             "accelerate": self.bench.interpreter.packages.get("accelerate"),
@@ -182,7 +188,7 @@ class Engine:
         preparation = Preparation(
             self.place, settings, self.branches, self.database, knobs, study.seed, self.bench.hash
         )
-        self.portfolio = Portfolio(preparation, chosen.model, settings.model.share, lambda: bool(self.stop.why))
+        self.portfolio = Portfolio(preparation, chosen.model, settings.model.share, lambda: self.stop.holds)
         await journal.study_revised(self.database, self.revision.digest, self.revision.text)
         await journal.bench_set(self.database, self.bench.hash, self.bench.facts)
         drawn, reference = await standing.standing(self.database, settings, self.bench.hash)
@@ -193,6 +199,13 @@ class Engine:
             await admit_baseline(self.branches, self.database, self.place.name, baseline, commit)
         await self._settle()
         await arrange(self.branches, self.database)
+
+    async def _limits(self, asked: Limits) -> Limits:
+        """What this life may take in all; of the file's time, what earlier ones have left."""
+        budget, seconds = self.revision.settings.budget, asked.seconds
+        if seconds is None and budget.time is not None:
+            seconds = max(0.0, budget.time - await views.engine_seconds(self.database))
+        return Limits(asked.experiments or budget.experiments, seconds)
 
     def _has_more_to_say(self, run: Run) -> bool:
         """Whether an unfinished run goes on without an engine, or has ended while there was none."""
@@ -220,34 +233,34 @@ class Engine:
 
     # --- the research ------------------------------------------------------------------------------------------------
 
-    async def research(self, limits: Limits) -> Ended:
+    async def research(self) -> Ended:
         """Experiments until there is a reason to end."""
-        budget = self.revision.settings.budget
-        seconds = limits.seconds
-        if seconds is None and budget.time is not None:
-            seconds = budget.time - await views.engine_seconds(self.database)
-        if seconds is not None and seconds <= 0:
+        if self.limits.seconds == 0:
             self.stop.ask(Ended.TIME)
-        elif seconds is not None:
-            asyncio.get_running_loop().call_later(seconds, self.stop.ask, Ended.TIME)
-        ending = asyncio.Event()
+        elif self.limits.seconds is not None:
+            asyncio.get_running_loop().call_later(self.limits.seconds, self.stop.ask, Ended.TIME)
+        ended, ending = Ended.MACHINE_FAILED, asyncio.Event()
         obeying = asyncio.create_task(self._obey(ending))
         obeying.add_done_callback(lambda _: self.stop.ask(Ended.MACHINE_FAILED))  # where it ends before the rest
         try:
             for experiment, run in self.adopted:
                 self._heard(experiment, run.purpose, await self.execution.follow(experiment, run))
                 await self._after(experiment)
-            return await self._baseline() or await self._search(limits.experiments or budget.experiments)
+            ended = await self._baseline() or await self._search(self.limits.experiments)
+            if ended is Ended.STOPPED and not self.stop.urgency:  # and not at once
+                await judge_what_waits(self.place, self.revision, self.database, self.bench.hash)
+            return ended
         finally:
+            self.stop.finish(ended)  # it is too late for a pause
             ending.set()
             await obeying
 
     async def _obey(self, ending: asyncio.Event) -> None:
         """Carry out what a person asks for, soon after; once the engine ends, what is left."""
-        last_look = False
+        decisions, last_look = Decisions(self.place, self.branches, self.database, self.stop), False
         while not last_look:
             last_look = ending.is_set()
-            await self.decisions.obey()
+            await decisions.obey()
             with suppress(TimeoutError):
                 await asyncio.wait_for(ending.wait(), OBEY_SECONDS)
 
@@ -259,19 +272,23 @@ class Engine:
         if measured and baseline.state is not State.MEASURED:  # a detour over another bench has ended badly
             await journal.measured_already(self.database, baseline, self.bench.hash)
         tries, warming = 0, None
-        while not measured and not self.stop.why and not self._failed():
+        while not measured and not self._failed():
+            await self.stop.going.wait()
+            if self.stop.why:
+                break
             if (tries := tries + 1) > TRIES:
                 raise MachineFailed(f"{TRIES} runs of e0000 in a row were ended from outside, and not by cockpit")
             # What takes a while to import is there when the slot is free.
             warming = warming or asyncio.create_task(asyncio.to_thread(optimiser.load))
             outcome = await self.execution.execute(await self._experiment(0), next(seeds(self.seed)), BASELINE)
+            if outcome is None:
+                tries -= 1
+                continue
             self._heard(baseline, BASELINE, outcome)
             measured = outcome is Outcome.OK
         if warming is not None:
             await warming
-        if self.stop.why:
-            return self.stop.why
-        return Ended.BASELINE_FAILED if self._failed() else None
+        return Ended.BASELINE_FAILED if self._failed() else self.stop.why
 
     async def _search(self, count: int | None) -> Ended:
         """Make one run after another, and prepare the next experiment meanwhile, up to `count` in all."""
@@ -282,11 +299,14 @@ class Engine:
         )
         while not self.stop.why:
             await judge_what_waits(self.place, self.revision, self.database, self.bench.hash)
+            if not self.stop.going.is_set():
+                await self.stop.going.wait()
+                continue
             job = await self._next(count)
             if job is None:
                 if not await self.portfolio.prepare(count):
-                    if self.stop.why:
-                        break
+                    if self.stop.holds:
+                        continue
                     return Ended.NO_PROPOSER if await self._wanted(count) else Ended.EXPERIMENTS
                 continue
             # During a first run alone, and one ahead and no more: what a proposal knows, and so what it proposes, would
@@ -323,6 +343,8 @@ class Engine:
         experiment = job.experiment
         for _ in range(TRIES):
             outcome = await self.execution.execute(experiment, job.seed, job.purpose)
+            if outcome is None:
+                return
             if outcome is not Outcome.INTERRUPTED:
                 self._heard(experiment, job.purpose, outcome)
                 self.given_up = 0
@@ -367,3 +389,9 @@ class Engine:
             finally:
                 await self.execution.finish()
                 await journal.engine_ended(self.database, self.life, why)
+
+
+def _facts(name: str, objective: Objective) -> dict[str, Any]:
+    """What the faces are told of an objective."""
+    told = {field: getattr(objective, field) for field in ("direction", "label", "unit", "steers")}
+    return {**told, "kind": axis.kind(name)}

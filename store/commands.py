@@ -2,14 +2,13 @@
 
 import asyncio
 import json
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 from uuid import uuid4
 
-from store import ledger
+from store import ledger, spawn
 from store.database import Change, Database
 from store.events import say
 from store.place import Place, engine_pid
@@ -19,6 +18,7 @@ from store.state import settle
 POLL_SECONDS = 0.05
 PATIENCE_SECONDS = 60.0  # with an engine that lives and does not answer
 TRIES = 3  # of an engine of its own: one may find that another has just begun
+NO_ENGINE = "no engine runs: there is nothing to {verb}; `cockpit resume` starts one"
 
 
 class Unanswered(Exception):
@@ -53,24 +53,12 @@ async def _answered(place: Place, database: Database, command: Command) -> Answe
         if engine_pid(place.folder) is None:
             if (tries := tries + 1) > TRIES:
                 raise Unanswered(f"no engine could be started to {command.verb}: {said or 'it says nothing'}")
-            said = await _obey(place)
+            said = await spawn.obey(place)
         elif time.monotonic() > deadline:
             raise Unanswered(f"the engine (pid {engine_pid(place.folder)}) does not answer")
         else:
             await asyncio.sleep(POLL_SECONDS)
     return answer
-
-
-async def _obey(place: Place) -> str:
-    """An engine that answers what is pending, and ends. What it complained of."""
-    words = ["-P", "-E", "-m", "loop.obey", str(place.root)]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, *words, cwd=place.folder,
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,  # a Ctrl-C is for who waits, not for a merge under way
-    )  # fmt: skip
-    _, errors = await process.communicate()
-    return (errors.decode(errors="replace").strip().splitlines() or [""])[-1]
 
 
 async def _keep(database: Database, command: Command) -> None:
@@ -174,6 +162,15 @@ async def noted(database: Database, command: Command, text: str) -> None:
         await say(change, "note", f"noted: {text}", note=text)
 
 
+async def heeded(database: Database, command: Command, kind: str, text: str) -> None:
+    """The engine pauses, goes on or stops. What the free lanes were until now is booked: idle, or paused."""
+    async with database.transaction() as change:
+        now = time.time()
+        await ledger.free_until(change, now)
+        await _answer(change, command, Answer(True, text), now)
+        await say(change, kind, text, at=now)
+
+
 async def notes(database: Database, most: int) -> list[str]:
     """The newest notes, so many at most, oldest first."""
     rows = await database.rows(
@@ -182,8 +179,8 @@ async def notes(database: Database, most: int) -> list[str]:
     return [str(json.loads(row["arguments"])["text"]) for row in reversed(rows)]
 
 
-async def _answer(change: Change, command: Command, answer: Answer) -> None:
+async def _answer(change: Change, command: Command, answer: Answer, at: float | None = None) -> None:
     await change.execute(
         "UPDATE commands SET done = ?, answer = ?, answered_at = ? WHERE id = ? AND done IS NULL",
-        int(answer.done), answer.text, time.time(), command.id,
+        int(answer.done), answer.text, time.time() if at is None else at, command.id,
     )  # fmt: skip

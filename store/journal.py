@@ -70,7 +70,7 @@ async def engine_ended(database: Database, engine: int, why: Ended) -> None:
     async with database.transaction() as change:
         now = time.time()
         await calls.break_off(change, now, "the engine has ended")
-        await ledger.engine_ends(change, now)
+        await ledger.free_until(change, now)
         await change.execute("UPDATE engines SET ended_at = ?, ended_by = ? WHERE id = ?", now, why, engine)
         await say(change, "engine ended", f"ended: {why}", at=now, ended_by=why)
 

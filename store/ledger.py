@@ -7,7 +7,7 @@ span, so the totals are those of the record at any moment.
 
 from collections.abc import Mapping
 
-from store.database import Change
+from store.database import Change, Database
 from store.records import Run, Stage
 
 # What came of a span. A run that failed or was broken off is its own outcome, whatever became of its experiment; so is
@@ -41,21 +41,23 @@ async def engine_begins(change: Change, now: float) -> None:
     rows = await change.rows("SELECT max(ended_at) FROM engines")
     for lane in await _free_lanes(change):
         if rows[0][0] is not None:
-            await _book(change, lane, rows[0][0], "idle")
+            await _book_free(change, lane, rows[0][0])
         await _book(change, lane, now, "down")
     await total(change)
 
 
-async def engine_ends(change: Change, now: float) -> None:
-    """The free lanes have been idle until now."""
+async def free_until(change: Change, now: float) -> None:
+    """The free lanes have been idle, or paused, until now: the engine ends, pauses or goes on."""
+    calls = await change.rows("SELECT min(at) FROM calls WHERE outcome IS NULL")
     for lane in await _free_lanes(change):
-        await _book(change, lane, now, "idle")
+        began = calls[0][0] if lane == MODEL_LANE else None
+        await _book_free(change, lane, now if began is None else min(began, now))
     await total(change)
 
 
 async def run_begins(change: Change, lane: str, now: float) -> None:
-    """A lane has been idle until now."""
-    await _book(change, lane, now, "idle")
+    """A lane has been free until now."""
+    await _book_free(change, lane, now)
     await total(change)
 
 
@@ -90,14 +92,35 @@ async def run_ends(change: Change, run: Run, now: float) -> None:
 
 async def call_ends(change: Change, call: int, at: float, now: float, tokens: int = 0) -> None:
     """The model has thought from then until now, and read and written so many tokens."""
-    await _book(change, MODEL_LANE, min(at, now), "idle")
+    await _book_free(change, MODEL_LANE, min(at, now))
     await _book(change, MODEL_LANE, now, "call", call=call, spend={"tokens": float(tokens)} if tokens else {})
     await total(change)
+
+
+async def paused_since(record: Change | Database) -> float | None:
+    """Since when the last engine has been paused: its last pause, if it has not gone on from that."""
+    rows = await record.rows(
+        """
+        SELECT verb, answered_at FROM commands
+        WHERE verb IN ('pause', 'resume') AND done = 1
+          AND answered_at >= (SELECT started_at FROM engines ORDER BY id DESC LIMIT 1)
+        ORDER BY id DESC LIMIT 1
+        """
+    )
+    return float(rows[0]["answered_at"]) if rows and rows[0]["verb"] == "pause" else None
 
 
 async def _free_lanes(change: Change) -> list[str]:
     rows = await change.rows("SELECT name FROM lanes WHERE name NOT IN (SELECT slot FROM runs WHERE outcome IS NULL)")
     return [row["name"] for row in rows]
+
+
+async def _book_free(change: Change, lane: str, until: float) -> None:
+    """The lane has been free until then: idle, and from the moment of a pause on paused."""
+    since = await paused_since(change)
+    if since is not None:
+        await _book(change, lane, min(since, until), "idle")
+    await _book(change, lane, until, "idle" if since is None else "paused")
 
 
 async def _book(

@@ -95,6 +95,7 @@ class Ended(StrEnum):
     NO_PROPOSER = "no proposer"  # nobody is left to propose
     BASELINE_FAILED = "baseline failed"
     CONFIGURATION = "configuration"  # what was measured shows that cockpit.toml cannot be meant so
+    STOPPED = "stopped"  # `cockpit stop`
     INTERRUPTED = "interrupted"  # Ctrl-C, or a signal
     MACHINE_FAILED = "machine failed"  # no room, no git, a record that cannot be written
     DIED = "died"  # the engine went without saying so: killed, or the machine went down

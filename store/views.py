@@ -4,7 +4,7 @@ import json
 import sqlite3
 
 from store.database import Database
-from store.ledger import TOTAL
+from store.ledger import TOTAL, paused_since
 from store.records import (
     Decision,
     Ended,
@@ -52,6 +52,12 @@ async def last_engine(database: Database) -> Engine | None:
     row = rows[0]
     ended_by = Ended(row["ended_by"]) if row["ended_by"] else None
     return Engine(row["id"], row["pid"], row["started_at"], row["ended_at"], ended_by, json.loads(row["facts"]))
+
+
+async def paused(database: Database) -> bool:
+    """Whether the last engine is paused; one that has ended is not. Whether it still runs is said by its lock."""
+    engine = await last_engine(database)
+    return engine is not None and engine.ended_at is None and await paused_since(database) is not None
 
 
 async def experiments(database: Database) -> list[Experiment]:
@@ -160,8 +166,10 @@ async def revision(database: Database, digest: str) -> str:
 
 
 async def engine_seconds(database: Database) -> float:
-    """How long the engines of the study have lived, all together, those that have ended."""
-    rows = await database.rows("SELECT coalesce(sum(ended_at - started_at), 0) FROM engines WHERE ended_at IS NOT NULL")
+    """How long the engines of the study have lived, all together; each until it ended, or was last heard of."""
+    rows = await database.rows(
+        "SELECT coalesce(sum(coalesce(ended_at, (SELECT max(at) FROM events)) - started_at), 0) FROM engines"
+    )
     return float(rows[0][0])
 
 

@@ -32,12 +32,12 @@ def due(number: int, thoughts: int, share: float) -> bool:
 
 @dataclass
 class Portfolio:
-    """The proposers of a study under one engine. `ending` says whether the engine has been asked to end."""
+    """The proposers of a study under one engine. `held` says whether nothing new is to begin."""
 
     preparation: Preparation
     model: Model | None
     share: float
-    ending: Callable[[], bool]
+    held: Callable[[], bool]
     _thought: Thought | None = None
     _thinking: "asyncio.Task[Experiment | None] | None" = None
 
@@ -54,7 +54,7 @@ class Portfolio:
         alone = self.share >= 1
         if (alone or self._lacks_quiet()) and await self._comes_to_something(None if alone else PATIENCE_SECONDS):
             return True
-        if self.ending():
+        if self.held():
             return False
         if await self.preparation.prepare(count, next_run) is not None:
             return True
@@ -65,7 +65,8 @@ class Portfolio:
         if self.model is None or self._thinking is not None or not self.preparation.knobs:
             return
         last = count is not None and number + 1 >= count
-        if (self.share >= 1 or not last) and due(number, await calls.thoughts(self.preparation.database), self.share):
+        thoughts = await calls.thoughts(self.preparation.database)
+        if (self.share >= 1 or not last) and due(number, thoughts, self.share) and not self.held():
             self._thought = Thought(self.preparation, self.model, count)
             self._thinking = asyncio.create_task(self._thought.think())
 
@@ -78,7 +79,7 @@ class Portfolio:
     async def _comes_to_something(self, seconds: float | None) -> bool:
         """Wait for what is thought of, so long as it may think, or to its end. Whether it comes to an experiment."""
         left, before = math.inf if seconds is None else seconds, time.monotonic()
-        while self._thinking is not None and not self._thinking.done() and not self.ending():
+        while self._thinking is not None and not self._thinking.done() and not self.held():
             if left < 0:
                 return False
             await asyncio.wait({self._thinking}, timeout=TICK_SECONDS)

@@ -35,16 +35,31 @@ class MachineFailed(Exception):
 
 
 class Stop:
-    """A request from outside to end. Asked once, the current run ends with a grace; asked again, without."""
+    """A request from outside to end, or to pause. Asked once, the current run ends with a grace; asked again, without.
+
+    `going` is clear while the research is paused, and set for good once it is to end.
+    """
 
     def __init__(self) -> None:
         self.urgency = 0
         self.why: Ended | None = None
+        self.going = asyncio.Event()
+        self.going.set()
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing new is to begin: no run, no proposal."""
+        return bool(self.why) or not self.going.is_set()
 
     def ask(self, why: Ended = Ended.INTERRUPTED) -> None:
         """Ask to end, for a reason; the first reason stands."""
         self.urgency += 1
+        self.finish(why)
+
+    def finish(self, why: Ended) -> None:
+        """Ask to end after the run under way."""
         self.why = self.why or why
+        self.going.set()
 
 
 async def _delete(folders: list[Path]) -> None:
@@ -90,8 +105,8 @@ class Execution:
         self.quiet = quiet
         self._deleting: list[asyncio.Task[None]] = []
 
-    async def execute(self, experiment: Experiment, seed: int, purpose: str) -> Outcome:
-        """One run of an experiment's tree, in a fresh folder, to its end.
+    async def execute(self, experiment: Experiment, seed: int, purpose: str) -> Outcome | None:
+        """One run of an experiment's tree, in a fresh folder, to its end. None where nothing new is to begin any more.
 
         Raises MachineFailed.
         """
@@ -119,6 +134,9 @@ class Execution:
             launch=self.bench.launch.how,
             started_at=time.time(),
         )
+        # In one go with what takes the record's turn: what asks for a pause meanwhile is recorded after this run.
+        if self.stop.holds:
+            return None
         run, effect = await journal.run_started(self.database, experiment, planned)
         self.quiet.runs(run.slot, stages.names(self.revision.settings)[0])
         try:

@@ -37,7 +37,7 @@ def test_help_names_every_command_and_the_options_of_the_study() -> None:
     done = cockpit("--help")
     assert done.returncode == 0
     commands = ("new", "status", "experiments", "show", "diff", "frontier", "ledger", "logs", "merge", "reject", "undo")
-    for word in (*commands, "--batch", "--experiments", "--minutes", "--version"):
+    for word in (*commands, "pause", "resume", "stop", "--batch", "--experiments", "--minutes", "--version"):
         assert word in done.stdout
 
 

@@ -1,10 +1,11 @@
 """The commands that decide, as a person types them the morning after."""
 
+import time
 from pathlib import Path
 
 import pytest
 
-from store.place import Place
+from store.place import Place, engine_pid
 from tests.cockpit.test_cli import keys
 from tests.conftest import Write, cockpit, git
 from tests.loop.test_search import TRAIN
@@ -67,7 +68,10 @@ def test_what_is_judged_is_shown_wherever_an_experiment_is(searched: Place) -> N
     where, one = str(searched.root), first(searched)
     row = keys("show", one, "--json", where)
     assert row["against"] == "e0000"
-    assert row["figures"]["loss"]["n"] == len(row["runs"])
+    loss = row["figures"]["loss"]
+    assert loss["n"] == len(row["runs"])
+    assert loss["low"] < loss["gain"] < loss["high"]
+    assert loss["margin"] == pytest.approx((loss["high"] - loss["low"]) / 2 * abs(loss["change"] / loss["gain"]))
     said = f"{row['verdict']}, {row['evidence']}"
     assert f"verdict {said}, against e0000\n        {row['sentence']}\n" in cockpit("show", one, where).stdout
     assert f"{said}: {row['sentence']}" in cockpit("experiments", where).stdout
@@ -92,7 +96,42 @@ def test_an_objective_without_noise_ends_the_study_with_the_line_to_change(write
     baseline = keys("show", "e0000", "--json", str(place.root))
     assert len(baseline["runs"]) == 3, "what was measured still stands"
     rows = keys("experiments", "--json", str(place.root))["experiments"]
+    loss = rows[1]["figures"]["loss"]
+    assert (loss["low"], loss["high"], loss["margin"]) == (loss["gain"], loss["gain"], 0.0)
     assert all(row["verdict"] in ("better", "worse", "inconclusive", "equal") for row in rows[1:])
+
+
+def test_an_engine_in_the_background_is_paused_resumed_and_stopped_by_a_word(write: Write) -> None:
+    place = write(TRAIN + "import time; time.sleep(0.5)\n")
+    where = str(place.root)
+    said = keys("resume", "--json", where)
+    assert said["answer"] == f"engine started, pid {said['pid']}; `cockpit stop` ends it"
+    assert (said["verb"], {"trunk", "decision"} <= said.keys()) == ("resume", True)
+    assert keys("pause", "--json", where)["answer"].startswith("paused: ")
+    status = keys("status", "--json", where)
+    assert (status["state"], status["engine"]) == ("paused", {"pid": said["pid"]})
+    assert cockpit("resume", where).stdout == "resumed: the research goes on\n"
+    assert cockpit("stop", where).stdout.startswith("stopping: ")
+    while engine_pid(place.folder) is not None:
+        time.sleep(0.02)
+    status = keys("status", "--json", where)
+    assert (status["state"], status["ended_by"]) == ("ended", "stopped")
+
+
+def test_where_no_engine_runs_none_is_started_to_be_paused(write: Write) -> None:
+    place = write()
+    done = cockpit("pause", str(place.root))
+    said = "cockpit: no engine runs: there is nothing to pause; `cockpit resume` starts one\n"
+    assert (done.returncode, done.stderr) == (6, said)
+    assert not place.folder.exists()
+
+
+def test_an_engine_that_cannot_be_resumed_is_the_exit_status_of_its_reason(write: Write) -> None:
+    place = write(more="[colour]\nred = 1")
+    done = cockpit("resume", str(place.root))
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"cockpit: {place.config}:")
+    assert "Traceback" not in done.stderr
 
 
 def test_a_users_own_modules_do_not_shadow_those_that_decide(searched: Place, tmp_path: Path) -> None:

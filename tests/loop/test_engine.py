@@ -62,6 +62,32 @@ async def test_the_baseline_is_measured_and_trunk_begins_at_the_users_commit(wri
     ]  # fmt: skip
 
 
+async def test_an_engine_says_at_its_start_what_is_asked_and_what_it_may_take(write: Write) -> None:
+    more = 'train_seconds = { direction = "minimize", label = "train", unit = "s", steers = false }\n'
+    place = write(more=more + '[seeds]\nbaseline = 4\n[budget]\nexperiments = 9\ntime = "1 h"')
+    lives = []
+    for limits in (ONE, Limits(experiments=1, seconds=60.0)):
+        await research(place, limits, Stop())
+        async with await Database.open(place.folder) as database:
+            life = await views.last_engine(database)
+            assert life is not None
+            assert life.ended_at is not None
+            lives.append((life.facts, life.ended_at - life.started_at))
+    (first, lasted), (second, _) = lives
+    assert (first["goal"], first["seeds"]) == ("Lower the loss", 4)
+    assert list(first["objectives"].items()) == [
+        ("loss", {"direction": "minimize", "label": None, "unit": None, "steers": True, "kind": "quality"}),
+        ("train_seconds", {"direction": "minimize", "label": "train", "unit": "s", "steers": False, "kind": "time"}),
+    ]
+    assert first["limits"] == {"experiments": 1, "seconds": 3600.0}
+    assert second["limits"] == {"experiments": 1, "seconds": 60.0}
+    await research(place, ONE, Stop())
+    async with await Database.open(place.folder) as database:
+        life = await views.last_engine(database)
+    assert life is not None
+    assert life.facts["limits"]["seconds"] <= 3600.0 - lasted, "the time of the file is that of all engines together"
+
+
 async def test_what_is_measured_is_never_run_again(write: Write) -> None:
     place = write()
     for _ in range(3):

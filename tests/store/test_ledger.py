@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from store import calls, journal, views
+from store import calls, commands, journal, views
 from store.database import Database
 from store.records import (
     Call,
     CallOutcome,
+    Command,
     Ended,
     Experiment,
     Frontier,
@@ -47,6 +48,7 @@ class World:
     call: Call | None = None
     asked: list[int] = field(default_factory=list)  # calls that were answered, and have come to no proposal
     experiments: int = 3
+    told: int = 0  # commands
 
     def later(self, seconds: float) -> float:
         self.now += seconds
@@ -86,6 +88,9 @@ class World:
             case "end" if not self.runs and self.call is None:
                 await journal.engine_ended(self.database, self.engine, Ended.TIME)
                 self.engine = None
+            case "pause" | "resume":
+                self.told += 1
+                await tell(self.database, act, self.told)
             case "start" if run is None:
                 self.seeds += 1
                 planned = replace(RUN, experiment=experiment.number, seed=self.seeds, slot=slot, started_at=self.now)
@@ -100,6 +105,13 @@ class World:
                 drawn = Frontier((Point(run.experiment, True),), 1.0) if outcome is Outcome.OK else None
                 await journal.run_ended(self.database, experiment, run, outcome, "", measured, drawn)
                 del self.runs[slot]
+
+
+async def tell(database: Database, verb: str, number: int) -> None:
+    """A command, carried out."""
+    async with database.transaction() as change:
+        row = await change.insert("commands", uuid=f"u{number}", verb=verb, arguments={}, expected={}, at=0.0)
+    await commands.heeded(database, Command(f"u{number}", verb, {}, {}, 0.0, row), f"{verb}d", "")
 
 
 async def check(database: Database) -> None:
@@ -120,7 +132,7 @@ async def check(database: Database) -> None:
 
 
 runs = ["begin", "die", "end", "start", "start", "stage", "stage", "ok", "crash", "interrupted"]
-acts = st.sampled_from([*runs, "ask", "ask", "answer", "answer", "no answer", "refuse", "admit"])
+acts = st.sampled_from([*runs, "ask", "ask", "answer", "answer", "no answer", "refuse", "admit", "pause", "resume"])
 history = st.lists(st.tuples(acts, st.sampled_from(SLOTS), st.floats(-1, 50)), max_size=40)
 
 
@@ -133,8 +145,8 @@ def test_spans_tile_and_the_outcomes_add_up_on_any_history(acts: list[tuple[str,
                 world = World(database)
                 clock = SimpleNamespace(time=lambda: world.now)
                 with pytest.MonkeyPatch.context() as patch:
-                    patch.setattr("store.journal.time", clock)
-                    patch.setattr("store.calls.time", clock)
+                    for module in ("calls", "commands", "journal"):
+                        patch.setattr(f"store.{module}.time", clock)
                     await journal.study_began(database, Study("s", "", 0, "c", 100.0))
                     await journal.study_revised(database, "r", "")
                     await journal.bench_set(database, "b", {})
@@ -152,7 +164,8 @@ def test_spans_tile_and_the_outcomes_add_up_on_any_history(acts: list[tuple[str,
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     now = SimpleNamespace(now=100.0)
     now.time = lambda: now.now
-    monkeypatch.setattr("store.journal.time", now)
+    for module in ("calls", "commands", "events", "journal"):
+        monkeypatch.setattr(f"store.{module}.time", now)
     return now
 
 
@@ -181,3 +194,57 @@ async def test_what_passed_without_an_engine_is_down_and_not_the_runs(tmp_path: 
         spans = [(row["kind"], row["seconds"]) for row in rows]
         assert spans == [("idle", 10), ("overhead", 1), ("train", 4), ("down", 85), ("idle", 6)]
         await check(database)
+
+
+async def test_a_pause_is_booked_from_its_moment_or_the_end_of_its_run_and_to_no_call(
+    tmp_path: Path, clock: SimpleNamespace
+) -> None:
+    async with await Database.open(tmp_path, create=True) as database:
+        world = World(database)
+        await journal.study_began(database, Study("s", "", 0, "c", 100.0))
+        await journal.study_revised(database, "r", "")
+        await journal.bench_set(database, "b", {})
+        await journal.queued(database, Experiment(0, "x", State.QUEUED, "t", "c", "b", 100.0), {})
+        world.experiments = 1
+        history = [
+            ("begin", 100.0), ("start", 110.0), ("interrupted", 112.0), ("ask", 115.0), ("start", 120.0),
+            ("pause", 125.0), ("answer", 130.0), ("ok", 140.0), ("resume", 150.0), ("start", 155.0), ("ok", 156.0),
+            ("pause", 160.0), ("end", 170.0), ("begin", 180.0), ("end", 190.0),
+        ]  # fmt: skip
+        for act, at in history:
+            clock.now = world.now = at
+            await world.do(act, "slot0", 0)
+            assert await views.paused(database) is (125.0 <= at < 150.0 or 160.0 <= at < 170.0)
+            await check(database)
+        rows = await database.rows("SELECT lane, kind, ended_at FROM spans ORDER BY id")
+    assert [(row["kind"], row["ended_at"]) for row in rows if row["lane"] == "slot0"] == [
+        ("idle", 110), ("overhead", 112), ("idle", 120), ("overhead", 140), ("paused", 150), ("idle", 155),
+        ("overhead", 156), ("idle", 160), ("paused", 170), ("down", 180), ("idle", 190),
+    ]  # fmt: skip
+    assert [(row["kind"], row["ended_at"]) for row in rows if row["lane"] == "model"] == [
+        ("idle", 115), ("call", 130), ("paused", 150), ("idle", 160), ("paused", 170), ("down", 180), ("idle", 190),
+    ]  # fmt: skip
+
+
+async def test_what_a_killed_engine_had_paused_is_booked_as_paused(tmp_path: Path, clock: SimpleNamespace) -> None:
+    async with await Database.open(tmp_path, create=True) as database:
+        world = World(database)
+        await journal.study_began(database, Study("s", "", 0, "c", 100.0))
+        await journal.study_revised(database, "r", "")
+        await journal.bench_set(database, "b", {})
+        await journal.queued(database, Experiment(0, "x", State.QUEUED, "t", "c", "b", 100.0), {})
+        world.experiments = 1
+        history = [
+            ("begin", 100.0), ("start", 100.0), ("ok", 105.0), ("ask", 106.0), ("pause", 110.0), ("answer", 120.0),
+            ("die", 150.0), ("begin", 200.0),
+        ]  # fmt: skip
+        for act, at in history:
+            clock.now = world.now = at
+            await world.do(act, "slot0", 0)
+        assert not await views.paused(database)
+        rows = await database.rows("SELECT lane, kind, ended_at FROM spans ORDER BY lane DESC, id")
+        await check(database)
+    assert [(row["lane"], row["kind"], row["ended_at"]) for row in rows] == [
+        ("slot0", "overhead", 105), ("slot0", "idle", 110), ("slot0", "paused", 120), ("slot0", "down", 200),
+        ("model", "idle", 106), ("model", "call", 120), ("model", "down", 200),
+    ]  # fmt: skip
