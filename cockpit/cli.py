@@ -1,5 +1,6 @@
 """The command line. Nothing heavy is imported before a command needs it: `cockpit --help` is quick over any line."""
 
+import os
 import sys
 from importlib.metadata import version as installed_version
 from io import TextIOWrapper
@@ -12,7 +13,7 @@ from typer.core import TyperGroup
 
 from cockpit import decide, look
 from cockpit.look import Directory, Identifier, Json, Usage, wait
-from store.place import EngineRuns, NoStudy, find
+from store.place import EngineRuns, NoStudy, Place, engine_pid, find
 from store.records import name_of
 
 CONFIGURATION, USAGE, OTHER_ENGINE, MACHINE, NOT_DONE = 1, 2, 4, 5, 6
@@ -20,6 +21,7 @@ HELP = """A research cockpit for the terminal: experiments on branches of your r
 
     \b
     cockpit new digits d               make a study to look at
+    cockpit d                          run it, and watch: ? is the help, q leaves it running
     cockpit --batch --experiments 8 d  run it without a screen
     cockpit frontier d                 what came of it
     cockpit diff e0003 d               what an experiment changes
@@ -125,15 +127,37 @@ def open_study(
     minutes: Annotated[float | None, typer.Option("--minutes", metavar="N", help="End after N minutes.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="With --batch: print JSON lines.")] = False,
 ) -> None:
-    """Run a study."""
-    from cockpit import batch as headless
-
+    """Run a study, and look at it."""
     if (experiments is not None and experiments < 1) or (minutes is not None and not 0 < minutes < inf):
         raise Usage("--experiments and --minutes take a number above zero")
     place = find(directory)
-    if not batch:
-        raise Usage("this version has no screen yet: `cockpit --batch` runs the study, `cockpit status` looks at it")
-    raise typer.Exit(wait(headless.run(place, experiments, None if minutes is None else minutes * 60, as_json)))
+    seconds = None if minutes is None else minutes * 60
+    if batch:
+        from cockpit import batch as headless
+
+        raise typer.Exit(wait(headless.run(place, experiments, seconds, as_json)))
+    if as_json:
+        raise Usage("--json goes with --batch")
+    raise typer.Exit(_screen(place, experiments, seconds))
+
+
+def _screen(place: Place, experiments: int | None, seconds: float | None) -> int:
+    """Show a study, which begins if it never has, and goes on where a limit is given. The exit status."""
+    from cockpit import output
+    from cockpit.app import Cockpit, refuses
+    from loop.branches import patch
+
+    if why := refuses(sys.stdin.isatty(), sys.stdout.isatty()):
+        raise Usage(f"{why}: `cockpit --batch` runs the study without a screen, `cockpit status` looks at it")
+    if all(os.get_terminal_size()):  # it knows its size better than what a shell exported once
+        for name in ("COLUMNS", "LINES"):
+            os.environ.pop(name, None)
+    screen = Cockpit(place, patch, experiments, seconds)
+    if (error := screen.run()) is not None:
+        raise error
+    if pid := engine_pid(place.folder):
+        output.line(f"the engine goes on, pid {pid}: `cockpit {place.root}` comes back, `cockpit stop` ends it")
+    return screen.return_code or 0
 
 
 @app.command()
@@ -154,7 +178,7 @@ def new(
         output.document({"study": place.name, "folder": str(place.root), "seed": seed})
     else:
         output.line(f"study {place.name} in {directory}, its data split with seed {seed}")
-        output.line(f"next: cockpit --batch --experiments 8 {directory}")
+        output.line(f"next: cockpit {directory}")
 
 
 @app.command()

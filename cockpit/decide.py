@@ -3,6 +3,7 @@
 Without one, one is started that answers and ends; to resume, one that goes on. There is none to pause or stop then.
 """
 
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,9 @@ from store.place import Place, engine_pid, find
 
 if TYPE_CHECKING:
     from store.database import Database
+    from store.records import Ended
+
+LOOKS, LOOK_SECONDS = 40, 0.05  # at an engine that has just been started: one with nothing to do ends in less
 
 app = typer.Typer()
 
@@ -79,26 +83,48 @@ def pause(directory: Directory = Path(), as_json: Json = False) -> None:
 
 
 @app.command()
-def resume(directory: Directory = Path(), as_json: Json = False) -> None:
+def resume(
+    directory: Directory = Path(),
+    experiments: Annotated[
+        int | None,
+        typer.Option("--experiments", metavar="N", help="An engine that is started ends at N experiments."),
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option("--minutes", metavar="N", help="An engine that is started ends after N minutes.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Go on after a pause. With no engine alive, start one in the background."""
     from cockpit import output
     from store import spawn
+    from store.commands import NO_ENGINE
 
+    if (experiments is not None and experiments < 1) or (minutes is not None and not 0 < minutes < inf):
+        raise Usage("--experiments and --minutes take a number above zero")
     place = find(directory)
     if engine_pid(place.folder) is not None:
-        _ask(place, "resume", {}, {}, "", as_json)
-        return
-    pid = wait(spawn.start(place))
+        try:
+            _ask(place, "resume", {}, {}, "", as_json)
+            return
+        except NotDone as error:  # where it lived for another command alone, there is an engine to start
+            if str(error) != NO_ENGINE.format(verb="resume"):
+                raise
+    pid = wait(spawn.start(place, experiments, None if minutes is None else minutes * 60))
+    ended_by = wait(_ended_by(place, pid))
     text = f"engine started, pid {pid}; `cockpit stop` ends it"
+    if ended_by is not None:
+        from cockpit.batch import WHY
+
+        text = f"the engine had nothing to do: ended: {WHY.get(ended_by, ended_by)}"
     if as_json:
-        output.document({"verb": "resume", "answer": text, "pid": pid, **wait(_now(place))})
+        output.document({"verb": "resume", "answer": text, "pid": pid, "ended_by": ended_by, **wait(_now(place))})
     else:
         output.line(text)
 
 
 @app.command()
 def stop(directory: Directory = Path(), as_json: Json = False) -> None:
-    """End the engine after the run under way; asked once more, at once."""
+    """End the engine after the run under way; asked again, now, with a grace of three seconds; once more, at once."""
     _halt(find(directory), "stop", as_json)
 
 
@@ -125,6 +151,22 @@ def _ask(
         output.line(answer.text)
         if hint:
             output.line(hint)
+
+
+async def _ended_by(place: Place, pid: int) -> "Ended | None":
+    """Why an engine that has just been started has ended already; None where it has begun a run, or may yet."""
+    import asyncio
+
+    from store import views
+    from store.database import Database
+
+    async with await Database.open(place.folder, migrate=False) as database:
+        for _ in range(LOOKS):
+            life = await views.last_engine(database)
+            if life is None or life.pid != pid or life.ended_by or await views.unfinished_runs(database):
+                break
+            await asyncio.sleep(LOOK_SECONDS)
+        return life.ended_by if life is not None and life.pid == pid else None
 
 
 async def _about(place: Place, identifier: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -17,7 +17,6 @@ from store.records import (
     Ended,
     Engine,
     Event,
-    Evidence,
     Experiment,
     Frontier,
     Ledger,
@@ -177,13 +176,13 @@ def status_keys(
     """Where a study stands. `pid` is the engine's that runs now; one that went without a word has died."""
     undecided = [one.verdict for one in experiments if one.verdict and one.state is State.JUDGED]
     ended_by = None if engine is None or pid is not None else engine.ended_by or Ended.DIED
-    goes_on = "paused" if paused else "running"
+    goes_on = "paused" if paused and engine is not None and engine.pid == pid else "running"
     return {
         "study": name,
         "state": goes_on if pid is not None else "new" if engine is None else "ended",
         "trunk": study.trunk if study else None,
         "incumbent": name_of(incumbent) if experiments else None,
-        "promising": sum(verdict.evidence is Evidence.PROMISING for verdict in undecided),
+        "promising": sum(verdict.promising for verdict in undecided),
         "engine": None if pid is None else {"pid": pid},
         "experiments": len(experiments),
         "offers": 0,

@@ -169,17 +169,21 @@ class Decisions:
 
     async def _resume(self, command: Command) -> None:
         stop = self._research(command)
+        if stop.why:
+            raise NotDone(f"the engine is ending already: {stop.why}")
         if stop.going.is_set():
             raise NotDone("it is not paused")
         await commands.heeded(self.database, command, "resumed", "resumed: the research goes on")
         stop.going.set()
 
     async def _stop(self, command: Command) -> None:
-        """Asked once, the engine ends after the run under way; asked again, or where it ends already, at once."""
+        """Asked once, the engine ends after the run under way; asked again, or ending already, as by a signal."""
         stop, text = self._research(command), "no run is under way"
         if await self._runs():
-            again = "at once, the run under way is broken off"
-            text = again if stop.why else "after the run under way; once more ends it at once"
+            text = "after the run under way; once more ends it now, with a grace of three seconds"
+            if stop.why:
+                grace = "now, the run under way has a grace of three seconds; once more ends it at once"
+                text = "at once, the run under way is broken off" if stop.urgency else grace
         if stop.why:
             stop.ask(Ended.STOPPED)
         else:

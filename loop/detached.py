@@ -27,7 +27,8 @@ async def live(place: Place, limits: Limits) -> None:
     """One life of an engine. The first signal ends it cleanly, the next one without grace for the run under way."""
     stop = Stop()
     for number in ENDING_SIGNALS:
-        asyncio.get_running_loop().add_signal_handler(number, stop.ask)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # which nohup and a shell's background jobs mean
+            asyncio.get_running_loop().add_signal_handler(number, stop.ask)
     await research(place, limits, stop)
 
 

@@ -124,6 +124,7 @@ class Engine:
 
     async def open(self, head: str, limits: Limits) -> None:
         """Find out what is here, and record it: study, revision, interpreter, bench."""
+        await journal.engine_died(self.database)
         # First of all, what was begun is finished as it was begun. A pause was asked of an engine that has ended.
         await settle_references(self.branches, self.database)
         await Decisions(self.place, self.branches, self.database).obey()

@@ -13,6 +13,7 @@ from pathlib import Path
 from loop.branches import Branches, GitError
 from loop.decisions import Decisions
 from loop.effects import settle_references
+from store import journal
 from store.database import Database, RecordTooNew
 from store.place import EngineRuns, NoStudy, Place, find, take_engine_lock
 
@@ -23,6 +24,7 @@ async def obey(place: Place) -> None:
     lock = await asyncio.to_thread(take_engine_lock, place.folder)
     try:
         async with await Database.open(place.folder) as database:
+            await journal.engine_died(database)
             await settle_references(branches, database)
             while await Decisions(place, branches, database).obey():
                 pass

@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 from uuid import uuid4
@@ -37,7 +38,11 @@ async def submit(place: Place, verb: str, arguments: Mapping[str, Any], expected
         try:
             return await _answered(place, database, command)
         except BaseException as error:
-            if await asyncio.shield(_withdrawn(database, command)) or not isinstance(error, Unanswered):
+            withdrawing = asyncio.create_task(_withdrawn(database, command))
+            while not withdrawing.done():  # whoever asked may be in a hurry; the record is not closed before
+                with suppress(asyncio.CancelledError):
+                    await asyncio.shield(withdrawing)
+            if withdrawing.result() or not isinstance(error, Unanswered):
                 raise
             raise Unanswered(f"{error}; it is being carried out all the same: look at `cockpit status`") from None
 

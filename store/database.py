@@ -16,6 +16,7 @@ import aiosqlite
 from store.place import RECORD, Place, engine_pid
 
 Answer = TypeVar("Answer")
+LOOKS, LOOK_SECONDS = 100, 0.02  # at a record that its engine is just making
 
 
 class RecordTooNew(Exception):
@@ -68,6 +69,10 @@ class Database:
 
     async def _migrate(self, file: Path, *, allowed: bool) -> None:
         known = versions()
+        for _ in range(LOOKS):
+            if allowed or await self._version():
+                break
+            await asyncio.sleep(LOOK_SECONDS)  # its engine is just making it
         if await self._version() == max(known):
             return
         if not allowed and await self._version() < max(known):
@@ -104,6 +109,17 @@ class Database:
                 with suppress(sqlite3.OperationalError):
                     await asyncio.shield(self._roll_back())
                 raise
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[None]:
+        """What is asked within is answered from one state of the record."""
+        async with self._turn:
+            await self._connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                with suppress(sqlite3.OperationalError):
+                    await asyncio.shield(self._roll_back())
 
     async def _roll_back(self) -> None:
         await self._connection.execute("ROLLBACK")

@@ -49,14 +49,24 @@ async def study_revised(database: Database, digest: str, text: str) -> None:
             await say(change, "revised", f"cockpit.toml read, revision {digest[:7]}", digest=digest)
 
 
+async def engine_died(database: Database) -> None:
+    """An engine that went without a word lived until its last one: recorded before another says anything."""
+    if await database.rows("SELECT 1 FROM engines WHERE ended_at IS NULL"):
+        async with database.transaction() as change:
+            await _end_the_dead(change)
+
+
+async def _end_the_dead(change: Change) -> None:
+    await change.execute(
+        "UPDATE engines SET ended_at = (SELECT max(at) FROM events), ended_by = ? WHERE ended_at IS NULL", Ended.DIED
+    )
+
+
 async def engine_started(database: Database, pid: int, facts: dict[str, Any], text: str) -> int:
     """An engine begins its life; one that went without a word is closed first. Its id."""
     async with database.transaction() as change:
         now = time.time()
-        await change.execute(
-            "UPDATE engines SET ended_at = (SELECT max(at) FROM events), ended_by = ? WHERE ended_at IS NULL",
-            Ended.DIED,
-        )
+        await _end_the_dead(change)
         last_heard = await change.rows("SELECT max(ended_at) FROM engines")
         await calls.break_off(change, last_heard[0][0] or now, "its engine was gone")
         await ledger.engine_begins(change, now)

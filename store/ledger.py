@@ -98,11 +98,11 @@ async def call_ends(change: Change, call: int, at: float, now: float, tokens: in
 
 
 async def paused_since(record: Change | Database) -> float | None:
-    """Since when the last engine has been paused: its last pause, if it has not gone on from that."""
+    """Since when the last engine has been paused: its last pause, if it has not gone on, or been stopped, since."""
     rows = await record.rows(
         """
         SELECT verb, answered_at FROM commands
-        WHERE verb IN ('pause', 'resume') AND done = 1
+        WHERE verb IN ('pause', 'resume', 'stop') AND done = 1
           AND answered_at >= (SELECT started_at FROM engines ORDER BY id DESC LIMIT 1)
         ORDER BY id DESC LIMIT 1
         """

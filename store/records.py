@@ -29,6 +29,9 @@ class Word(StrEnum):
     INCONCLUSIVE = "inconclusive"
 
 
+UP = (Word.BETTER, Word.GAIN, Word.TRADE_OFF)  # up somewhere
+
+
 class Evidence(StrEnum):
     """How far a verdict can be trusted."""
 
@@ -243,6 +246,11 @@ class Verdict:
     figures: dict[str, Any]
     at: float
     id: int = 0
+
+    @property
+    def promising(self) -> bool:
+        """Whether it is up somewhere on several seeds, and not confirmed: what a person may want to look at."""
+        return self.evidence is Evidence.PROMISING and self.word in UP
 
     @property
     def line(self) -> str:

@@ -1,7 +1,8 @@
 """The processes of ours that the faces start: an engine that goes on without them, or one that answers and ends.
 
 Each is `python -P -E -m MODULE`, with the study's folder as working directory: neither a user's own `loop.py` nor their
-PYTHONPATH shadows ours; and in a session of its own, for a Ctrl-C is for who waits, not for what is under way.
+PYTHONPATH shadows ours; and in a session of its own, for a Ctrl-C is for who waits, not for what is under way. The one
+that answers is still its starter's child, and is killed where the starter's event loop ends first.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 from threading import Thread
 
@@ -17,7 +19,10 @@ from store.database import RecordTooOld, ask
 from store.place import EngineRuns, Place, engine_pid
 
 POLL_SECONDS = 0.05
+PATIENCE_SECONDS = 1.0  # with who holds the lock and is no engine at work: it may live for one command only
 LOG = "engine.log"  # in the study's folder: what an engine apart from the screen complains of
+LOG_BYTES = 1_000_000  # one that is larger begins anew with the next engine
+SAID_BYTES, SAID_CHARACTERS = 65_536, 500  # of its end: what is read of it, and what is said of its last line
 CONFIGURATION, OTHER_ENGINE, MACHINE = 3, 4, 5  # exit statuses of `loop.detached`; 1 is Python's own, with a traceback
 
 
@@ -45,8 +50,11 @@ async def start(place: Place, experiments: int | None = None, seconds: float | N
 
     Raises EngineRuns where there is one already, and Unstarted where it ends before that, or ends with an error.
     """
-    if (pid := await asyncio.to_thread(engine_pid, place.folder)) is not None:
-        raise EngineRuns(pid)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while (pid := await asyncio.to_thread(engine_pid, place.folder)) is not None:
+        if time.monotonic() > deadline or await _has_opened(place, pid):
+            raise EngineRuns(pid)
+        await asyncio.sleep(POLL_SECONDS)
     options = [] if experiments is None else ["--experiments", str(experiments)]
     options += [] if seconds is None else ["--seconds", repr(seconds)]
     process, began = await asyncio.to_thread(_detached, place, _words(place, "loop.detached", *options))
@@ -71,6 +79,8 @@ def _detached(place: Place, words: list[str]) -> tuple["subprocess.Popen[bytes]"
     """A process that is nobody's: not asyncio's, which would kill it with its loop. And where in the log it begins."""
     place.folder.mkdir(parents=True, exist_ok=True)
     with (place.folder / LOG).open("ab") as log:
+        if os.fstat(log.fileno()).st_size > LOG_BYTES:
+            log.truncate(0)
         began = os.fstat(log.fileno()).st_size
         process = subprocess.Popen(
             words, cwd=place.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
@@ -91,10 +101,11 @@ async def _has_opened(place: Place, pid: int) -> bool:
 
 
 def _said(log: Path, began: int) -> bytes:
+    """The end of what the log holds from there on."""
     with log.open("rb") as source:
-        source.seek(began)
-        return source.read()
+        source.seek(max(began, os.fstat(source.fileno()).st_size - SAID_BYTES))
+        return source.read(SAID_BYTES)
 
 
 def _last_line(text: bytes) -> str:
-    return (text.decode(errors="replace").strip().splitlines() or [""])[-1]
+    return (text.decode(errors="replace").strip().splitlines() or [""])[-1][:SAID_CHARACTERS]

@@ -247,6 +247,17 @@ async def ledger(database: Database) -> Ledger:
     return Ledger(total=amounts.pop(TOTAL, {}), by_outcome=amounts, admitted=admitted, refused=refused)
 
 
+async def seconds(database: Database) -> dict[int, float]:
+    """The seconds of a slot that each experiment's runs have taken, by its number; those that have run."""
+    rows = await database.rows(
+        """
+        SELECT experiment, sum(amount) FROM spend JOIN spans ON spans.id = spend.span JOIN runs ON runs.id = spans.run
+        WHERE resource = 'seconds' GROUP BY experiment
+        """
+    )
+    return dict(map(tuple, rows))
+
+
 async def launch_variables(database: Database, interpreter: str, device: str) -> dict[str, str] | None:
     """What Accelerate's launcher sets for an interpreter (its digest) on a device, where an earlier bench asked it."""
     rows = await database.rows(

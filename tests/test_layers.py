@@ -1,6 +1,8 @@
 """The storeys of the house: imports only go down."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,6 +51,13 @@ def test_only_the_command_line_and_the_batch_reach_the_research_and_only_when_th
                 assert lazy, f"{file.name} imports {name} at its top"
 
 
+def test_the_screen_loads_nothing_heavy() -> None:
+    heavy = sorted(HEAVY | LATE | {"ollama", "pydantic"})
+    look = f"import sys, cockpit.cli, cockpit.app, loop.branches; print([one for one in {heavy} if one in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
+
+
 @pytest.mark.parametrize("storey", STOREYS)
 def test_nothing_heavy_is_imported_by_cockpit_itself(storey: str) -> None:
     for file in files(storey):
@@ -58,7 +67,5 @@ def test_nothing_heavy_is_imported_by_cockpit_itself(storey: str) -> None:
 
 
 def test_the_supervisor_needs_the_standard_library_alone() -> None:
-    import sys
-
     for name, _ in imported(ROOT / "loop/run/supervisor.py"):
         assert name.partition(".")[0] in sys.stdlib_module_names

@@ -133,6 +133,10 @@ def student(t: float, df: float) -> float:
 
 def quantile(p: float, df: float) -> float:
     """The t below which Student's t is with probability `p`: by doubling until it is passed, then by halving."""
+    if math.isnan(p) or not df > 0:
+        return math.nan
+    if p <= 0 or p >= 1:
+        return math.inf if p >= 1 else -math.inf
     if p <= 0.5:
         return -quantile(1 - p, df) if p < 0.5 else 0.0
     low, high = 0.0, 1.0

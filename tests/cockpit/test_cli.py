@@ -82,7 +82,7 @@ def test_before_anything_ran_there_are_counts_of_zero_and_no_record_is_made(writ
         (["--bacth", "{study}"], 2, "No such option"),
         (["new", "nothing", "{tmp}/d"], 1, "there is no recipe 'nothing'; there is: digits"),
         (["new", "digits", "{study}"], 1, "is there already and not an empty folder"),
-        (["{study}"], 2, "no screen yet"),
+        (["{study}"], 2, "there is no terminal here"),
     ],
 )
 def test_a_mistake_is_one_line_and_an_exit_status(

@@ -1,11 +1,17 @@
 """The commands that decide, as a person types them the morning after."""
 
+import json
+import os
+import sqlite3
+import subprocess
+import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from store.place import Place, engine_pid
+from store.place import RECORD, Place, engine_pid, take_engine_lock
 from tests.cockpit.test_cli import keys
 from tests.conftest import Write, cockpit, git
 from tests.loop.test_search import TRAIN
@@ -106,16 +112,39 @@ def test_an_engine_in_the_background_is_paused_resumed_and_stopped_by_a_word(wri
     where = str(place.root)
     said = keys("resume", "--json", where)
     assert said["answer"] == f"engine started, pid {said['pid']}; `cockpit stop` ends it"
+    assert said["ended_by"] is None
     assert (said["verb"], {"trunk", "decision"} <= said.keys()) == ("resume", True)
     assert keys("pause", "--json", where)["answer"].startswith("paused: ")
     status = keys("status", "--json", where)
     assert (status["state"], status["engine"]) == ("paused", {"pid": said["pid"]})
     assert cockpit("resume", where).stdout == "resumed: the research goes on\n"
     assert cockpit("stop", where).stdout.startswith("stopping: ")
+    deadline = time.monotonic() + 20
     while engine_pid(place.folder) is not None:
+        assert time.monotonic() < deadline
         time.sleep(0.02)
     status = keys("status", "--json", where)
     assert (status["state"], status["ended_by"]) == ("ended", "stopped")
+
+
+def test_resume_says_why_the_engine_that_it_started_has_ended_already(searched: Place) -> None:
+    """And it starts one where who held the lock was no engine at work, but lived for a command."""
+    lock = take_engine_lock(searched.folder)
+    words = [sys.executable, "-m", "cockpit", "resume", "--experiments", "1", "--json", str(searched.root)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as asking:
+        deadline = time.monotonic() + 20
+        with closing(sqlite3.connect(searched.folder / RECORD)) as record:
+            while not record.execute("SELECT 1 FROM commands WHERE verb = 'resume'").fetchall():
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+        os.close(lock)
+        said = json.loads(asking.communicate(timeout=60)[0])
+    answer = "the engine had nothing to do: ended: the number of experiments asked for is reached"
+    assert (said["answer"], said["ended_by"], asking.returncode) == (answer, "experiments", 0)
+
+
+def test_limits_are_numbers_above_zero(write: Write) -> None:
+    assert cockpit("resume", "--minutes", "0", str(write().root)).returncode == 2
 
 
 def test_where_no_engine_runs_none_is_started_to_be_paused(write: Write) -> None:

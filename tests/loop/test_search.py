@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -42,8 +43,10 @@ async def rows(place: Place) -> list[Experiment]:
 
 async def until(place: Place, count: int, going: "asyncio.Task[Ended]") -> None:
     """Wait until a study has so many experiments."""
+    deadline = time.monotonic() + 60
     while not (place.folder / RECORD).exists() or len(await rows(place)) < count:
         assert not going.done(), going.result()
+        assert time.monotonic() < deadline
         await asyncio.sleep(0.02)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from store.database import Database, RecordTooNew, statements, versions
+from store.database import Database, RecordTooNew, RecordTooOld, statements, versions
 from store.place import RECORD
 
 
@@ -33,6 +33,24 @@ async def test_a_record_that_is_none_is_not_made_by_looking(tmp_path: Path) -> N
     with pytest.raises(FileNotFoundError):
         await Database.open(tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+async def test_who_looks_while_the_record_is_being_made_waits_for_it(tmp_path: Path) -> None:
+    (tmp_path / RECORD).touch()
+    looking = asyncio.create_task(Database.open(tmp_path, migrate=False))
+    await asyncio.sleep(0.1)
+    assert not looking.done()
+    async with await Database.open(tmp_path):
+        pass
+    async with await looking as database:
+        assert (await database.rows("PRAGMA user_version"))[0][0] == max(versions())
+
+
+async def test_a_record_of_an_engine_that_is_older_is_not_touched(tmp_path: Path) -> None:
+    async with await Database.open(tmp_path, create=True) as database:
+        await database.rows("PRAGMA user_version = 1")
+    with pytest.raises(RecordTooOld):
+        await Database.open(tmp_path, migrate=False)
 
 
 async def test_a_migration_that_fails_halfway_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,7 +88,7 @@ class World:
             case "end" if not self.runs and self.call is None:
                 await journal.engine_ended(self.database, self.engine, Ended.TIME)
                 self.engine = None
-            case "pause" | "resume":
+            case "pause" | "resume" | "stop":
                 self.told += 1
                 await tell(self.database, act, self.told)
             case "start" if run is None:
@@ -132,7 +132,9 @@ async def check(database: Database) -> None:
 
 
 runs = ["begin", "die", "end", "start", "start", "stage", "stage", "ok", "crash", "interrupted"]
-acts = st.sampled_from([*runs, "ask", "ask", "answer", "answer", "no answer", "refuse", "admit", "pause", "resume"])
+acts = st.sampled_from(
+    [*runs, "ask", "ask", "answer", "answer", "no answer", "refuse", "admit", "pause", "resume", "stop"]
+)
 history = st.lists(st.tuples(acts, st.sampled_from(SLOTS), st.floats(-1, 50)), max_size=40)
 
 
@@ -224,6 +226,25 @@ async def test_a_pause_is_booked_from_its_moment_or_the_end_of_its_run_and_to_no
     assert [(row["kind"], row["ended_at"]) for row in rows if row["lane"] == "model"] == [
         ("idle", 115), ("call", 130), ("paused", 150), ("idle", 160), ("paused", 170), ("down", 180), ("idle", 190),
     ]  # fmt: skip
+
+
+async def test_a_stop_ends_a_pause_though_its_run_goes_on(tmp_path: Path, clock: SimpleNamespace) -> None:
+    async with await Database.open(tmp_path, create=True) as database:
+        world = World(database)
+        await journal.study_began(database, Study("s", "", 0, "c", 100.0))
+        await journal.study_revised(database, "r", "")
+        await journal.bench_set(database, "b", {})
+        await journal.queued(database, Experiment(0, "x", State.QUEUED, "t", "c", "b", 100.0), {})
+        world.experiments = 1
+        for act, at in (
+            ("begin", 100.0), ("start", 110.0), ("pause", 115.0), ("stop", 120.0), ("ok", 130.0), ("end", 140.0),
+        ):  # fmt: skip
+            clock.now = world.now = at
+            await world.do(act, "slot0", 0)
+            assert await views.paused(database) is (at == 115.0)
+            await check(database)
+        rows = await database.rows("SELECT kind, ended_at FROM spans ORDER BY id")
+    assert [tuple(row) for row in rows] == [("idle", 110), ("overhead", 130), ("idle", 140)]
 
 
 async def test_what_a_killed_engine_had_paused_is_booked_as_paused(tmp_path: Path, clock: SimpleNamespace) -> None:

@@ -12,10 +12,11 @@ import pytest
 
 from store import views
 from store.database import Database
-from store.place import EngineRuns, Place, engine_pid
+from store.place import EngineRuns, Place, engine_pid, take_engine_lock
 from store.records import Ended, Engine
-from store.spawn import CONFIGURATION, LOG, Unstarted, start
+from store.spawn import CONFIGURATION, LOG, SAID_CHARACTERS, Unstarted, start
 from tests.conftest import TRAIN, Write
+from tests.loop.test_engine import until_ready
 
 pytestmark = pytest.mark.usefixtures("leaves_nothing")
 
@@ -44,7 +45,7 @@ print(asyncio.run(start(find(Path(sys.argv[1])), experiments=1, seconds=60.5)))
 
 
 async def test_an_engine_lives_on_when_who_started_it_has_gone(write: Write) -> None:
-    place = write(TRAIN + "import time; time.sleep(0.8)\n")
+    place = write(TRAIN + "import time; time.sleep(0.5)\n")
     with subprocess.Popen([sys.executable, "-c", STARTS, str(place.root)], stdout=subprocess.PIPE) as starter:
         said, _ = await asyncio.to_thread(starter.communicate)
     pid = engine_pid(place.folder)
@@ -59,23 +60,32 @@ async def test_an_engine_lives_on_when_who_started_it_has_gone(write: Write) -> 
 
 
 async def test_there_is_one_engine_and_a_signal_ends_it_cleanly(write: Write) -> None:
-    place = write(TRAIN + "import time; time.sleep(60)\n")
-    pid = await start(place)
+    place = write(TRAIN + "print('ready', flush=True); import time; time.sleep(60)\n")
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup has it
+    try:
+        pid = await start(place)
+    finally:
+        signal.signal(signal.SIGHUP, before)
     assert engine_pid(place.folder) == pid
     with pytest.raises(EngineRuns) as refused:
         await start(place)
     assert refused.value.pid == pid
     os.kill(pid, signal.SIGHUP)
+    await until_ready(place)
+    assert engine_pid(place.folder) == pid, "what it was started to ignore ends it not"
+    os.kill(pid, signal.SIGTERM)
     await until_gone(place)
     assert (await last_life(place)).ended_by is Ended.INTERRUPTED
+    deadline = time.monotonic() + 20
     while Path(f"/proc/{pid}").exists():  # it is no zombie
+        assert time.monotonic() < deadline
         await asyncio.sleep(0.02)
 
 
 async def test_an_engine_that_could_not_begin_has_said_why(write: Write) -> None:
     place = write(more="[colour]\nred = 1\n[taste]\nsweet = 1")
     place.folder.mkdir(parents=True)
-    (place.folder / LOG).write_text("of another life\n")
+    (place.folder / LOG).write_text("of another life\n" * 70_000)
     with pytest.raises(Unstarted) as failed:
         await start(place)
     assert failed.value.status == CONFIGURATION
@@ -83,6 +93,32 @@ async def test_an_engine_that_could_not_begin_has_said_why(write: Write) -> None
     assert "`[colour]`" in str(failed.value)
     assert "`[taste]`" in str(failed.value), "all of it is on one line"
     assert engine_pid(place.folder) is None
+    assert (place.folder / LOG).read_text() == f"cockpit: {failed.value}\n", "what was too long begins anew"
+
+
+async def test_of_what_is_too_long_only_so_much_is_said(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talks = tmp_path / "talks"
+    talks.write_text("#!/bin/sh\nhead -c 200000 /dev/zero | tr '\\0' x >&2\nexit 1\n")
+    talks.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(talks))
+    with pytest.raises(Unstarted) as failed:
+        await start(write())
+    assert str(failed.value) == "x" * SAID_CHARACTERS
+
+
+async def test_who_lives_for_one_command_is_no_engine_in_the_way(write: Write) -> None:
+    place = write()
+    place.folder.mkdir(parents=True)
+    lock = take_engine_lock(place.folder)
+    starting = asyncio.create_task(start(place, experiments=1))
+    await asyncio.sleep(0.2)
+    assert not starting.done()
+    os.close(lock)
+    pid = await starting
+    await until_gone(place)
+    assert (await last_life(place)).pid == pid
 
 
 async def test_an_engine_that_dies_without_a_word_is_no_engine(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:

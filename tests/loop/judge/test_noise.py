@@ -58,13 +58,24 @@ def test_the_quantiles_of_students_t_are_those_of_the_tables(df: float, t: float
 @settings(deadline=None)
 @given(st.floats(1e-6, 1 - 1e-6), st.floats(0.1, 100) | st.floats(100, 1e12))
 def test_a_quantile_is_where_students_t_has_come_to_it(p: float, df: float) -> None:
-    assert student(quantile(p, df), df) == pytest.approx(p, abs=1e-9)
+    assert student(quantile(p, df), df) == pytest.approx(p, abs=1e-6)
     assert quantile(p, df) == pytest.approx(-quantile(1 - p, df), rel=1e-6, abs=1e-9)
 
 
 def test_what_is_far_beyond_any_number_still_has_a_quantile() -> None:
     assert math.isfinite(quantile(1 - 1e-12, 0.1))
     assert math.isfinite(quantile(0.9, 1e-8))
+
+
+def test_what_is_certain_or_impossible_has_its_quantile_at_the_ends() -> None:
+    assert (quantile(1.0, 5), quantile(1.5, 5)) == (math.inf, math.inf)
+    assert (quantile(0.0, 5), quantile(-0.5, 5)) == (-math.inf, -math.inf)
+    assert quantile(1 - 1e-20, 5) == math.inf, "a float cannot say it"
+
+
+@pytest.mark.parametrize(("p", "df"), [(math.nan, 5), (0.9, math.nan), (0.9, 0.0), (0.9, -1.0)])
+def test_what_is_no_number_has_no_quantile(p: float, df: float) -> None:
+    assert math.isnan(quantile(p, df))
 
 
 def test_the_functions_of_the_moments_are_those_of_the_tables() -> None:

@@ -1,0 +1,120 @@
+"""The lines around the panels: the status above, the tabs where there is room for one panel, what happened last."""
+
+from collections.abc import Sequence
+
+from cockpit import figures
+from cockpit.feed import Snapshot
+from cockpit.glyphs import offered, promising
+from cockpit.line import Line, Piece, apart, fit, line
+from cockpit.view import LEAST_COLUMNS, LEAST_ROWS, View
+from store.records import Ended
+
+TITLES = ("Experiments", "Frontier", "Diff", "Ledger")
+
+
+def state(study: Snapshot, now: float, *, slim: bool) -> list[Piece]:
+    """What the engine does: since when, or why it does not."""
+    engine = study.engine
+    if study.pid is not None and engine is not None and engine.pid == study.pid and engine.ended_at is None:
+        since = figures.lasted(now - engine.started_at)
+        since = since.replace(" h ", "h").replace(" ", "") if slim else since
+        return [("∙ paused ", "bold text") if study.paused else ("► running ", "sky"), (since, "text")]
+    if study.pid is not None:
+        return [("► starting", "sky")]
+    if engine is None:
+        return [("not begun", "dim")]
+    if engine.ended_at is None:
+        last = study.events[-1].at if study.events else engine.started_at
+        return [
+            (f"! engine gone since {figures.clock(last)[:5]}", "bold infra"),
+            ("" if slim else "   r goes on", "text"),
+        ]
+    why = (engine.ended_by or Ended.DIED).value
+    bad = engine.ended_by in (Ended.MACHINE_FAILED, Ended.CONFIGURATION, Ended.BASELINE_FAILED)
+    return [(f"ended {figures.clock(engine.ended_at)[:5]}: {why}", "bold infra" if bad else "text")]
+
+
+def status(study: Snapshot, name: str, now: float, width: int) -> Line:
+    """One line: the study, its engine, what there is to decide; and with what it runs."""
+    slim = width < 100
+    gap = "  " if slim else "   "
+    facts, rows = study.facts, study.experiments
+    left: list[Piece] = [(f" {name}", "bold"), gap, *state(study, now, slim=slim), gap]
+    left.append((f"{len(rows)} {'exp' if slim else 'experiment' if len(rows) == 1 else 'experiments'}", "text"))
+    if offers := sum(map(offered, rows)):
+        left.append((f"{gap}◊ {offers} offer{'s' if offers > 1 else ''}", "bold offer"))
+    hopeful = sum(map(promising, rows))
+    if hopeful:
+        left.append((f"{gap}{hopeful} promising", "bold good"))
+    limits = facts.get("limits") or {}
+    room = width - sum(len(piece if isinstance(piece, str) else piece[0]) for piece in left) - 2
+    right: list[Piece] = []
+    if facts:
+        parts: list[tuple[str, str]] = []
+        if most := limits.get("experiments"):
+            parts.append((f"{max(0, most - len(rows))} of {most} left", "text"))
+        if facts.get("no_wall"):
+            parts.append(("no wall", "bold infra"))
+        else:
+            parts.append((facts["wall"] if slim else f"wall {facts['wall']}", "dim"))
+        parts.append(
+            ("no model" if facts["model"] == "none" else fit(facts["model"], min(22, len(facts["model"]))), "dim")
+        )
+        if width >= 180:
+            parts += [(f"memory by {facts['meter']}", "dim"), (f"bench {facts['bench'][:7]}", "dim")]
+        for text, style in parts:
+            if len(text) + len(gap) <= room:
+                right = [(text, style), gap if right else "", *right]
+                room -= len(text) + len(gap)
+    return apart(left, [*right, " "], width, ground="bar")
+
+
+def tabs(shown: int, width: int) -> list[Line]:
+    """The names of the panels, and a rule that is heavy under the one that is shown."""
+    pieces: list[Piece] = [" "]
+    under: list[Piece] = []
+    for number, title in enumerate(TITLES, 1):
+        on = number == shown
+        pieces += [(f"{number} ", "bold sky"), (title, "bold" if on else "dim"), "  "]
+        size = len(title) + 2
+        under.append(("━" * (size + 2) if on else "─" * (size + 2), "sky" if on else "rule"))
+    drawn = sum(len(title) + 4 for title in TITLES)
+    return [line(*pieces), line(*under, ("─" * max(0, width - drawn), "rule"))]
+
+
+def tab_at(column: int) -> int | None:
+    """The panel whose name stands there."""
+    at = 1
+    for number, title in enumerate(TITLES, 1):
+        if at <= column < at + len(title) + 2:
+            return number
+        at += len(title) + 4
+    return None
+
+
+def strip(study: Snapshot, said: tuple[str, str] | None, rows: int, width: int) -> list[Line]:
+    """What happened last, the newest first; what was answered to a key comes before it."""
+    lines = [line((" ", ""), (fit(said[0], width - 1), said[1]))] if said else []
+    lines += [
+        line((f" {figures.clock(event.at)}  ", "dim"), (fit(event.text, width - 11), "text"))
+        for event in reversed(study.events)
+    ]
+    return [*lines, *[line()] * rows][:rows]
+
+
+def too_small(view: View, name: str, columns: int, rows: int) -> Sequence[Line]:
+    """What is said where there is no room for more."""
+    texts = (
+        f"cockpit needs {LEAST_COLUMNS}x{LEAST_ROWS}",
+        f"this terminal is {columns}x{rows}",
+        "",
+        f"{name}: {len(view.study.experiments)} experiments",
+        "",
+        "make it larger, or use",
+        "cockpit status",
+        "cockpit experiments",
+        "",
+        "q quit, the engine goes on",
+    )
+    margin = " " * max(0, (columns - 26) // 2)
+    return [line(), *(line(fit(margin + text, columns)) for text in texts)]

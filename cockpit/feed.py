@@ -1,0 +1,123 @@
+"""What the screen knows: a snapshot of the record, read again when the journal has grown. It is the only reader."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from store import events, views
+from store.database import Database
+from store.place import RECORD, Place, engine_pid
+from store.records import Decision, Engine, Event, Experiment, Frontier, Ledger, Reference, Run, Study
+
+POLL_SECONDS = 0.2
+LEAST_SECONDS = 0.5  # between two pictures, so that a burst of events becomes one
+NEWEST = 8  # events for the strip
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """What the screen has to know of an objective to write its values."""
+
+    name: str
+    label: str
+    unit: str
+    maximize: bool
+    quality: bool  # and not a time or a count
+    steers: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A study at one moment: all from one state of the record, but for the engine's pid, which its lock says."""
+
+    study: Study | None
+    engine: Engine | None
+    pid: int | None  # of the engine that runs now
+    paused: bool
+    experiments: tuple[Experiment, ...]
+    incumbent: int
+    decision: Decision | None  # the last that stands
+    frontier: Frontier
+    reference: tuple[Reference, ...]
+    ledger: Ledger
+    seconds: Mapping[int, float]  # of a slot, by experiment
+    running: tuple[Run, ...]
+    events: tuple[Event, ...]  # the newest, oldest first
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What the last engine found out at its start."""
+        return self.engine.facts if self.engine else {}
+
+    def experiment(self, number: int) -> Experiment | None:
+        """One by its number; the list is without gaps."""
+        return self.experiments[number] if 0 <= number < len(self.experiments) else None
+
+    @property
+    def objectives(self) -> list[Objective]:
+        """Those that steer first, in the order of the file."""
+        from cockpit.figures import named
+
+        said = self.facts.get("objectives") or {
+            one.objective: {"direction": one.direction, "kind": "quality", "steers": True} for one in self.reference
+        }
+        every = [
+            Objective(
+                name,
+                *named(name, one.get("label"), one.get("unit")),
+                maximize=one["direction"] == "maximize",
+                quality=one["kind"] == "quality",
+                steers=bool(one["steers"]),
+            )
+            for name, one in said.items()
+        ]
+        return [one for one in every if one.steers] + [one for one in every if not one.steers]
+
+    @property
+    def front(self) -> set[int]:
+        """The numbers of the experiments on the frontier."""
+        return {point.experiment for point in self.frontier.points}
+
+
+async def follow(place: Place, database: Database) -> AsyncIterator[Snapshot]:
+    """A snapshot now, and one whenever something has changed. Raises sqlite3.Error, and OSError: the record is gone."""
+    seen: tuple[int, int | None] | None = None
+    while True:
+        now = await events.last_event(database), await asyncio.to_thread(_engine, place)
+        if now == seen:
+            await asyncio.sleep(POLL_SECONDS)
+            continue
+        began, seen = time.monotonic(), now
+        yield await read(place, database)
+        await asyncio.sleep(max(POLL_SECONDS, LEAST_SECONDS - (time.monotonic() - began)))
+
+
+def _engine(place: Place) -> int | None:
+    if not (place.folder / RECORD).exists():
+        raise FileNotFoundError(f"the record is gone: {place.folder / RECORD}")
+    return engine_pid(place.folder)
+
+
+async def read(place: Place, database: Database) -> Snapshot:
+    """The study as it stands now. The engine is looked for first: one that ends in between has not died."""
+    pid = await asyncio.to_thread(_engine, place)
+    async with database.reading():
+        drawn, reference = await views.frontier(database)
+        last = await events.last_event(database)
+        return Snapshot(
+            study=await views.study(database),
+            engine=await views.last_engine(database),
+            pid=pid,
+            paused=await views.paused(database),
+            experiments=tuple(await views.experiments(database)),
+            incumbent=await views.incumbent(database),
+            decision=await views.last_decision(database),
+            frontier=drawn,
+            reference=tuple(reference),
+            ledger=await views.ledger(database),
+            seconds=await views.seconds(database),
+            running=tuple(await views.unfinished_runs(database)),
+            events=tuple(await events.events_after(database, max(0, last - NEWEST))),
+        )

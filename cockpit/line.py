@@ -1,0 +1,159 @@
+"""A line of the screen: pieces of clean text, each with a style. What is not a Line is not drawn.
+
+Foreign text is cleaned here, where a line is made, so nothing that a log, a diff, a model or a file name holds reaches
+the terminal as anything but text. Markup is not interpreted at all.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import zip_longest
+
+from rich.cells import cell_len, chop_cells, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+
+from cockpit.text import Clean, clean
+
+Piece = str | tuple[str, str]  # a text, and the names of its styles
+
+# Okabe and Ito's colours, which the colour-blind can tell apart, lighter where 4.5:1 on the background asks for it.
+BACKGROUND = "#111417"
+COLOURS = {
+    "text": "#D7DCE2",
+    "dim": "#959DA7",  # no evidence yet, or no news
+    "faint": "#78818B",  # uncertainties, line numbers
+    "rule": "#464E58",
+    "sky": "#56B4E9",  # live, focus, selection, keys, the front
+    "offer": "#F0E442",
+    "good": "#2FBF95",
+    "bad": "#E69F00",  # bad news about a proposal
+    "refused": "#A8780A",
+    "infra": "#F0714A",  # what is broken around it
+    "trunk": "#6AAEE0",
+    "pick": "#D58AB5",
+    "judged": "#4E545B",
+    "baseline": "#2B4257",
+}
+GROUNDS = {
+    "selected": "#22303C",
+    "bar": "#1B1F24",
+    "added": "#10303F",
+    "removed": "#33270C",
+    "added-word": "#1F6285",
+    "removed-word": "#76520A",
+    "band": "#22303C",
+}
+MARKS = {"bold", "reverse", "underline"}
+PLAIN = {"selected": "reverse", "added-word": "bold underline", "removed-word": "bold underline", "offer": "bold"}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Made by `line`. `ground` is the name of a background for its whole width."""
+
+    pieces: tuple[tuple[Clean, str], ...] = ()
+    ground: str = ""
+
+    @property
+    def text(self) -> str:
+        """Its words, without their styles."""
+        return "".join(text for text, _ in self.pieces)
+
+    def on(self, ground: str) -> "Line":
+        """The same on another background."""
+        return Line(self.pieces, ground)
+
+
+def line(*pieces: Piece, ground: str = "") -> Line:
+    """A line of these texts, cleaned."""
+    given = ((piece, "text") if isinstance(piece, str) else piece for piece in pieces)
+    return Line(tuple((one_line(text), style) for text, style in given if text), ground)
+
+
+def one_line(text: str) -> Clean:
+    """A text, cleaned, on one line."""
+    return Clean(clean(text).replace("\n", " "))
+
+
+def fit(text: str, columns: int) -> str:
+    """A text in exactly so many columns, to the left; what does not fit is cut, and said to be."""
+    text = one_line(text)
+    if cell_len(text) <= columns:
+        return set_cell_size(text, columns)
+    return set_cell_size(text, columns - 1) + "…" if columns > 0 else ""
+
+
+def right(text: str, columns: int) -> str:
+    """A text in exactly so many columns, to the right."""
+    text = one_line(text)
+    room = columns - cell_len(text)
+    return " " * room + text if room >= 0 else fit(text, columns)
+
+
+def width_of(pieces: Iterable[Piece]) -> int:
+    """How many columns they take."""
+    return sum(cell_len(one_line(piece if isinstance(piece, str) else piece[0])) for piece in pieces)
+
+
+def apart(left: Sequence[Piece], end: Sequence[Piece], columns: int, *, fill: Piece = " ", ground: str = "") -> Line:
+    """Some to the left and some to the right, the room between them filled; for want of room the right one goes."""
+    room = columns - width_of(left) - width_of(end)
+    if room < 1:
+        end, room = (), columns - width_of(left)
+    character, style = fill if isinstance(fill, tuple) else (fill, "text")
+    return line(*left, (character * max(0, room), style), *end, ground=ground)
+
+
+def beside(left: Sequence[Line], others: Sequence[Line], column: int) -> list[Line]:
+    """Two blocks side by side, the second from a column on."""
+    rows = []
+    for first, second in zip_longest(left, others, fillvalue=Line()):
+        rows.append(line(*first.pieces, " " * max(0, column - cell_len(first.text)), *second.pieces))
+    return rows
+
+
+def wrap(text: str, columns: int, most: int) -> list[str]:
+    """A text on at most so many lines, broken between words where that can be."""
+    words, lines = [part for word in one_line(text).split(" ") for part in _parts(word, columns)], [""]
+    for word in words:
+        joined = f"{lines[-1]} {word}" if lines[-1] else word
+        if cell_len(joined) <= columns or not lines[-1]:
+            lines[-1] = joined
+        else:
+            lines.append(word)
+    if len(lines) > most:
+        lines[most - 1 :] = [" ".join(lines[most - 1 :])]
+    return [fit(one, columns).rstrip() for one in lines]
+
+
+def _parts(word: str, columns: int) -> list[str]:
+    """A word, in parts that each fit on a line."""
+    return [word] if cell_len(word) <= columns else chop_cells(word, columns)
+
+
+@lru_cache(maxsize=512)
+def style_of(names: str, ground: str, plain: bool) -> Style:
+    """The style that some names stand for. Where colours are not wanted it is bold, underlined or reversed alone."""
+    if plain:
+        marks = {mark for name in (*names.split(), ground) for mark in PLAIN.get(name, name).split()}
+        return Style.parse(" ".join(sorted(marks & MARKS)) or "none")
+    words, back = [], GROUNDS.get(ground, BACKGROUND)
+    for name in names.split():
+        if name in GROUNDS:
+            back = GROUNDS[name]
+        else:
+            words.append(COLOURS.get(name, name))
+    if not any(name in COLOURS for name in names.split()):
+        words.append(COLOURS["text"])
+    return Style.parse(" ".join((*words, "on", back)))
+
+
+def strip(drawn: Line, columns: int, *, plain: bool) -> Strip:
+    """A line as Textual draws it, in exactly so many columns; one that is longer is cut, and said to be."""
+    whole = Strip([Segment(text, style_of(style, drawn.ground, plain)) for text, style in drawn.pieces])
+    if whole.cell_length > columns > 0:
+        cut = Segment("…", style_of("dim", drawn.ground, plain))
+        whole = Strip([*whole.adjust_cell_length(columns - 1), cut])
+    return whole.adjust_cell_length(columns, style_of("", drawn.ground, plain))

@@ -1,0 +1,267 @@
+"""Panel 1: the experiments, one a line, those that want a person first. Their columns give way as room gets less."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, overload
+
+from rich.cells import cell_len
+
+from cockpit import figures
+from cockpit.card import changed
+from cockpit.feed import Objective, Snapshot
+from cockpit.glyphs import look, offered, promising
+from cockpit.line import Line, Piece, fit, line, right, wrap
+from cockpit.pages import count
+from cockpit.view import Arrangement, Drawing, View
+from cockpit.widgets.panel import Panel
+from store.records import Ended, Evidence, Experiment, State
+
+LEFT = 22  # columns of marker, id and state
+STARTING = "The engine looks at the repository and the interpreter."
+STEPS = (
+    "The unchanged code runs on {seeds} seeds, to learn how far its numbers move by themselves.",
+    "Meanwhile knobs are turned. Each proposal that is admitted becomes a branch and a row.",
+    "A row is judged against the baseline. Most say worse or inconclusive: that is normal, and cheap.",
+    "Nothing reaches trunk until you press m or M, and your own branch is never touched.",
+)
+
+
+class Column(NamedTuple):
+    """So many cells, with what stands above them and, for an experiment, in them."""
+
+    width: int
+    title: str
+    draw: Callable[[Experiment], list[Piece]]
+
+
+def groups(rows: Sequence[Experiment]) -> list[tuple[str, str, list[int]]]:
+    """Title, its style and the numbers: what waits for a person, what goes on, what has been."""
+    waiting = [one.number for one in rows if offered(one)]
+    hopeful = [one.number for one in rows if promising(one)]
+    active = [one.number for one in rows if one.state is State.RUNNING]
+    coming = [one.number for one in rows if one.state is State.QUEUED]
+    rest = {one.number for one in rows} - {*waiting, *hopeful, *active, *coming}
+    every = [
+        ("Waiting for you", "bold offer", sorted(waiting, reverse=True)),
+        ("Promising, not confirmed", "bold good", sorted(hopeful, reverse=True)),
+        ("Now", "bold dim", [*active, *coming]),
+        ("Earlier", "bold dim", sorted(rest, reverse=True)),
+    ]
+    return [group for group in every if group[2]]
+
+
+def order(rows: Sequence[Experiment]) -> list[int]:
+    """The numbers in the order in which they are listed."""
+    return [number for _, _, numbers in groups(rows) for number in numbers]
+
+
+class Listing(Sequence[Line]):
+    """The lines of the list. Each is made when it comes on the screen: there may be ten thousand."""
+
+    def __init__(self, view: View, width: int, *, spaced: bool) -> None:
+        self._view = view
+        self.columns = columns(view.study, width, view.now)
+        self.entries: list[tuple[str, str, int] | int | None] = []
+        for title, style, numbers in groups(view.study.experiments):
+            if spaced and self.entries:
+                self.entries.append(None)
+            self.entries += [(title, style, len(numbers)), *numbers]
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    @overload
+    def __getitem__(self, index: int) -> Line: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Line]: ...
+    def __getitem__(self, index: int | slice) -> Line | list[Line]:
+        if isinstance(index, slice):
+            return [self[one] for one in range(*index.indices(len(self)))]
+        entry = self.entries[index]
+        if entry is None:
+            return Line()
+        if isinstance(entry, tuple):
+            return line(" ", (entry[0], entry[1]), (f" {entry[2]}", "dim"))
+        return row(self._view, self._view.study.experiments[entry], self.columns)
+
+
+def columns(study: Snapshot, width: int, now: float) -> list[Column]:
+    """The columns to the right of the state, as many as there is room for."""
+    age = Column(5, right("age", 5), lambda one: [(right(figures.brief(now - one.created_at), 5), "dim")])
+    cost = Column(5, right("cost", 5), lambda one: [(right(_cost(study, one), 5), "dim")])
+    evidence = Column(14, fit("  evidence", 14), _evidence)
+    steering = [one for one in study.objectives if one.steers]
+    if width >= 82:
+        ends = [*(_delta(study, one, 11 if one.quality else 7) for one in steering[:3]), evidence, cost, age]
+        room = width - LEFT - sum(column.width for column in ends)
+        return [Column(room, fit("what", room), lambda one: [(fit(one.slug, room - 1) + " ", "dim")]), *ends]
+    if width >= 70:
+        ends = [evidence, cost, age]
+        room = width - LEFT - sum(column.width for column in ends)
+        return [Column(room, fit("verdict", room), lambda one: [(fit(sentence(study, one, now), room), "")]), *ends]
+    room, shown = width - LEFT - evidence.width, list[Column]()
+    for column in (*(_delta(study, one, 12 if one.quality else 9 if width >= 62 else 8) for one in steering[:2]), age):
+        if column.width <= room:
+            shown.append(column)
+            room -= column.width
+    filler = Column(max(0, room), " " * room, lambda _: [" " * room])
+    return [*(column for column in shown if column is not age), evidence, filler, *([age] if age in shown else [])]
+
+
+def _cost(study: Snapshot, one: Experiment) -> str:
+    return figures.spent(study.seconds[one.number]) if one.number in study.seconds else ""
+
+
+def header(shown: Sequence[Column]) -> Line:
+    """What the columns are."""
+    return line((f" {'id':6}  {'state':13}", "dim"), *((column.title, "dim") for column in shown))
+
+
+def row(view: View, one: Experiment, shown: Sequence[Column]) -> Line:
+    """One experiment. It is grey until there is evidence."""
+    selected = one.number == view.selected
+    glyph, word, style, _ = look(one)
+    if one.state is State.RUNNING and view.study.pid is None:
+        glyph, word, style = "!", "broken off", "infra"
+    strong = style not in ("dim", "text") or (one.verdict and one.verdict.evidence is not Evidence.SCREENED)
+    tone = "text" if strong or one.state is State.RUNNING else "dim"
+    pieces: list[Piece] = [
+        ("▸" if selected else " ", "sky"),
+        (f"{one.id:6}", f"bold {tone}" if selected else tone),
+        (f"{glyph} ", style),
+        (f"{word:13}", style),
+    ]
+    if one.state in (State.RUNNING, State.QUEUED, State.FAILED):  # nothing to measure by: what goes on, or went wrong
+        ends = [column for column in shown if column.width == 5][-2:]
+        room = sum(column.width for column in shown if column not in ends)
+        pieces.append((fit(sentence(view.study, one, view.now), room - 1) + " ", tone))
+        shown = ends
+    for column in shown:
+        pieces += [
+            (piece, tone) if isinstance(piece, str) else (piece[0], piece[1] or tone) for piece in column.draw(one)
+        ]
+    return line(*pieces, ground="selected" if selected else "")
+
+
+def _evidence(one: Experiment) -> list[Piece]:
+    said = one.verdict
+    if said is None or one.state in (State.FAILED, State.RUNNING, State.QUEUED):
+        runs = min((m.n for m in one.measurements), default=0) if one.number == 0 else 0
+        return [(f"  {'':9}{right(str(runs) if runs else '', 3)}", "dim")]
+    style = {Evidence.CONFIRMED: "bold text", Evidence.PROMISING: "text"}.get(said.evidence, "dim")
+    return [(f"  {said.evidence:9}", style), (right(str(said.runs), 3), "dim")]
+
+
+def _delta(study: Snapshot, one: Objective, width: int) -> Column:
+    """How far from trunk's value, with half of the interval where it is a quality."""
+    arrow = "▴" if one.maximize else "▾"
+    title = f"{arrow} {one.label}" if cell_len(one.label) + 2 < width else f"{arrow}{one.label}"
+    title = fit(title, min(width - 1, cell_len(title)))
+
+    def draw(row: Experiment) -> list[Piece]:
+        figure = row.verdict.figures.get(one.name) if row.verdict and row.state is not State.FAILED else None
+        if figure is None:
+            return [" " * width]
+        base = study.experiments[row.verdict.incumbent].measurements if row.verdict else ()
+        before = next((m.value for m in base if m.objective == one.name), None)
+        text, shown, _ = changed(one, figure if one.quality else {**figure, "margin": 0.0}, before)
+        style = "dim"
+        if row.verdict and row.verdict.evidence is not Evidence.SCREENED:
+            style = {"up": "good", "down": "bad"}.get(figure["moved"], "text")
+        room = width - (5 if one.quality else 0)
+        return [(right(text, room), style), *([(f" {shown:4}", "faint")] if one.quality else [])]
+
+    return Column(width, right(title, width), draw)
+
+
+def sentence(study: Snapshot, one: Experiment, now: float) -> str:
+    """What there is to say of an experiment, in one line."""
+    if one.failure:
+        return f"{one.failure}: {one.detail}" if one.detail else one.failure
+    if one.state is State.RUNNING and study.pid is None:
+        return "its engine is gone: r goes on"
+    if one.state is State.RUNNING:
+        run = next((run for run in study.running if run.experiment == one.number), None)
+        if run is not None:
+            done = 1 + min((m.n for m in one.measurements), default=0)
+            of = f" of {study.facts['seeds']}" if run.purpose == "baseline" and "seeds" in study.facts else ""
+            after = f", after {run.stages[-1].name}" if run.stages else ""
+            return f"{run.purpose}, seed {done}{of}{after}, {figures.ticking(now - run.started_at)}"
+    if one.state is State.QUEUED:
+        return one.hypothesis or "the unchanged code"
+    if said := one.verdict:
+        return said.sentence.partition("; ")[0]
+    if one.number == 0:
+        return "the unchanged code, with which all is compared"
+    return "waits for its verdict"
+
+
+def first_minute(study: Snapshot, width: int, *, spaced: bool) -> list[Line]:
+    """What happens now, while nothing has been judged yet."""
+    facts = study.facts
+    if not facts:
+        return [line(), *(line(f" {text}") for text in wrap(STARTING, width - 1, 2))]
+    wanted = [f"{'▴' if one.maximize else '▾'} {one.label}" for one in study.objectives if one.steers]
+    files = sorted({key.partition(":")[0] for key in facts["knobs"]})
+    limits = facts.get("limits") or {}
+    spend = [f"{limits['experiments']} experiments"] if limits.get("experiments") else []
+    spend += [figures.lasted(limits["seconds"])] if limits.get("seconds") else []
+    rows = (
+        ("may change", f"{count(len(facts['knobs']), 'knob')} in {', '.join(files)}; nothing else"),
+        ("wants", "  ".join(wanted)),
+        ("runs inside", f"no wall: {facts['no_wall']}" if facts.get("no_wall") else facts["wall"]),
+        ("proposes", "the optimiser alone" if facts["model"] == "none" else f"the optimiser and {facts['model']}"),
+        ("may spend", " or ".join(spend) or "no limit is set; r pauses it"),
+        ("you may leave", "q closes the screen; the engine goes on"),
+    )
+    gap = [line()] if spaced else []
+    said: list[Line] = [line(), line(" ", ("What happens now", "bold")), *gap]
+    for number, step in enumerate(STEPS, 1):
+        texts = wrap(step.format(seeds=facts.get("seeds", "several")), min(width, 62) - 3, 3)
+        said += [*(line(f" {number if not index else ' '} {text}") for index, text in enumerate(texts)), *gap]
+    said += [*([] if spaced else [line()]), line(" ", ("What it may do", "bold")), *gap]
+    return said + [line(f" {name:15}", (fit(text, width - 16).rstrip(), "dim")) for name, text in rows]
+
+
+def last_word(study: Snapshot, width: int) -> list[Line]:
+    """Why nothing goes on, and what to do, while nothing has been judged."""
+    why = study.engine.ended_by if study.engine else None
+    baseline = study.experiment(0)
+    if why is Ended.BASELINE_FAILED and baseline is not None:
+        said = f"The unchanged code gave no measurement: {baseline.failure}: {baseline.detail}"
+        mend = "Its log: cockpit logs e0000. Mend the code, commit it, and press r."
+    else:
+        said, mend = "No engine is at work.", "r starts one, which goes on from here."
+    texts = [*wrap(said, min(width, 76) - 2, 6), "", *wrap(mend, min(width, 76) - 2, 2)]
+    return [line(), *(line(f" {text}") for text in texts)]
+
+
+class Experiments(Panel):
+    """The list."""
+
+    number = 1
+    title = "Experiments"
+    ticks = True
+
+    def draw(self, view: View, width: int, height: int) -> Drawing:
+        """All experiments; below them, while nothing is judged, what happens now."""
+        study = view.study
+        spaced = view.arrangement is not Arrangement.NARROW
+        listing = Listing(view, width, spaced=spaced)
+        numbers = [entry if isinstance(entry, int) else None for entry in listing.entries]
+        cursor = numbers.index(view.selected) if view.selected in numbers else None
+        body: Sequence[Line] = listing
+        if not any(one.verdict for one in study.experiments):
+            going_on = study.pid is not None or study.engine is None
+            below = first_minute(study, width, spaced=spaced) if going_on else last_word(study, width)
+            body = [*listing, *below]
+        note = [(f"{len(study.experiments)} · by attention", "dim")] if study.experiments else []
+        return Drawing(body, [header(listing.columns)], note, cursor, numbers)
+
+    def move(self, by: int) -> None:
+        """Select the next one down or up."""
+        if self.view is None:
+            return
+        listed = order(self.view.study.experiments)
+        if listed:
+            at = listed.index(self.view.selected) if self.view.selected in listed else 0
+            self.post_message(self.Selected(listed[min(max(at + by, 0), len(listed) - 1)]))

@@ -1,0 +1,282 @@
+"""The sheets, which come in front: what a merge will do, a reason to reject, the help, and what went wrong."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from rich.cells import cell_len
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.content import Content
+from textual.events import Paste, Resize
+from textual.geometry import Size
+from textual.screen import ModalScreen
+from textual.widget import Widget
+from textual.widgets import Input
+
+from cockpit.card import changed
+from cockpit.feed import Objective, Snapshot
+from cockpit.keys import help_lines
+from cockpit.line import Line, Piece, fit, line, one_line, wrap
+from cockpit.pages import count
+from cockpit.patch import Change, Kind
+from cockpit.text import clean
+from cockpit.widgets.panel import Lines
+from store.records import Evidence, Experiment, State, name_of
+
+
+class Sheet(ModalScreen[str | None]):
+    """Lines in a frame, and below them its keys. What it is left with is its answer; None is no."""
+
+    DEFAULT_CSS = """
+    Sheet { align: center middle; }
+    Sheet > Vertical { background: #111417; border: solid #78818B; border-title-color: #D7DCE2;
+        border-title-style: bold; padding: 1 2 0 2; height: auto; width: auto; }
+    Sheet Lines { background: #111417; }
+    Sheet Input { border: none; height: 1; padding: 0; background: #1B1F24; color: #D7DCE2; }
+    """
+    BINDINGS = [
+        Binding("escape,q,ctrl+c", "leave", show=False),
+        Binding("j,down", "scroll(1)", show=False),
+        Binding("k,up", "scroll(-1)", show=False),
+        Binding("space,pagedown,ctrl+d", "scroll(10)", show=False),
+        Binding("pageup,ctrl+u", "scroll(-10)", show=False),
+    ]
+    WIDTH: ClassVar[int] = 74
+    KEYS: ClassVar[tuple[tuple[str, str], ...]] = (("esc", "back"),)
+
+    def __init__(self, title: str) -> None:
+        super().__init__()
+        self._title = one_line(title)
+        self.said, self.foot = Lines(), Lines()
+
+    def lines(self, width: int) -> Sequence[Line]:
+        """What it says."""
+        raise NotImplementedError
+
+    def keys(self) -> Sequence[tuple[str, str]]:
+        """Its keys, and what each does."""
+        return self.KEYS
+
+    def below(self) -> Sequence[Widget]:
+        """What stands between the lines and the keys."""
+        return ()
+
+    def compose(self) -> ComposeResult:
+        """A frame with the lines in it."""
+        with Vertical() as frame:
+            frame.border_title = Content(fit(self._title, min(cell_len(self._title), 60)))
+            yield self.said
+            yield from self.below()
+            yield self.foot
+
+    def on_mount(self) -> None:
+        """It takes the room that it needs."""
+        self.take_room(self.app.size)
+
+    def on_resize(self, event: Resize) -> None:
+        """There may be more, or less."""
+        self.take_room(event.size)
+
+    def take_room(self, room: Size) -> None:
+        """As wide as it is meant to be, as high as its lines are; what does not fit is scrolled, its keys are not."""
+        width = max(20, min(self.WIDTH, room.width - 8))
+        rows = [*self.lines(width), line()]
+        height = max(1, min(len(rows), room.height - 5 - len(self.below())))
+        pieces: list[Piece] = [] if height == len(rows) else [("j k", "bold sky"), " more   "]
+        for key, does in self.keys():
+            pieces += [(key, "bold sky"), f" {does}   "]
+        for one, many in ((self.said, height), (self.foot, 2)):
+            one.styles.width, one.styles.height = width, many
+        for widget in self.below():
+            widget.styles.width = width
+        self.call_after_refresh(self.said.show, rows)
+        self.call_after_refresh(self.foot.show, [line(*pieces)])
+
+    def action_leave(self) -> None:
+        """No."""
+        self.dismiss(None)
+
+    def action_scroll(self, by: int) -> None:
+        """What does not fit is read line by line."""
+        self.said.scroll_to(y=self.said.scroll_offset.y + by, animate=False, force=True)
+
+
+class Help(Sheet):
+    """The keys and the glyphs."""
+
+    BINDINGS = [Binding("question_mark,enter", "leave", show=False)]
+    WIDTH = 104
+
+    def __init__(self) -> None:
+        super().__init__("Help")
+
+    def lines(self, width: int) -> Sequence[Line]:
+        """From the one table."""
+        return help_lines(width)
+
+
+class Told(Sheet):
+    """Something that has to be read as a whole: an error, or why something is not done."""
+
+    BINDINGS = [Binding("enter", "leave", show=False)]
+
+    def __init__(self, title: str, text: str) -> None:
+        super().__init__(title)
+        self._text = text
+
+    def lines(self, width: int) -> Sequence[Line]:
+        """The text, wrapped."""
+        return [line((text, "bad")) for text in wrap(self._text, width, 40)]
+
+
+class Merge(Sheet):
+    """What will happen, before it does. What is not confirmed is merged by `M` alone."""
+
+    BINDINGS = [
+        Binding("enter", "confirmed", show=False),
+        Binding("M", "answer('merge')", show=False),
+        Binding("x", "answer('reject')", show=False),
+        Binding("3", "answer('diff')", show=False),
+    ]
+
+    def __init__(self, study: Snapshot, one: Experiment, changes: Sequence[Change] | str | None) -> None:
+        super().__init__(f"Merge {one.id} {one.slug} into trunk?")
+        self._study, self._one, self._changes = study, one, changes
+
+    def lines(self, width: int) -> Sequence[Line]:
+        """The sheet's text."""
+        return merge_lines(self._study, self._one, self._changes, width)
+
+    def keys(self) -> Sequence[tuple[str, str]]:
+        """The first is the one that merges."""
+        merge = ("enter", "merge") if confirmed(self._one) else ("M", "merge it unconfirmed")
+        return (merge, ("esc", "back"), ("3", "diff"), ("x", "reject instead"))
+
+    def action_confirmed(self) -> None:
+        """Enter is enough for what is confirmed."""
+        if confirmed(self._one):
+            self.dismiss("merge")
+
+    def action_answer(self, answer: str) -> None:
+        """Yes, or something else."""
+        self.dismiss(answer)
+
+
+def hindrance(study: Snapshot, one: Experiment, verb: str) -> str:
+    """Why an experiment cannot be merged, or rejected, as things stand; nothing where it can. The engine decides."""
+    if one.number == 0:
+        return "e0000 is the baseline: there is nothing to decide"
+    if one.state in (State.MERGED, State.REJECTED):
+        return f"{one.id} is {one.state} already; u takes the last decision back"
+    if one.state is State.FAILED:
+        return f"{one.id} failed: there is nothing to decide"
+    if verb == "reject":
+        return ""
+    if not one.measurements:
+        return f"{one.id} is {one.state}, and has no measurement to go by"
+    if one.parent != study.incumbent:
+        return (
+            f"{one.id} was made from {name_of(one.parent or 0)}, and trunk is {name_of(study.incumbent)} now: "
+            "this version merges only onto what an experiment was made from"
+        )
+    return ""
+
+
+def confirmed(one: Experiment) -> bool:
+    """Whether its verdict rests on fresh seeds."""
+    return one.verdict is not None and one.verdict.evidence is Evidence.CONFIRMED
+
+
+def merge_lines(study: Snapshot, one: Experiment, changes: Sequence[Change] | str | None, width: int) -> list[Line]:
+    """What you get, what you give, what is not known, what happens to git, what it does not touch, how to undo."""
+    said, rows = one.verdict, list[tuple[str, list[Piece]]]()
+    if said is None:
+        head = [line(("no verdict yet", "bold"))]
+    else:
+        head = [line((text, "bold")) for text in wrap(said.sentence, width, 3)]
+        seeds = f"{said.runs} seed{'s' if said.runs > 1 else ''}"
+        head.append(line((f"{said.word}, {said.evidence} on {seeds}", "dim")))
+        for title, moved, style in WORTH:
+            parts = [
+                _part(study, said.incumbent, objective, figure)
+                for objective in study.objectives
+                if (figure := said.figures.get(objective.name)) and moved(figure)
+            ]
+            if parts:
+                texts = wrap("   ".join(parts), width - 14, 3)
+                rows += [(title if not index else "", [(text, style)]) for index, text in enumerate(texts)]
+    files = [change for change in changes or () if isinstance(change, Change) and change.kind is Kind.FILE]
+    counted = f"   {count(len(files), 'file')}, +{sum(one.added for one in files)} −{sum(one.removed for one in files)}"
+    trunk = study.study.trunk[:7] if study.study else "?"
+    rows.append(("trunk", [(f"{trunk} → a merge commit{counted if files else ''}", "text")]))
+    rows.append(("conflicts", [("none", "text"), ("   trunk has not moved since", "dim")]))
+    rows.append(("to verify", [("nothing", "text"), ("   the tree stays as measured", "dim")]))
+    stale = sum(row.state is State.JUDGED and row.number not in (0, one.number) for row in study.experiments)
+    if stale:
+        rows.append(("then stale", [(f"{stale} judged against the old trunk", "dim")]))
+    rows.append(("not touched", [("your branch, your files", "text"), ("   git merge takes it", "dim")]))
+    rows.append(("undo", [("u", "bold sky"), ("   while it is the last decision", "dim")]))
+    body = [line((f"{name:14}", "dim"), *pieces) for name, pieces in rows]
+    if confirmed(one):
+        return [*head, line(), *body]
+    warning = "Not confirmed on fresh seeds: a part of what is shown may be chance."
+    return [*head, line(), *body, line(), *(line((text, "bad")) for text in wrap(warning, width, 2))]
+
+
+def _hoped(figure: Mapping[str, Any]) -> bool:
+    """Better by what would matter, and not surely so; or not known at all."""
+    return bool(figure["moved"] == "open" or (figure["moved"] == "safe" and figure["gain"] > figure["smallest"]))
+
+
+WORTH: tuple[tuple[str, Callable[[Mapping[str, Any]], bool], str], ...] = (
+    ("you get", lambda figure: bool(figure["moved"] == "up"), "good"),
+    ("you give", lambda figure: bool(figure["moved"] == "down"), "bad"),
+    ("not known", _hoped, "text"),
+)
+
+
+def _part(study: Snapshot, incumbent: int, objective: Objective, figure: Mapping[str, Any]) -> str:
+    base = next((m.value for m in study.experiments[incumbent].measurements if m.objective == objective.name), None)
+    return " ".join(text for text in (objective.label, *changed(objective, figure, base)) if text)
+
+
+class Reason(Input):
+    """One line of a person's own words."""
+
+    def _on_paste(self, event: Paste) -> None:
+        """Before Input takes it: what is pasted is text, on one line."""
+        event.text = " ".join(clean(event.text.replace("\r", "\n")).split())
+
+
+class Reject(Sheet):
+    """Why it is rejected; no reason is a reason too."""
+
+    BINDINGS = [Binding("escape,ctrl+c", "leave", show=False, priority=True)]
+    KEYS = (("enter", "reject"), ("esc", "back"))
+
+    def __init__(self, one: Experiment) -> None:
+        super().__init__(f"Reject {one.id} {one.slug}?")
+        self._one = one
+        self._reason = Reason(placeholder="optional", compact=True, select_on_focus=False)
+
+    def lines(self, width: int) -> Sequence[Line]:
+        """What it does."""
+        said = self._one.verdict
+        head = wrap(said.line, width, 3) if said else ["no verdict yet"]
+        rest = wrap("Its branch keeps its name and leaves `git branch`. u takes it back.", width, 2)
+        texts = [line((text, "dim")) for text in [*rest, "Type a reason, if you like:"]]
+        return [*(line((text, "bold")) for text in head), line(), *texts]
+
+    def below(self) -> Sequence[Widget]:
+        """A line to write on."""
+        return (self._reason,)
+
+    def on_mount(self) -> None:
+        """It is written on at once."""
+        super().on_mount()
+        self._reason.focus()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter: it is rejected, for what was written."""
+        self.dismiss(event.value)

@@ -1,0 +1,1 @@
+"""What draws lines, and only those that have changed."""

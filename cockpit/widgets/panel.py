@@ -1,0 +1,182 @@
+"""The widgets: each draws lines, and when what they show has changed, only the lines that are not the same."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.binding import Binding
+from textual.events import Click, Resize
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from cockpit.line import Line, Piece, apart, strip
+from cockpit.view import Arrangement, Drawing, View
+
+
+class Lines(ScrollView, can_focus=False, inherit_bindings=False):
+    """Lines under one another. Textual repaints a widget as a whole; this one the lines that differ."""
+
+    DEFAULT_CSS = """
+    Lines { scrollbar-size: 0 0; height: 1fr; background: transparent; }
+    """
+
+    def __init__(self, name: str | None = None, body: Sequence[Line] = ()) -> None:
+        super().__init__(id=name)
+        self.head: Sequence[Line] = ()
+        self.body = body
+        self._asked: list[Line] = []  # to be painted, by line of the widget
+
+    def show(self, body: Sequence[Line], head: Sequence[Line] = ()) -> None:
+        """Show these lines from now on."""
+        if not self.is_attached:  # the screen is being closed
+            return
+        self.head, self.body = head, body
+        size = Size(self.size.width, len(head) + len(body))
+        if size != self.virtual_size:
+            self.virtual_size = size
+        self.repaint()
+
+    def repaint(self) -> None:
+        """Have the lines painted that are not those which were asked for last.
+
+        What Textual has asked of `render_line` says nothing: it also renders what it does not send.
+        """
+        lines = [self._line(y) for y in range(self.size.height)]
+        for y, one in enumerate(lines):
+            if y >= len(self._asked) or self._asked[y] != one:
+                self.refresh(Region(0, y, self.size.width, 1))
+        self._asked = lines
+
+    def _line(self, y: int) -> Line:
+        if y < len(self.head):
+            return self.head[y]
+        index = y - len(self.head) + self.scroll_offset.y
+        return self.body[index] if index < len(self.body) else Line()
+
+    def render_line(self, y: int) -> Strip:
+        """One line, as Textual asks for it."""
+        return strip(self._line(y), self.size.width, plain=self.app.no_color)
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """All of it is painted anew."""
+        super().watch_scroll_y(old_value, new_value)
+        self._asked = [self._line(y) for y in range(self.size.height)]
+
+    def on_resize(self, _: Resize) -> None:
+        """Everything is drawn anew."""
+        self._asked.clear()
+        self.show(self.body, self.head)
+
+
+class Panel(Lines, can_focus=True, inherit_bindings=False):
+    """A title on a rule, and what a View looks like beneath it. A subclass says what in `draw`, a pure function."""
+
+    BINDINGS = [  # a panel's, for Textual's own screen would else take them
+        Binding("tab", "app.next_panel(1)", show=False),
+        Binding("shift+tab", "app.next_panel(-1)", show=False),
+    ]
+    number: ClassVar[int]
+    title: ClassVar[str]
+    ticks: ClassVar[bool] = False  # what it shows changes with the time alone
+
+    class Selected(Message):
+        """An experiment is selected here."""
+
+        def __init__(self, number: int) -> None:
+            super().__init__()
+            self.number = number
+
+    def __init__(self) -> None:
+        super().__init__(self.title.lower())
+        self.view: View | None = None
+        self.drawing = Drawing(())
+        self._last: int | None = None  # that was selected when it was drawn
+
+    def draw(self, view: View, width: int, height: int) -> Drawing:
+        """What a view looks like in so many columns and lines, the rule not counted."""
+        raise NotImplementedError
+
+    def see(self, view: View) -> None:
+        """Show this view; a panel that is not on the screen does so when it comes to it."""
+        self.view = view
+        if self.display and self.size.height and self.is_attached:
+            self._redraw(view)
+
+    def _redraw(self, view: View) -> None:
+        rules = 0 if view.arrangement is Arrangement.NARROW else 1
+        before, stood = self.drawing, self.scroll_offset.y
+        self.drawing = self.draw(view, self.size.width, self.size.height - rules)
+        rule = [self._rule()] if rules else []
+        self.show(self.drawing.body, [*rule, *self.drawing.head])
+        same, self._last = self._last == view.selected, view.selected
+        if self.drawing.cursor is None:
+            if not same:
+                self._scroll(0)
+        elif not same or before.cursor is None:
+            self._show_cursor(self.drawing.cursor, stood)
+        else:  # others may have come in above it: it stays where it is on the screen
+            self._scroll(stood + self.drawing.cursor - before.cursor)
+
+    def _show_cursor(self, cursor: int, stood: int) -> None:
+        """What is selected by hand is in sight, and the heading of the first group with it."""
+        room = max(1, self.size.height - len(self.head))
+        self._scroll(0 if cursor <= 1 < room else min(max(stood, cursor - room + 1), cursor))
+
+    def _scroll(self, top: int) -> None:
+        top = max(0, min(top, len(self.head) + len(self.body) - self.size.height))
+        if top != self.scroll_offset.y:
+            self.scroll_to(y=top, animate=False, force=True)
+
+    def _rule(self) -> Line:
+        stroke = ("━", "sky") if self.has_focus else ("─", "rule")
+        name: tuple[Piece, ...] = (
+            (f"{self.number} ", "bold sky"),
+            (self.title, "bold sky" if self.has_focus else "bold"),
+            " ",
+        )
+        note = self.drawing.note
+        return apart(name, [" ", *note] if note else [], self.size.width, fill=stroke)
+
+    # --- what moves ---------------------------------------------------------------------------------------------------
+
+    def move(self, by: int) -> None:
+        """One line down or up; a list moves what is selected instead."""
+        self._scroll(self.scroll_offset.y + by)
+
+    def page(self, by: float) -> None:
+        """So many pages down or up."""
+        self.move(round(by * max(1, self.size.height - len(self.head) - 1)))
+
+    def end(self, last: bool) -> None:
+        """To the first line, or to the last."""
+        self.move(len(self.body) if last else -len(self.body))
+
+    def chosen(self, y: int) -> int | None:
+        """The experiment on a line of the widget, where there is one."""
+        index = y - len(self.head) + self.scroll_offset.y
+        return self.drawing.numbers[index] if len(self.head) <= y and 0 <= index < len(self.drawing.numbers) else None
+
+    def on_click(self, event: Click) -> None:
+        """A click selects what it is on."""
+        if (number := self.chosen(event.y)) is not None:
+            self.post_message(self.Selected(number))
+
+    def on_resize(self, _: Resize) -> None:
+        """What is shown depends on the room there is; what is selected is in sight again."""
+        if self.drawing.cursor is not None:
+            self._last = None
+        if self.view is not None:
+            self.see(self.view)
+
+    def on_focus(self) -> None:
+        """The rule says where the keys go."""
+        self._refocused()
+
+    def on_blur(self) -> None:
+        """The rule says where the keys go."""
+        self._refocused()
+
+    def _refocused(self) -> None:
+        if self.view is not None:
+            self.see(self.view)

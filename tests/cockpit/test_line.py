@@ -1,0 +1,57 @@
+"""Lines: nothing foreign reaches the terminal but as text, and everything has the width it should."""
+
+import unicodedata
+
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from cockpit.line import apart, fit, line, right, strip, wrap
+
+MARKUP = "[/usr/bin] [bold]i[/bold] [@click=app.quit]j"
+POISON = "a\x1b]52;c;cGF5bG9hZA==\x07b\x1b[2Jc\x9b31md\x1b]0;title\x07e\u202ef\ng\x7fh\t" + MARKUP
+
+
+def test_what_is_foreign_becomes_text() -> None:
+    shown = strip(line((POISON, "bold")), 200, plain=False).text
+    assert shown.isprintable()
+    assert "payload" not in shown and "cGF5" not in shown
+    assert MARKUP in shown
+
+
+def harmless(text: str) -> bool:
+    return not any(unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") for character in text)
+
+
+@given(st.text(), st.integers(1, 60))
+def test_a_text_fits_exactly_and_holds_no_control(text: str, columns: int) -> None:
+    for shown in (fit(text, columns), right(text, columns)):
+        assert cell_len(shown) == columns
+        assert harmless(shown)
+
+
+@given(st.lists(st.text(), max_size=4), st.integers(1, 80), st.booleans())
+def test_a_strip_is_as_wide_as_it_is_asked_to_be(texts: list[str], columns: int, plain: bool) -> None:
+    drawn = strip(line(*texts), columns, plain=plain)
+    assert drawn.cell_length == columns
+    assert harmless(drawn.text)
+
+
+@given(st.text(), st.text(), st.integers(1, 80))
+def test_what_stands_apart_is_never_too_wide_unless_the_left_alone_is(left: str, end: str, columns: int) -> None:
+    drawn = apart([left], [end], columns)
+    assert cell_len(drawn.text) == max(columns, cell_len(line(left).text))
+
+
+@given(st.text(), st.integers(4, 60), st.integers(1, 5))
+def test_a_wrapped_text_stays_within_its_lines(text: str, columns: int, most: int) -> None:
+    lines = wrap(text, columns, most)
+    assert len(lines) <= most
+    assert all(cell_len(one) <= columns for one in lines)
+
+
+def test_without_colours_there_is_bold_and_reverse_alone() -> None:
+    drawn = strip(line(("selected", "bold sky"), ground="selected"), 20, plain=True)
+    styles = [segment.style for segment in drawn if segment.style]
+    assert all(style.color is None and style.bgcolor is None for style in styles)
+    assert styles[0].bold and styles[0].reverse

@@ -1,0 +1,308 @@
+"""What the panels show: a view becomes lines, without a terminal."""
+
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from cockpit import bars, card, keys, plot
+from cockpit.feed import Snapshot
+from cockpit.panels import PANELS
+from cockpit.panels.diff import case
+from cockpit.panels.experiments import groups, order
+from cockpit.panels.frontier import axes, front
+from cockpit.panels.ledger import bar, funnel, shares
+from cockpit.patch import Change, Kind
+from cockpit.sheets import hindrance, merge_lines
+from cockpit.view import Arrangement, View, arrangement
+from store.records import Ended, Evidence, Experiment, State
+from tests.cockpit.studies import NOW, every_kind, experiment, figure, unbegun
+
+DIFF = [
+    Change(Kind.FILE, "model.py", added=1, removed=1),
+    Change(Kind.REMOVED, "WIDTH = 64", 9),
+    Change(Kind.ADDED, "WIDTH = 8", None, 9),
+]
+
+
+def text(panel: int, study: Snapshot, width: int, height: int = 40, selected: int = 1) -> list[str]:
+    shape = Arrangement.NARROW if width < 100 else Arrangement.WIDE
+    drawing = PANELS[panel - 1]().draw(View(study, selected, NOW, shape, {1: DIFF}), width, height)
+    return [line.text.rstrip() for line in (*drawing.head, *drawing.body)]
+
+
+@given(st.integers(66, 220), st.integers(10, 70), st.sampled_from([1, 2, 3, 4]), st.integers(0, 8))
+def test_no_line_is_wider_than_the_panel_it_is_in(width: int, height: int, panel: int, selected: int) -> None:
+    for study in (every_kind(), unbegun()):
+        drawing = PANELS[panel - 1]().draw(View(study, selected, NOW, Arrangement.NARROW, {1: DIFF}), width, height)
+        for line in (*drawing.head, *drawing.body):
+            if not line.text.strip().startswith(("+", "−", "WIDTH")):
+                assert cell_len(line.text.rstrip()) <= width, line.text
+
+
+def test_what_wants_a_person_comes_first() -> None:
+    study = every_kind()
+    assert [title for title, _, _ in groups(study.experiments)] == ["Promising, not confirmed", "Now", "Earlier"]
+    assert order(study.experiments) == [1, 7, 8, 6, 5, 4, 3, 2, 0]
+    said = study.experiments[1].verdict
+    assert said is not None
+    confirmed = replace(study.experiments[1], verdict=replace(said, evidence=Evidence.CONFIRMED))
+    assert groups([confirmed])[0][0] == "Waiting for you"
+
+
+@given(st.lists(st.sampled_from([one for one in every_kind().experiments if one.number])))
+def test_every_experiment_is_listed_once(rows: list[Experiment]) -> None:
+    rows = [replace(one, number=number) for number, one in enumerate(rows)]
+    assert sorted(order(rows)) == list(range(len(rows)))
+
+
+def test_a_row_at_80_columns_says_the_verdict_and_at_60_the_changes() -> None:
+    broad, slim = "\n".join(text(1, every_kind(), 80)), "\n".join(text(1, every_kind(), 60))
+    assert "▸e0001 ⇅ trade-off    predict 38 % faster (P > .999), p…  promising  3  34s  59m" in broad
+    assert "e0003 ! failed       out of memory: 9.1 of 8 GB" in broad
+    assert "▸e0001 ⇅ trade-off" in slim and "+2.7 ±0.8" in slim and "−38" in slim
+    assert "e0007 ► running      screen, seed 1, after train, 9 s" in slim
+
+
+def test_what_runs_says_which_seed_of_how_many() -> None:
+    study = every_kind()
+    baseline = replace(study.experiments[0], state=State.RUNNING, measurements=())
+    run = replace(study.running[0], experiment=0, purpose="baseline", stages=())
+    study = replace(study, experiments=(baseline,), running=(run,))
+    assert any("baseline, seed 1 of 3, 9 s" in line for line in text(1, study, 80))
+
+
+def test_before_anything_is_judged_the_list_says_what_happens_now() -> None:
+    study = replace(every_kind(), experiments=(replace(every_kind().experiments[0], state=State.RUNNING),))
+    said = "\n".join(text(1, study, 62))
+    assert "What happens now" in said and "2 knobs in model.py, train.py" in said and "20 experiments" in said
+    assert "Nothing to draw yet" in "\n".join(text(2, unbegun(), 80))
+    assert "Nothing is spent yet" in "\n".join(text(4, unbegun(), 80))
+
+
+def test_better_lies_up_and_to_the_left() -> None:
+    pair = (plot.Axis("cost", "s", False, False), plot.Axis("nll", "", False, True))
+    good, bad = plot.Dot(1.0, 0.1, "G", "text"), plot.Dot(2.0, 0.2, "B", "text")
+    rows = [line.text for line in plot.draw([good, bad], [good], pair, 60, 14)]
+    at = {mark: next((row.index(mark), y) for y, row in enumerate(rows) if mark in row) for mark in "GB"}
+    assert at["G"][0] < at["B"][0] and at["G"][1] < at["B"][1]
+    most = (plot.Axis("speed", "", True, False), plot.Axis("accuracy", "", True, True))
+    rows = [line.text for line in plot.draw([good, bad], [bad], most, 60, 14)]
+    at = {mark: next((row.index(mark), y) for y, row in enumerate(rows) if mark in row) for mark in "GB"}
+    assert at["B"][0] < at["G"][0] and at["B"][1] < at["G"][1]
+
+
+@given(
+    st.lists(st.tuples(st.floats(-1e6, 1e6), st.floats(1e-9, 1e9)), min_size=1, max_size=30),
+    st.integers(40, 120),
+    st.integers(8, 40),
+)
+def test_a_plot_fills_its_room_whatever_the_values_are(
+    values: list[tuple[float, float]], width: int, height: int
+) -> None:
+    pair = (plot.Axis("cost", "s", False, False), plot.Axis("nll", "", False, True))
+    dots = [
+        plot.Dot(x, y, "∙", "dim", label=[("e0001", "dim")], weight=0 if index else 9, selected=not index)
+        for index, (x, y) in enumerate(values)
+    ]
+    rows = plot.draw(dots, dots[:3], pair, width, height)
+    assert len(rows) == height
+    assert all(cell_len(line.text) <= width for line in rows)
+    assert any("[∙" in line.text or "∙]" in line.text for line in rows)
+
+
+def test_the_value_of_the_selected_point_stands_on_the_axes() -> None:
+    rows = text(2, every_kind(), 80, 22)
+    assert any(line.startswith(" .1302┼") for line in rows)
+    assert any("2.54" in line for line in rows)
+    assert any("[⇅]" in line or "[▵]" in line for line in rows)
+    assert any("balanced pick" in line for line in rows)
+
+
+def test_the_front_holds_what_nobody_beats_on_both_axes() -> None:
+    study = every_kind()
+    pair = axes(study)
+    assert pair and [one.name for one in pair] == ["predict_us_per_item", "nll"]
+    assert front(study, *pair) == [1, 5, 2]  # the baseline is on the frontier for another objective
+
+
+def test_what_has_one_objective_alone_is_drawn_by_number() -> None:
+    study = every_kind()
+    assert study.engine is not None
+    objectives = {"nll": study.facts["objectives"]["nll"]}
+    one = replace(study, engine=replace(study.engine, facts={**study.facts, "objectives": objectives}))
+    pair = axes(one)
+    assert pair and [axis.label for axis in pair] == ["experiment", "nll"]
+    assert any("experiment" in row for row in text(2, one, 80, 22))
+    both = {**objectives, "accuracy": {**study.facts["objectives"]["accuracy"], "steers": True}}
+    two = replace(study, engine=replace(study.engine, facts={**study.facts, "objectives": both}))
+    assert [axis.name for axis in axes(two) or ()] == ["accuracy", "nll"]
+
+
+@given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6))
+def test_a_larger_effect_is_never_drawn_nearer(one: float, other: float) -> None:
+    low, high = sorted((one, other))
+    assert card.cells(low) <= card.cells(high)
+    assert card.cells(-low) == -card.cells(low)
+
+
+def test_the_band_of_what_does_not_matter_is_as_wide_in_every_row() -> None:
+    assert (card.cells(1.0), card.cells(-1.0)) == (card.BAND, -card.BAND)
+    drawn = "".join(piece[0] for piece in card.interval(20.0, 60.0, 90.0, "good"))
+    assert drawn[card.BROAD - 2 : card.BROAD + 3] == "░░│░░"
+    assert drawn.endswith("►")
+
+
+def test_the_card_says_each_objective_with_a_word() -> None:
+    rows = text(3, every_kind(), 80)
+    by_name = {line.split()[0]: line for line in rows if line.split()}
+    assert "−38" in by_name["predict"] and by_name["predict"].endswith("better")
+    assert "+2.7 ±0.8" in by_name["nll"] and by_name["nll"].endswith("worse")
+    assert ".8698" in by_name["accuracy"] and "not steering" in by_name["accuracy"]
+
+
+def test_the_sentence_stands_above_what_a_model_says() -> None:
+    rows = [line.text for line in case(every_kind(), every_kind().experiments[1], 79)]
+    said = next(index for index, line in enumerate(rows) if "predict 38 % faster" in line)
+    quoted = next(index for index, line in enumerate(rows) if "“KNOB 1 → 2”" in line)
+    assert said < quoted
+
+
+def test_the_parts_of_a_bar_fill_it() -> None:
+    parts = shares(every_kind().ledger.by_outcome, "seconds")
+    assert [share.word for share, _ in parts] == ["frontier", "judged", "baseline", "failed", "infra", "idle"]
+    assert sum(amount for _, amount in parts) == pytest.approx(every_kind().ledger.total["seconds"])
+    for width in (1, 7, 62, 150):
+        assert sum(len(piece[0]) for piece in bar(parts, width)) == width
+
+
+def test_the_funnel_says_what_was_lost_and_why() -> None:
+    said = "\n".join(line.text.rstrip() for line in funnel(every_kind()))
+    assert "1 refused duplicate 1" in said and "1 failed out of memory 1" in said
+    assert "2 under way" in said and "1 rejected" in said
+
+
+@pytest.mark.parametrize(
+    ("columns", "rows", "wanted"),
+    [
+        (80, 24, Arrangement.NARROW),
+        (120, 40, Arrangement.WIDE),
+        (200, 60, Arrangement.HUGE),
+        (59, 24, Arrangement.NONE),
+        (80, 17, Arrangement.NONE),
+        (200, 25, Arrangement.NARROW),
+        (179, 60, Arrangement.WIDE),
+    ],
+)
+def test_the_panels_stand_as_there_is_room(columns: int, rows: int, wanted: Arrangement) -> None:
+    assert arrangement(columns, rows) is wanted
+
+
+def test_the_status_says_what_the_engine_does() -> None:
+    study = every_kind()
+
+    def said(**changed: object) -> str:
+        return bars.status(replace(study, **changed), "digits", NOW, 120).text  # type: ignore[arg-type]
+
+    assert study.engine is not None
+    assert "► running 1 h 00" in said() and "1 promising" in said() and "wall bwrap" in said()
+    assert "paused" in said(paused=True)
+    assert "engine gone since" in said(pid=None)
+    ended = replace(study.engine, ended_at=NOW, ended_by=Ended.EXPERIMENTS)
+    assert "ended" in said(pid=None, engine=ended) and "experiments" in said(pid=None, engine=ended)
+    assert "not begun" in bars.status(unbegun(), "digits", NOW, 80).text
+
+
+@given(st.integers(20, 220))
+def test_the_lines_around_the_panels_fit(width: int) -> None:
+    study = every_kind()
+    for line in (
+        bars.status(study, "digits", NOW, width),
+        *bars.tabs(2, width),
+        *bars.strip(study, ("said", "good"), 2, width),
+    ):
+        assert width < 70 or cell_len(line.text.rstrip()) <= width
+    assert width < 30 or cell_len(keys.footer(1, width, "pause").text.rstrip()) <= width
+
+
+def test_the_merge_sheet_says_what_is_got_given_and_not_known() -> None:
+    study = every_kind()
+    said = "\n".join(line.text.rstrip() for line in merge_lines(study, study.experiments[1], DIFF, 74))
+    assert "you get       predict −38 ±2 %   parameters −62 %" in said
+    assert "you give      nll +2.7 ±0.8 %" in said
+    assert "3f9a1c2 → a merge commit   1 file, +1 −1" in said
+    assert "Not confirmed on fresh seeds" in said
+
+
+@pytest.mark.parametrize(
+    ("number", "merge", "reject"),
+    [
+        (0, "the baseline", "the baseline"),
+        (1, "", ""),
+        (3, "failed", "failed"),
+        (5, "merged already", "merged already"),
+        (6, "rejected already", "rejected already"),
+        (8, "no measurement", ""),
+    ],
+)
+def test_what_cannot_be_decided_is_said_before_it_is_asked(number: int, merge: str, reject: str) -> None:
+    study = every_kind()
+    for verb, why in (("merge", merge), ("reject", reject)):
+        said = hindrance(study, study.experiments[number], verb)
+        assert why in said and bool(said) is bool(why)
+    assert "trunk is e0005 now" in hindrance(replace(study, incumbent=5), study.experiments[1], "merge")
+
+
+def test_foreign_text_is_clean_in_every_panel() -> None:
+    poison = "\x1b]52;c;cGF5\x07\x1b[2J[/usr/bin]"
+    study = every_kind()
+    said = study.experiments[1].verdict
+    assert said is not None
+    rows = tuple(
+        replace(
+            one,
+            slug=poison,
+            hypothesis=poison,
+            detail=poison,
+            verdict=replace(said, sentence=poison, experiment=one.number),
+        )
+        for one in study.experiments
+    )
+    facts = {
+        **study.facts,
+        "model": poison,
+        "wall": poison,
+        "no_wall": "",
+        "objectives": {poison: study.facts["objectives"]["nll"]},
+    }
+    assert study.engine is not None
+    event = replace(study.events[0], text=poison)
+    study = replace(study, experiments=rows, engine=replace(study.engine, facts=facts), events=(event,))
+    view = View(
+        study, 1, NOW, Arrangement.NARROW, {1: [Change(Kind.FILE, poison), Change(Kind.ADDED, poison, None, 1)]}
+    )
+    lines = [line for panel in PANELS for line in panel().draw(view, 80, 22).body]
+    lines += [
+        bars.status(study, "digits", NOW, 120),
+        *bars.strip(study, (poison, "bad"), 2, 80),
+        *merge_lines(study, rows[1], None, 74),
+    ]
+    assert all(line.text.isprintable() for line in lines)
+    assert any("[/usr/bin]" in line.text for line in lines)
+
+
+def test_figures_of_an_earlier_version_have_no_interval_and_are_shown_all_the_same() -> None:
+    old = {key: value for key, value in figure(-0.2, 0.0, "up").items() if key not in ("margin", "low", "high")}
+    study = every_kind()
+    said = study.experiments[1].verdict
+    assert said is not None
+    one = replace(
+        experiment(1, "old", State.JUDGED),
+        measurements=study.experiments[1].measurements,
+        verdict=replace(said, figures={"nll": old}),
+    )
+    assert any("better" in line.text for line in card.card(study, one, study.experiments[0], 80))
+    assert math.isfinite(old["gain"])

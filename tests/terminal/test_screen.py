@@ -1,0 +1,267 @@
+"""The screen in real terminals: a study is started, watched, decided, left running and come back to."""
+
+import json
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from store.place import Place, engine_pid
+from tests.conftest import IDENTITY, Write, cockpit, git
+
+TRAIN = """\
+import os, time
+RATE = 0.1  # cockpit: 0.001..1.0 log
+time.sleep(0.3)
+print(f"loss: {RATE + int(os.environ['COCKPIT_SEED']) % 7 / 100}")
+"""
+COMMAND = f"{sys.executable} -m cockpit"
+Watch = Callable[..., "Terminal"]
+
+
+class Terminal:
+    """A terminal of tmux with the screen in it."""
+
+    def __init__(self, place: Place, name: str, columns: int, rows: int, *words: str) -> None:
+        self._tmux = ["tmux", "-L", name, "-f", "/dev/null"]
+        line = f"{COMMAND} {' '.join(words)} .; echo EXIT $?; sleep 60"
+        stale = {"COLUMNS": "80", "LINES": "24"}  # which some shells export; the terminal knows better
+        variables = {**os.environ, **IDENTITY, **stale, "TERM": "xterm-256color"}
+        self._call(
+            "new-session", "-d", "-x", str(columns), "-y", str(rows), line, where=place.root, variables=variables
+        )
+
+    def _call(self, *words: str, where: Path | None = None, variables: dict[str, str] | None = None) -> str:
+        done = subprocess.run([*self._tmux, *words], cwd=where, env=variables, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def shown(self) -> str:
+        return self._call("capture-pane", "-p")
+
+    def wait(self, *patterns: str, seconds: float = 20) -> str:
+        """What is shown once all of this is."""
+        deadline = time.monotonic() + seconds
+        while not all(re.search(pattern, shown := self.shown()) for pattern in patterns):
+            assert time.monotonic() < deadline, f"{patterns} not in\n{shown}"
+            time.sleep(0.05)
+        return shown
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self._call("send-keys", key)
+
+    def close(self) -> None:
+        with suppress(AssertionError):
+            self._call("kill-server")
+
+
+@pytest.fixture
+def watch() -> Iterator[Watch]:
+    """Open the screen of a study in a terminal of a size."""
+    if shutil.which("tmux") is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("there is no tmux here: `apt install tmux`")
+        pytest.skip("needs tmux")
+    terminals: list[Terminal] = []
+
+    def open_one(place: Place, columns: int, rows: int, *words: str) -> Terminal:
+        terminals.append(Terminal(place, f"cockpit-{uuid4().hex}", columns, rows, *words))
+        return terminals[-1]
+
+    yield open_one
+    for terminal in terminals:
+        terminal.close()
+
+
+def states(place: Place) -> dict[str, str]:
+    rows = json.loads(cockpit("experiments", "--json", str(place.root)).stdout)["experiments"]
+    return {row["id"]: row["state"] for row in rows}
+
+
+def test_a_study_is_watched_decided_left_running_and_come_back_to(
+    write: Write, leaves_nothing: None, watch: Watch
+) -> None:
+    place = write(train=TRAIN, more="[budget]\nexperiments = 60")
+    before = git(place.root, "status", "--porcelain"), git(place.root, "rev-parse", "HEAD")
+    screen = watch(place, 80, 24)
+    screen.wait("e0000 . running", "What happens now")
+    screen.wait(r"e0002 . (worse|gain|better|trade-off|inconclusive|equal)", seconds=40)
+    screen.press("G", "k", "k")
+    screen.wait("▸e0002")
+    screen.press("Enter")
+    screen.wait(r"e0002  rate", r"train.py  \+1 −1", r"− RATE = 0.1 ", r"\+ RATE = 0.\d+ ")
+    screen.press("M")
+    screen.wait("e0002 merged: cockpit/tried/trunk is at ")
+    screen.press("u")
+    screen.wait("the merge of e0002 is undone")
+    screen.press("x")
+    screen.wait("Reject e0002")
+    screen.press("t", "o", "o", "Enter")
+    screen.wait("e0002 rejected: too", "✕ rejected")
+    screen.press("r")
+    screen.wait("paused: ", "∙ paused")
+    screen.press("q")
+    screen.wait("the engine goes on, pid", "EXIT 0")
+    assert engine_pid(place.folder) is not None
+    assert states(place)["e0002"] == "rejected"
+
+    again = watch(place, 120, 40)
+    again.wait("∙ paused", r"e0002 ✕ rejected")
+    again.press("r")
+    again.wait("► running")
+    again.press("q")
+    again.wait("EXIT 0")
+    assert cockpit("stop", str(place.root)).returncode == 0
+    deadline = time.monotonic() + 10
+    while engine_pid(place.folder) is not None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert (git(place.root, "status", "--porcelain"), git(place.root, "rev-parse", "HEAD")) == before
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory, bare_python: Path) -> Place:
+    """A study that has ended, with a note in it that would like to reach the terminal."""
+    folder = tmp_path_factory.mktemp("ended") / "study"
+    folder.mkdir()
+    (folder / "train.py").write_text(TRAIN.replace("time.sleep(0.3)", ""))
+    (folder / "cockpit.toml").write_text(
+        f'[study]\nname = "tried"\ngoal = "Lower the loss"\n[space]\nedit = ["train.py"]\n'
+        f'[run]\ntrain = "python train.py"\npython = "{bare_python}"\n'
+        f'[objectives]\nloss = {{ direction = "minimize" }}\n[model]\nname = "none"\n'
+    )
+    git(folder, "init", "-q", "-b", "main")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "base")
+    done = cockpit("--batch", "--experiments", "4", str(folder))
+    assert done.returncode == 0, done.stderr
+    done = cockpit("note", "look \x1b]52;c;cGF5bG9hZA==\x07 \x1b]0;payload\x07 \x9b2J [/usr/bin] [bold]", str(folder))
+    assert done.returncode == 0, done.stderr
+    from store.place import find
+
+    return find(folder)
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(80, 24), (120, 40), (200, 60), (60, 18)])
+def test_every_panel_and_the_help_are_a_key_away_at_every_size(
+    ended: Place, watch: Watch, columns: int, rows: int
+) -> None:
+    screen = watch(ended, columns, rows)
+    screen.wait("e0003", "ended .*: experiments")
+    if columns < 100:
+        pictures = set()
+        for key, sign in (("2", "better"), ("3", r"train.py  \+1"), ("4", "proposed +3"), ("1", "verdict|evidence")):
+            screen.press(key)
+            pictures.add(screen.wait(sign))
+        assert len(pictures) == 4
+    else:
+        screen.wait("1 Experiments", "2 Frontier", "3 Diff", "4 Ledger")
+    screen.press("?")
+    screen.wait("Help", "merge")
+    screen.press("?")
+    screen.wait("─|━", seconds=1)
+    screen.press("q")
+    screen.wait("EXIT 0")
+
+
+def test_where_there_is_no_room_it_says_how_much_it_needs(ended: Place, watch: Watch) -> None:
+    screen = watch(ended, 40, 10)
+    screen.wait("cockpit needs 60x18", "this terminal is 40x10", "cockpit status")
+    screen.press("q")
+    screen.wait("EXIT 0")
+
+
+def test_what_keeps_the_engine_from_starting_is_said_and_mended(write: Write, watch: Watch) -> None:
+    place = write()
+    good = place.config.read_text()
+    place.config.write_text(good.replace("[objectives]", "[objectivs]"))
+    screen = watch(place, 80, 24, "--experiments", "2")
+    screen.wait("The engine did not start", "objectivs")
+    place.config.write_text(good)
+    screen.press("Enter", "r")
+    screen.wait("e0001", "ended .*: experiments", seconds=30)
+    screen.press("q")
+    screen.wait("EXIT 0")
+
+
+# --- on a bare pseudo-terminal ---------------------------------------------------------------------------------------
+
+
+def opened(place: Place) -> tuple[int, int]:
+    """The screen on a pseudo-terminal: its process and the terminal."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(place.root)
+        size = {"COLUMNS": "120", "LINES": "40", "TERM": "xterm-256color"}
+        os.execvpe(sys.executable, [sys.executable, "-m", "cockpit", "."], {**os.environ, **size})
+    return pid, terminal
+
+
+def read(terminal: int, seconds: float, until: bytes = b"") -> bytes:
+    received, deadline = b"", time.monotonic() + seconds
+    with suppress(OSError):
+        while (left := deadline - time.monotonic()) > 0 and not (until and until in received):
+            if select.select([terminal], [], [], left)[0]:
+                received += os.read(terminal, 65536)
+    return received
+
+
+def ending(pid: int, seconds: float = 10) -> int:
+    """The exit status of a process, which has to end soon."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.02)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    raise AssertionError("it goes on")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_and_the_terminal_is_as_it_was(ended: Place, number: signal.Signals) -> None:
+    pid, terminal = opened(ended)
+    received = read(terminal, 20, b"e0003")
+    for key in (b"1", b"2", b"3", b"4", b"?", b"\x1b"):
+        os.write(terminal, key)
+        received += read(terminal, 0.3)
+    os.kill(pid, number)
+    received += read(terminal, 3)
+    assert ending(pid) == 128 + number
+    assert b"\x1b[?1049l" in received[-400:]
+    assert b"\x1b[?25h" in received[-400:]
+    text = received.decode(errors="replace")
+    assert not re.search(r"\x1b\](0|2|52);", text)
+    os.close(terminal)
+
+
+def test_a_line_that_drops_ends_the_screen(ended: Place) -> None:
+    pid, terminal = opened(ended)
+    read(terminal, 20, b"e0003")
+    os.close(terminal)
+    assert ending(pid) == 128 + signal.SIGHUP
+
+
+def test_without_a_terminal_the_headless_commands_are_named(ended: Place) -> None:
+    done = cockpit(str(ended.root))
+    assert done.returncode == 2
+    assert "cockpit --batch" in done.stderr and "cockpit status" in done.stderr
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execvpe(sys.executable, [sys.executable, "-m", "cockpit", str(ended.root)], {**os.environ, "TERM": "dumb"})
+    said = read(terminal, 10).decode()
+    assert ending(pid) == 2
+    assert "TERM=dumb" in said and "cockpit --batch" in said and "\x1b" not in said
+    os.close(terminal)
