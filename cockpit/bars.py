@@ -6,10 +6,12 @@ from cockpit import figures
 from cockpit.feed import Snapshot
 from cockpit.glyphs import offered, promising
 from cockpit.line import Line, Piece, apart, fit, line
+from cockpit.pages import clock
+from cockpit.panels import PANELS
 from cockpit.view import LEAST_COLUMNS, LEAST_ROWS, View
 from store.records import Ended
 
-TITLES = ("Experiments", "Frontier", "Diff", "Ledger")
+TITLES = tuple(panel.title for panel in PANELS)
 
 
 def state(study: Snapshot, now: float, *, slim: bool) -> list[Piece]:
@@ -26,12 +28,12 @@ def state(study: Snapshot, now: float, *, slim: bool) -> list[Piece]:
     if engine.ended_at is None:
         last = study.events[-1].at if study.events else engine.started_at
         return [
-            (f"! engine gone since {figures.clock(last)[:5]}", "bold infra"),
+            (f"! engine gone since {clock(last)[:5]}", "bold infra"),
             ("" if slim else "   r goes on", "text"),
         ]
     why = (engine.ended_by or Ended.DIED).value
     bad = engine.ended_by in (Ended.MACHINE_FAILED, Ended.CONFIGURATION, Ended.BASELINE_FAILED)
-    return [(f"ended {figures.clock(engine.ended_at)[:5]}: {why}", "bold infra" if bad else "text")]
+    return [(f"ended {clock(engine.ended_at)[:5]}: {why}", "bold infra" if bad else "text")]
 
 
 def status(study: Snapshot, name: str, now: float, width: int) -> Line:
@@ -96,7 +98,7 @@ def strip(study: Snapshot, said: tuple[str, str] | None, rows: int, width: int) 
     """What happened last, the newest first; what was answered to a key comes before it."""
     lines = [line((" ", ""), (fit(said[0], width - 1), said[1]))] if said else []
     lines += [
-        line((f" {figures.clock(event.at)}  ", "dim"), (fit(event.text, width - 11), "text"))
+        line((f" {clock(event.at)}  ", "dim"), (fit(event.text, width - 11), "text"))
         for event in reversed(study.events)
     ]
     return [*lines, *[line()] * rows][:rows]

@@ -64,7 +64,7 @@ def card(study: Snapshot, candidate: Experiment, against: Experiment | None, wid
         " " * names,
         (right(of if before else "", 6), "dim"),
         "   ",
-        (f"{candidate.id:>6} "[:6], "dim"),
+        (right(candidate.id, 6), "dim"),
     ]
     if figures_of:
         scale = {BROAD: f"{' ' * 7}  worse ◂ 0 ▸ better", SLIM: "   worse ◂ 0 ▸ better", 0: ""}[half]

@@ -4,7 +4,6 @@ import os
 import sys
 from importlib.metadata import version as installed_version
 from io import TextIOWrapper
-from math import inf
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from cockpit import decide, look
-from cockpit.look import Directory, Identifier, Json, Usage, wait
+from cockpit.look import Directory, Identifier, Json, Usage, limits, wait
 from store.place import EngineRuns, NoStudy, Place, engine_pid, find
 from store.records import name_of
 
@@ -128,10 +127,8 @@ def open_study(
     as_json: Annotated[bool, typer.Option("--json", help="With --batch: print JSON lines.")] = False,
 ) -> None:
     """Run a study, and look at it."""
-    if (experiments is not None and experiments < 1) or (minutes is not None and not 0 < minutes < inf):
-        raise Usage("--experiments and --minutes take a number above zero")
+    experiments, seconds = limits(experiments, minutes)
     place = find(directory)
-    seconds = None if minutes is None else minutes * 60
     if batch:
         from cockpit import batch as headless
 

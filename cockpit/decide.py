@@ -3,13 +3,12 @@
 Without one, one is started that answers and ends; to resume, one that goes on. There is none to pause or stop then.
 """
 
-from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cockpit.look import Directory, Identifier, Json, Usage, one, wait
+from cockpit.look import Directory, Identifier, Json, Usage, limits, one, wait
 from store.place import Place, engine_pid, find
 
 if TYPE_CHECKING:
@@ -99,8 +98,7 @@ def resume(
     from store import spawn
     from store.commands import NO_ENGINE
 
-    if (experiments is not None and experiments < 1) or (minutes is not None and not 0 < minutes < inf):
-        raise Usage("--experiments and --minutes take a number above zero")
+    experiments, seconds = limits(experiments, minutes)
     place = find(directory)
     if engine_pid(place.folder) is not None:
         try:
@@ -109,7 +107,7 @@ def resume(
         except NotDone as error:  # where it lived for another command alone, there is an engine to start
             if str(error) != NO_ENGINE.format(verb="resume"):
                 raise
-    pid = wait(spawn.start(place, experiments, None if minutes is None else minutes * 60))
+    pid = wait(spawn.start(place, experiments, seconds))
     ended_by = wait(_ended_by(place, pid))
     text = f"engine started, pid {pid}; `cockpit stop` ends it"
     if ended_by is not None:

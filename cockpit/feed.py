@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cockpit.figures import named
 from store import events, views
 from store.database import Database
 from store.place import RECORD, Place, engine_pid
@@ -58,8 +59,6 @@ class Snapshot:
     @property
     def objectives(self) -> list[Objective]:
         """Those that steer first, in the order of the file."""
-        from cockpit.figures import named
-
         said = self.facts.get("objectives") or {
             one.objective: {"direction": one.direction, "kind": "quality", "steers": True} for one in self.reference
         }

@@ -2,7 +2,6 @@
 
 import math
 import re
-from datetime import datetime
 
 UNITS = (  # of a name: what its end says
     (re.compile(r"_(ns|us|ms)_per_(\w+)$"), r"\1/\2"),
@@ -76,15 +75,6 @@ def _exponent(percent: float) -> int:
     return int(f"{percent:.0e}".partition("e")[2])
 
 
-def probability(number: float) -> str:
-    """`P .98`, `P .998`; the ends are said as bounds."""
-    if number >= 0.9995:
-        return "P > .999"
-    if number < 0.0005:
-        return "P < .001"
-    return f"P {number:.{3 if number > 0.99 or number < 0.01 else 2}f}".replace("0.", ".", 1)
-
-
 def brief(seconds: float) -> str:
     """A time in a column: one unit, `24m`, `1h`, `3d`. It changes once a minute, so that what is young is calm."""
     minutes = int(seconds // 60)
@@ -112,11 +102,6 @@ def ticking(seconds: float) -> str:
     """A time that is looked at while it passes: `34 s`, `1 min 34 s`, `1 h 02`."""
     whole = max(0, int(seconds))
     return lasted(whole) if not 60 <= whole < 3600 else f"{whole // 60} min {whole % 60} s"
-
-
-def clock(moment: float) -> str:
-    """A moment: the local time of day."""
-    return datetime.fromtimestamp(moment).astimezone().strftime("%H:%M:%S")
 
 
 def ticks(low: float, high: float, most: int, *, log: bool) -> list[float]:

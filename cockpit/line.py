@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import zip_longest
+from typing import overload
 
 from rich.cells import cell_len, chop_cells, set_cell_size
 from rich.segment import Segment
@@ -34,7 +35,6 @@ COLOURS = {
     "trunk": "#6AAEE0",
     "pick": "#D58AB5",
     "judged": "#4E545B",
-    "baseline": "#2B4257",
 }
 GROUNDS = {
     "selected": "#22303C",
@@ -43,7 +43,6 @@ GROUNDS = {
     "removed": "#33270C",
     "added-word": "#1F6285",
     "removed-word": "#76520A",
-    "band": "#22303C",
 }
 MARKS = {"bold", "reverse", "underline"}
 PLAIN = {"selected": "reverse", "added-word": "bold underline", "removed-word": "bold underline", "offer": "bold"}
@@ -61,15 +60,27 @@ class Line:
         """Its words, without their styles."""
         return "".join(text for text, _ in self.pieces)
 
-    def on(self, ground: str) -> "Line":
-        """The same on another background."""
-        return Line(self.pieces, ground)
-
 
 def line(*pieces: Piece, ground: str = "") -> Line:
     """A line of these texts, cleaned."""
     given = ((piece, "text") if isinstance(piece, str) else piece for piece in pieces)
     return Line(tuple((one_line(text), style) for text, style in given if text), ground)
+
+
+class LazyLines(Sequence[Line]):
+    """Lines of which each is made when it comes on the screen: there may be fifty thousand. A subclass makes one."""
+
+    def line_at(self, index: int) -> Line:
+        """The line of an index from 0 on."""
+        raise NotImplementedError
+
+    @overload
+    def __getitem__(self, index: int) -> Line: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Line]: ...
+    def __getitem__(self, index: int | slice) -> Line | list[Line]:
+        places = range(len(self))[index]
+        return self.line_at(places) if isinstance(places, int) else [self.line_at(one) for one in places]
 
 
 def one_line(text: str) -> Clean:

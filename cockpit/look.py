@@ -2,6 +2,7 @@
 
 from collections.abc import Coroutine
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -28,6 +29,13 @@ app = typer.Typer()
 
 class Usage(Exception):
     """A word on the command line stands for nothing."""
+
+
+def limits(experiments: int | None, minutes: float | None) -> tuple[int | None, float | None]:
+    """What an engine may take, as the options have it: a number of experiments, and seconds. Raises Usage."""
+    if (experiments is not None and experiments < 1) or (minutes is not None and not 0 < minutes < inf):
+        raise Usage("--experiments and --minutes take a number above zero")
+    return experiments, None if minutes is None else minutes * 60
 
 
 def wait(work: Coroutine[Any, Any, Answer]) -> Answer:

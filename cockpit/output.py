@@ -220,14 +220,10 @@ def frontier_keys(frontier: Frontier, reference: list[Reference], experiments: I
 
 def ledger_keys(ledger: Ledger) -> dict[str, Any]:
     """What was spent: the outcomes add up to the total."""
-    refused: dict[str, int] = {}
-    for reasons in ledger.refused.values():
-        for why, number in reasons.items():
-            refused[why] = refused.get(why, 0) + number
     return {
         "total": ledger.total,
         "by_outcome": ledger.by_outcome,
-        "proposals": {"admitted": sum(ledger.admitted.values()), "refused": refused},
+        "proposals": {"admitted": sum(ledger.admitted.values()), "refused": ledger.refusals},
         "by_proposer": {
             proposer: {"admitted": ledger.admitted.get(proposer, 0), "refused": ledger.refused.get(proposer, {})}
             for proposer in sorted({*ledger.admitted, *ledger.refused})

@@ -10,6 +10,7 @@ from cockpit import figures
 from cockpit.line import Line, Piece, line, right
 
 GUTTER = 7  # columns for the values of the vertical axis
+LEAST, MOST = 1e-150, 1e150  # values of a logarithmic scale, so that their ratio is a number
 LOG_FROM = 4.0  # a scale is logarithmic where the largest value is so many times the smallest
 
 
@@ -64,7 +65,7 @@ class _Scale:
 
 def _scale(values: Sequence[float], cells: int, *, ranks: bool = True) -> _Scale:
     low, high = min(values), max(values)
-    log = low > 0 and high / low >= LOG_FROM and ranks
+    log = ranks and low > LEAST and high < MOST and high / low >= LOG_FROM
     if log:
         spare = (high / low) ** 0.06
         return _Scale(low / spare, high * spare, log, cells)
@@ -102,10 +103,8 @@ def draw(dots: Sequence[Dot], front: Sequence[Dot], axes: tuple[Axis, Axis], wid
     """The plot in exactly so many columns and lines. `front` is drawn as steps, `dots` as they look."""
     across, up = axes
     canvas = _Canvas(width - GUTTER, height - 2)
-    xs, ys = (
-        _scale([dot.x for dot in dots], canvas.width - 8, ranks=across.ranks),
-        _scale([dot.y for dot in dots], canvas.height),
-    )
+    xs = _scale([dot.x for dot in dots], canvas.width - 8, ranks=across.ranks)
+    ys = _scale([dot.y for dot in dots], canvas.height)
 
     def place(dot: Dot) -> tuple[int, int]:
         x, y = xs.at(dot.x), ys.at(dot.y)

@@ -33,7 +33,8 @@ async def submit(place: Place, verb: str, arguments: Mapping[str, Any], expected
     """
     text = {name: _writable(value) if isinstance(value, str) else value for name, value in arguments.items()}
     command = Command(uuid4().hex, verb, text, dict(expected), time.time())
-    async with await Database.open(place.folder, migrate=engine_pid(place.folder) is None) as database:
+    nobody = await asyncio.to_thread(engine_pid, place.folder) is None
+    async with await Database.open(place.folder, migrate=nobody) as database:
         await _keep(database, command)
         try:
             return await _answered(place, database, command)
@@ -55,12 +56,12 @@ def _writable(text: str) -> str:
 async def _answered(place: Place, database: Database, command: Command) -> Answer:
     deadline, tries, said = time.monotonic() + PATIENCE_SECONDS, 0, ""
     while (answer := await answer_to(database, command.uuid)) is None:
-        if engine_pid(place.folder) is None:
+        if (pid := await asyncio.to_thread(engine_pid, place.folder)) is None:
             if (tries := tries + 1) > TRIES:
                 raise Unanswered(f"no engine could be started to {command.verb}: {said or 'it says nothing'}")
             said = await spawn.obey(place)
         elif time.monotonic() > deadline:
-            raise Unanswered(f"the engine (pid {engine_pid(place.folder)}) does not answer")
+            raise Unanswered(f"the engine (pid {pid}) does not answer")
         else:
             await asyncio.sleep(POLL_SECONDS)
     return answer

@@ -389,6 +389,15 @@ class Ledger:
     admitted: dict[str, int]  # proposals, by proposer
     refused: dict[str, dict[Refusal, int]]  # the same, and why
 
+    @property
+    def refusals(self) -> dict[str, int]:
+        """How many were refused, by why, whoever proposed."""
+        sums: dict[str, int] = {}
+        for reasons in self.refused.values():
+            for why, number in reasons.items():
+                sums[why] = sums.get(why, 0) + number
+        return sums
+
 
 @dataclass(frozen=True, slots=True)
 class Event:

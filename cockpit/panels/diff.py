@@ -4,12 +4,11 @@ The sentence and the figures, which are measured; the hypothesis, quoted; then t
 """
 
 from collections.abc import Sequence
-from typing import overload
 
 from cockpit.card import card
 from cockpit.feed import Snapshot
 from cockpit.glyphs import look
-from cockpit.line import Line, Piece, apart, fit, line, right, wrap
+from cockpit.line import LazyLines, Line, Piece, apart, fit, line, right, wrap
 from cockpit.patch import Change, Kind
 from cockpit.view import Drawing, View
 from cockpit.widgets.panel import Panel
@@ -38,8 +37,8 @@ def change_line(change: Change) -> Line:
     return line(*pieces, ground=ground)
 
 
-class Body(Sequence[Line]):
-    """The head's lines, then the diff's, each made when it comes on the screen: there may be fifty thousand."""
+class Body(LazyLines):
+    """The head's lines, then the diff's."""
 
     def __init__(self, head: Sequence[Line], changes: Sequence[Change]) -> None:
         self._head, self._changes = head, changes
@@ -47,13 +46,8 @@ class Body(Sequence[Line]):
     def __len__(self) -> int:
         return len(self._head) + len(self._changes)
 
-    @overload
-    def __getitem__(self, index: int) -> Line: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Line]: ...
-    def __getitem__(self, index: int | slice) -> Line | list[Line]:
-        if isinstance(index, slice):
-            return [self[one] for one in range(*index.indices(len(self)))]
+    def line_at(self, index: int) -> Line:
+        """One of the head's, or of the diff's."""
         if index < len(self._head):
             return self._head[index]
         return change_line(self._changes[index - len(self._head)])

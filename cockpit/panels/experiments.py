@@ -1,7 +1,7 @@
 """Panel 1: the experiments, one a line, those that want a person first. Their columns give way as room gets less."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, overload
+from typing import NamedTuple
 
 from rich.cells import cell_len
 
@@ -9,7 +9,7 @@ from cockpit import figures
 from cockpit.card import changed
 from cockpit.feed import Objective, Snapshot
 from cockpit.glyphs import look, offered, promising
-from cockpit.line import Line, Piece, fit, line, right, wrap
+from cockpit.line import LazyLines, Line, Piece, fit, line, right, wrap
 from cockpit.pages import count
 from cockpit.view import Arrangement, Drawing, View
 from cockpit.widgets.panel import Panel
@@ -54,8 +54,8 @@ def order(rows: Sequence[Experiment]) -> list[int]:
     return [number for _, _, numbers in groups(rows) for number in numbers]
 
 
-class Listing(Sequence[Line]):
-    """The lines of the list. Each is made when it comes on the screen: there may be ten thousand."""
+class Listing(LazyLines):
+    """The lines of the list."""
 
     def __init__(self, view: View, width: int, *, spaced: bool) -> None:
         self._view = view
@@ -69,13 +69,8 @@ class Listing(Sequence[Line]):
     def __len__(self) -> int:
         return len(self.entries)
 
-    @overload
-    def __getitem__(self, index: int) -> Line: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Line]: ...
-    def __getitem__(self, index: int | slice) -> Line | list[Line]:
-        if isinstance(index, slice):
-            return [self[one] for one in range(*index.indices(len(self)))]
+    def line_at(self, index: int) -> Line:
+        """A heading, an experiment or nothing."""
         entry = self.entries[index]
         if entry is None:
             return Line()

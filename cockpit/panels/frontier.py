@@ -34,9 +34,8 @@ def values(one: Experiment, across: Objective, up: Objective) -> tuple[float, fl
     return (known[across.name], known[up.name]) if across.name in known and up.name in known else None
 
 
-def _dot(view: View, one: Experiment, at: tuple[float, float]) -> plot.Dot:
+def _dot(view: View, one: Experiment, at: tuple[float, float], on: bool, balanced: bool) -> plot.Dot:
     study, said, selected = view.study, one.verdict, one.number == view.selected
-    balanced = any(point.balanced and point.experiment == one.number for point in study.frontier.points)
     glyph, _, style, _ = look(one)
     weight, name = 2, "text" if selected else "dim"
     if one.number == study.incumbent:
@@ -45,7 +44,6 @@ def _dot(view: View, one: Experiment, at: tuple[float, float]) -> plot.Dot:
         glyph, style, weight = "◉", "dim", 3
     elif said is not None and said.evidence is Evidence.SCREENED and one.state is State.JUDGED:
         glyph, style, weight = "∙", "dim", 1
-    on = one.number in study.front
     label = (
         {0: "baseline", study.incumbent: "trunk"}.get(one.number, one.id)
         if on or one.number in (0, study.incumbent)
@@ -96,7 +94,11 @@ class Frontier(Panel):
         below = about(view, width) if view.arrangement is not Arrangement.WIDE or height >= 22 else []
         members = set(front(study, *pair))
         placed = [one for one in shown if one.number in at]
-        dots = {one.number: _dot(view, one, at[one.number]) for one in placed}
+        points = {point.experiment: point.balanced for point in study.frontier.points}
+        dots = {
+            one.number: _dot(view, one, at[one.number], one.number in points, points.get(one.number, False))
+            for one in placed
+        }
         drawn = plot.draw(
             list(dots.values()),
             [dot for number, dot in dots.items() if number in members],

@@ -123,10 +123,7 @@ def funnel(study: Snapshot) -> list[Line]:
     """What became of the proposals, with those that were lost on the way, and why."""
     spent, rows = study.ledger, study.experiments[1:]
     admitted = sum(spent.admitted.values())
-    refused: dict[str, int] = {}
-    for reasons in spent.refused.values():
-        for why, number in reasons.items():
-            refused[why] = refused.get(why, 0) + number
+    refused = spent.refusals
     failed: dict[str, int] = {}
     for one in rows:
         if one.failure:

@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -95,6 +95,9 @@ def test_better_lies_up_and_to_the_left() -> None:
     assert at["B"][0] < at["G"][0] and at["B"][1] < at["G"][1]
 
 
+@example([(5e-324, 1.0), (1.0, 2.0)], 40, 8)
+@example([(1e-300, 1.0), (1e6, 2.0)], 40, 8)
+@example([(1e-20, 1e-300), (1.0, 1e300)], 40, 8)
 @given(
     st.lists(st.tuples(st.floats(-1e6, 1e6), st.floats(1e-9, 1e9)), min_size=1, max_size=30),
     st.integers(40, 120),
