@@ -222,9 +222,13 @@ class Cockpit(App[Exception | None]):
     # --- looking ------------------------------------------------------------------------------------------------------
 
     def on_panel_selected(self, message: Panel.Selected) -> None:
-        """Another experiment is selected."""
-        if message.number != self.selected:
-            self.selected = message.number
+        """An experiment was clicked."""
+        self.select(message.number)
+
+    def select(self, number: int) -> None:
+        """Select an experiment, on all panels; at once, so that a key that was typed ahead goes on from there."""
+        if number != self.selected:
+            self.selected = number
             self._see()
             self._read_diff()
 
@@ -248,16 +252,20 @@ class Cockpit(App[Exception | None]):
         self.action_panel(1)
 
     def action_move(self, by: int) -> None:
-        """One down or up."""
-        self.panel.move(by)
+        """So many down or up."""
+        number = self.panel.step(by, -1 if self.selected is None else self.selected)
+        if number is None:
+            self.panel.scroll_lines(by)
+        else:
+            self.select(number)
 
     def action_page(self, by: float) -> None:
         """So many pages down or up."""
-        self.panel.page(by)
+        self.action_move(round(by * self.panel.page_lines))
 
     def action_end(self, last: bool) -> None:
         """The first, or the last."""
-        self.panel.end(last)
+        self.action_move(len(self.panel.body) if last else -len(self.panel.body))
 
     def on_descendant_focus(self) -> None:
         """A click has given the keys to another panel."""

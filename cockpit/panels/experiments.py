@@ -252,11 +252,10 @@ class Experiments(Panel):
         note = [(f"{len(study.experiments)} · by attention", "dim")] if study.experiments else []
         return Drawing(body, [header(listing.columns)], note, cursor, numbers)
 
-    def move(self, by: int) -> None:
-        """Select the next one down or up."""
-        if self.view is None:
-            return
-        listed = order(self.view.study.experiments)
-        if listed:
-            at = listed.index(self.view.selected) if self.view.selected in listed else 0
-            self.post_message(self.Selected(listed[min(max(at + by, 0), len(listed) - 1)]))
+    def step(self, by: int, selected: int) -> int | None:
+        """The next one down or up."""
+        listed = order(self.view.study.experiments) if self.view else []
+        if not listed:
+            return None
+        at = listed.index(selected) if selected in listed else 0
+        return listed[min(max(at + by, 0), len(listed) - 1)]

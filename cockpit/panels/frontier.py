@@ -118,21 +118,21 @@ class Frontier(Panel):
             note=[(_note(study, across, up), "dim")],
         )
 
-    def move(self, by: int) -> None:
+    def step(self, by: int, selected: int) -> int | None:
         """Along the front, from the cheapest to the best."""
         if self.view is None or (pair := axes(self.view.study)) is None:
-            return
-        study = self.view.study
-        cost = pair[0]
+            return None
+        study, cost = self.view.study, pair[0]
         known = {
             number: {m.objective: m.value for m in one.measurements}
             for number in study.front
             if (one := study.experiment(number))
         }
         listed = sorted(known, key=lambda one: known[one].get(cost.name, 0.0) * (-1 if cost.maximize else 1))
-        if listed:
-            at = listed.index(self.view.selected) + by if self.view.selected in listed else 0
-            self.post_message(self.Selected(listed[min(max(at, 0), len(listed) - 1)]))
+        if not listed:
+            return None
+        at = listed.index(selected) + by if selected in listed else 0
+        return listed[min(max(at, 0), len(listed) - 1)]
 
 
 def about(view: View, width: int) -> list[Line]:

@@ -140,17 +140,18 @@ class Panel(Lines, can_focus=True, inherit_bindings=False):
 
     # --- what moves ---------------------------------------------------------------------------------------------------
 
-    def move(self, by: int) -> None:
-        """One line down or up; a list moves what is selected instead."""
+    def step(self, by: int, selected: int) -> int | None:
+        """The experiment so many further along from the one that is selected; None where lines are scrolled instead."""
+        return None
+
+    def scroll_lines(self, by: int) -> None:
+        """So many lines down or up."""
         self._scroll(self.scroll_offset.y + by)
 
-    def page(self, by: float) -> None:
-        """So many pages down or up."""
-        self.move(round(by * max(1, self.size.height - len(self.head) - 1)))
-
-    def end(self, last: bool) -> None:
-        """To the first line, or to the last."""
-        self.move(len(self.body) if last else -len(self.body))
+    @property
+    def page_lines(self) -> int:
+        """How many lines are a page."""
+        return max(1, self.size.height - len(self.head) - 1)
 
     def chosen(self, y: int) -> int | None:
         """The experiment on a line of the widget, where there is one."""

@@ -182,6 +182,16 @@ async def test_j_and_k_go_down_and_up_the_list_and_enter_opens_the_diff(study: O
         assert app.panel.title == "Experiments"
 
 
+async def test_keys_that_are_typed_ahead_are_all_taken(study: Open) -> None:
+    app = study()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        app.action_end(True)
+        app.action_move(-1)
+        app.action_move(-1)
+        assert app.selected == 3
+
+
 async def test_j_and_k_walk_along_the_front(study: Open) -> None:
     app = study()
     async with app.run_test(size=(120, 40)) as pilot:
