@@ -122,7 +122,6 @@ class Cockpit(App[Exception | None]):
 
     def on_ready(self) -> None:
         """Only now: what Textual has drawn while it was starting may not have reached the terminal."""
-        self.screen.refresh()
         self._follow()
 
     @property
@@ -144,8 +143,11 @@ class Cockpit(App[Exception | None]):
 
     def show(self, study: Snapshot) -> None:
         """This is how the study stands now. Where it has never begun, it begins."""
-        if self.study is None and (self._start or (study.engine is None and study.pid is None)):
-            self._go_on()
+        if self.study is None:
+            self.action_redraw()
+            self.set_timer(1.0, self.action_redraw)  # some of a first picture has been seen to be lost on its way
+            if self._start or (study.engine is None and study.pid is None):
+                self._go_on()
         if self.study and (self.study.pid is None) is not (study.pid is None):
             self.said = None  # it was said of an engine that is no more, or is only now
         self.study = study
@@ -273,6 +275,10 @@ class Cockpit(App[Exception | None]):
             if panel.has_focus and panel.display and panel.number != self._shown:
                 self._shown = panel.number
                 self._see()
+
+    def action_redraw(self) -> None:
+        """Draw all of it, whatever the terminal may show: another program wrote there, or the line lost something."""
+        self.screen.refresh()
 
     def action_help(self) -> None:
         """The keys and the glyphs."""

@@ -46,6 +46,7 @@ KEYS = (
     Key("", "pagedown,space", "page(1)", LOOK, ""),
     Key("", "pageup", "page(-1)", LOOK, ""),
     Key("^z", "ctrl+z", "suspend_process", STEER, "to the shell; fg comes back"),
+    Key("^l", "ctrl+l", "redraw", STEER, "draw the screen anew"),
     Key("?", "question_mark", "help", STEER, "this help", "help"),
     Key("q", "q,ctrl+c", "quit", STEER, "quit; the engine goes on", "quit"),
 )

@@ -37,6 +37,7 @@ class Sheet(ModalScreen[str | None]):
     """
     BINDINGS = [
         Binding("escape,q,ctrl+c", "leave", show=False),
+        Binding("ctrl+l", "app.redraw", show=False),
         Binding("j,down", "scroll(1)", show=False),
         Binding("k,up", "scroll(-1)", show=False),
         Binding("space,pagedown,ctrl+d", "scroll(10)", show=False),

@@ -41,6 +41,8 @@ class Terminal:
         self._call(
             "new-session", "-d", "-x", str(columns), "-y", str(rows), line, where=place.root, variables=variables
         )
+        self._sent = place.folder / f"{name}.sent"
+        self._call("pipe-pane", f"exec cat > {self._sent}")
 
     def _call(self, *words: str, where: Path | None = None, variables: dict[str, str] | None = None) -> str:
         done = subprocess.run([*self._tmux, *words], cwd=where, env=variables, capture_output=True, text=True)
@@ -54,13 +56,22 @@ class Terminal:
         """What is shown once all of this is."""
         deadline = time.monotonic() + seconds
         while not all(re.search(pattern, shown := self.shown()) for pattern in patterns):
-            assert time.monotonic() < deadline, f"{patterns} not in\n{shown}"
+            assert time.monotonic() < deadline, f"{patterns} not in\n{shown}\nsent last: {self._last_sent()!r}"
             time.sleep(0.05)
         return shown
+
+    def _last_sent(self) -> str:
+        """The end of what the program sent: whether what is missing was never sent, or was lost on its way."""
+        return self._sent.read_text(errors="replace")[-6000:]
 
     def press(self, *keys: str) -> None:
         for key in keys:
             self._call("send-keys", key)
+
+    def scribble(self) -> None:
+        """Write over what is shown, as a program in the background does."""
+        terminal = Path(self._call("display-message", "-p", "#{pane_tty}").strip())
+        terminal.write_text("\x1b[H" + "\x1b[Kscribble\r\n" * 20)
 
     def close(self) -> None:
         with suppress(AssertionError):
@@ -172,6 +183,22 @@ def test_every_panel_and_the_help_are_a_key_away_at_every_size(
     screen.press("?")
     screen.wait("─|━", seconds=1)
     screen.press("q")
+    screen.wait("EXIT 0")
+
+
+def test_what_another_program_wrote_over_the_screen_is_gone_when_it_is_drawn_anew(ended: Place, watch: Watch) -> None:
+    screen = watch(ended, 80, 24)
+    screen.wait("e0003", "quit")
+    time.sleep(1.5)  # until the screen draws nothing by itself
+    screen.scribble()
+    screen.press("C-l")
+    screen.wait(r"(?s)\A(?!.*scribble).*e0003")
+    screen.press("?")
+    screen.wait("Help")
+    screen.scribble()
+    screen.press("C-l")
+    screen.wait(r"(?s)\A(?!.*scribble).*Help")
+    screen.press("?", "q")
     screen.wait("EXIT 0")
 
 
