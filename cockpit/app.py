@@ -144,8 +144,8 @@ class Cockpit(App[Exception | None]):
     def show(self, study: Snapshot) -> None:
         """This is how the study stands now. Where it has never begun, it begins."""
         if self.study is None:
-            self.action_redraw()
-            self.set_timer(1.0, self.action_redraw)  # some of a first picture has been seen to be lost on its way
+            self.refresh()
+            self.set_timer(1.0, self.refresh)  # some of a first picture has been seen to be lost on its way
             if self._start or (study.engine is None and study.pid is None):
                 self._go_on()
         if self.study and (self.study.pid is None) is not (study.pid is None):
@@ -278,7 +278,7 @@ class Cockpit(App[Exception | None]):
 
     def action_redraw(self) -> None:
         """Draw all of it, whatever the terminal may show: another program wrote there, or the line lost something."""
-        self.screen.refresh()
+        self.refresh()
 
     def action_help(self) -> None:
         """The keys and the glyphs."""

@@ -41,7 +41,8 @@ class Terminal:
         self._call(
             "new-session", "-d", "-x", str(columns), "-y", str(rows), line, where=place.root, variables=variables
         )
-        self._sent = place.folder / f"{name}.sent"
+        self._sent = place.root.parent / f"{name}.sent"
+        self._sent.touch()
         self._call("pipe-pane", f"exec cat > {self._sent}")
 
     def _call(self, *words: str, where: Path | None = None, variables: dict[str, str] | None = None) -> str:
