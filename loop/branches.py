@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from store.place import Place
+from store.place import SCRATCH, Place
 from store.records import Moves
 
 SAFE = {
@@ -197,11 +197,11 @@ class Branches:
 
     async def diff(self, old: str, new: str) -> str:
         """What changed from one commit to another, as a patch."""
-        with _index() as index:  # which it looks for attributes in
-            out = await self._git(
-                "diff-tree", "-p", "-r", "--no-ext-diff", "--no-textconv", "--no-color",
-                "--src-prefix=a/", "--dst-prefix=b/", old, new, index=index,
-            )  # fmt: skip
+        absent = self.place.folder / "no-index"  # it is looked for attributes in
+        out = await self._git(
+            "diff-tree", "-p", "-r", "--no-ext-diff", "--no-textconv", "--no-color",
+            "--src-prefix=a/", "--dst-prefix=b/", old, new, index=absent,
+        )  # fmt: skip
         return out.decode("utf-8", "replace")
 
     async def dirty(self) -> list[str]:
@@ -239,7 +239,7 @@ class Branches:
         A file keeps its mode, and a new one is an ordinary one. Equal arguments make an equal commit.
         """
         modes = {path: facts.split()[0] for path, facts in (await self.files(parent)).items()}
-        with _index() as index:
+        with self._index() as index:
             await self._git("read-tree", parent, index=index)
             entries = b""
             for path, content in files.items():
@@ -256,10 +256,17 @@ class Branches:
         out = await self._git("commit-tree", tree, *words, "-F", "-", stdin=message.encode(), more=date)
         return out.decode().strip()
 
+    @contextmanager
+    def _index(self) -> Iterator[Path]:
+        """The name of an index file that nobody else uses; what a killed engine has left is swept by the next."""
+        self.place.folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self.place.folder, prefix=SCRATCH) as folder:
+            yield Path(folder) / "index"
+
     async def check_out(self, tree: str, folder: Path, without: tuple[str, ...] = ()) -> None:
         """Fill a fresh folder with the files of a tree: no `.git`, and nothing of the paths in `without`."""
         folder.mkdir(parents=True)
-        with _index() as index:
+        with self._index() as index:
             await self._git("read-tree", tree, index=index)
             if without:
                 await self._git("rm", "-r", "-f", "--cached", "-q", "--ignore-unmatch", "--", *without, index=index)
@@ -281,10 +288,3 @@ async def new_repository(folder: Path, message: str) -> None:
     await run(["init", "--quiet", "--template=", "--initial-branch=main"], variables)
     await run(["add", "--all"], variables)
     await run(["commit", "--quiet", "-m", message], variables)
-
-
-@contextmanager
-def _index() -> Iterator[Path]:
-    """The name of an index file that nobody else uses."""
-    with tempfile.TemporaryDirectory(prefix="cockpit-index-") as folder:
-        yield Path(folder) / "index"

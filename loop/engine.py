@@ -26,6 +26,7 @@ Every step is recorded before or with what it does, so that an engine killed at 
 
 import asyncio
 import os
+import shutil
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -51,7 +52,7 @@ from loop.study import ConfigError, Objective, Revision, read
 from loop.verdicts import judge_what_waits
 from store import effects, journal, views
 from store.database import Database
-from store.place import Place, take_engine_lock
+from store.place import SCRATCH, Place, take_engine_lock
 from store.records import START, Ended, Experiment, Frontier, Outcome, Run, State, Study
 
 TRIES = 3  # of a run that something outside has interrupted
@@ -231,6 +232,8 @@ class Engine:
         going_on = {self.place.folder / run.folder for _, run in self.adopted}
         for folder in set((self.place.folder / "runs").glob("*")) - going_on:
             self.execution.clear(folder)
+        for folder in self.place.folder.glob(f"{SCRATCH}*"):
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     # --- the research ------------------------------------------------------------------------------------------------
 

@@ -11,6 +11,8 @@ from pathlib import Path
 CONFIG = "cockpit.toml"
 RECORD = "record.sqlite"
 LOCK = "engine.lock"
+# Begins the names of folders of a moment. What a killed engine leaves of them, the next one sweeps.
+SCRATCH = "scratch-"
 
 
 class NoStudy(Exception):

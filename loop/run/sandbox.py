@@ -26,7 +26,7 @@ from pathlib import Path
 
 import recipes
 from loop.run.interpreter import Failed, Interpreter, answer
-from store.place import Place
+from store.place import SCRATCH, Place
 
 NONE, BWRAP = "none", "bwrap"
 APART = (
@@ -242,7 +242,7 @@ async def _help(program: str) -> str:
 async def _tried(wall: Wall, place: Place, interpreter: Interpreter, variables: dict[str, str]) -> str:
     """Why a wall does not hold; nothing where it does."""
     with (
-        tempfile.TemporaryDirectory(dir=place.folder, prefix="wall-") as name,
+        tempfile.TemporaryDirectory(dir=place.folder, prefix=SCRATCH) as name,
         socket.create_server(("127.0.0.1", 0)) as server,
     ):
         folder, secret = Path(name), Path(name, "secret")

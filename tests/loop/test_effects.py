@@ -21,7 +21,7 @@ from loop.run.launch import TAG, Command, Start
 from loop.run.supervisor import state
 from store import commands, effects, views
 from store.database import Database
-from store.place import Place
+from store.place import SCRATCH, Place
 from store.records import REFERENCES, START, Ended, Moves, Outcome, State
 from tests.conftest import Write, git
 
@@ -85,6 +85,7 @@ async def all_is_as_recorded(place: Place) -> None:
             runs = [run for run in await views.runs(database, one.number) if run.outcome is not Outcome.INTERRUPTED]
             assert len({(run.tree, run.seed, run.purpose) for run in runs}) == len(runs) > 0
     assert references == {}
+    assert not list(place.folder.glob(f"{SCRATCH}*"))
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

@@ -22,7 +22,7 @@ from loop.schedule import seeds
 from loop.study import ConfigError
 from store import events, views
 from store.database import Database
-from store.place import Place, engine_pid
+from store.place import SCRATCH, Place, engine_pid
 from store.records import Ended, Experiment, Outcome, Run, Source, State
 from tests.conftest import TRAIN, Write, git
 
@@ -518,10 +518,12 @@ async def test_a_run_whose_supervisor_was_killed_too_is_tried_again_and_nothing_
         first.kill()
     supervisor = json.loads((place.folder / "runs" / "000001" / "status.json").read_text())["pid"]
     os.kill(supervisor, signal.SIGKILL)
+    (place.folder / f"{SCRATCH}of-another-engine").mkdir()
     again.touch()
     assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
     _, runs, _ = await record(place)
     assert [(run.attempt, run.outcome) for run in runs] == [(1, Outcome.INTERRUPTED), (2, Outcome.OK)]
+    assert not list(place.folder.glob(f"{SCRATCH}*"))
 
 
 # An engine that is killed before, within or after its n-th transaction: FOLDER n WHEN EXPERIMENTS.
