@@ -1,8 +1,9 @@
 # Everything here works from a fresh clone: what a target needs is installed first, into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
+DEMO = ../cockpit-demo
 
-.PHONY: install model test lint types tests test-model wheel clean
+.PHONY: install model demo test lint types tests test-model wheel clean
 
 install: .venv/installed  ## what a developer needs, into .venv
 
@@ -14,6 +15,10 @@ install: .venv/installed  ## what a developer needs, into .venv
 
 model: install  ## bring the small model into your cache, unless it is there
 	$(BIN)/python -m loop.propose.weights
+
+demo: install  ## see it at work: a study beside this folder, with a model if one can be had
+	$(BIN)/python -m loop.propose.which
+	$(BIN)/cockpit demo "$(DEMO)"
 
 test: lint types tests  ## all that CI checks but the wheel
 

@@ -3,14 +3,20 @@
 import asyncio
 import os
 import signal
+import sqlite3
 import time
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from cockpit import logs, output, pages
+from cockpit import logs, output, pages, summary
+from cockpit.feed import read as snapshot
+from cockpit.progress import progress
 from store import events, feed, views
 from store.database import Database
 from store.place import EngineRuns, Place, engine_pid
-from store.records import Ended, Event, Outcome, State
+from store.records import Ended, Event, Outcome
 
 if TYPE_CHECKING:
     from loop.run.execution import Stop
@@ -19,16 +25,7 @@ EXIT = {Ended.CONFIGURATION: 1, Ended.BASELINE_FAILED: 3, Ended.INTERRUPTED: 130
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 FAILED = (Ended.MACHINE_FAILED, Ended.CONFIGURATION)
 TAIL_LINES = 12
-WHY = {
-    Ended.EXPERIMENTS: "the number of experiments asked for is reached",
-    Ended.TIME: "the time is used up",
-    Ended.NO_PROPOSER: "nothing is left to propose: there are no knobs, or all their values have been tried",
-    Ended.BASELINE_FAILED: "the baseline failed: the code that all is compared with gave no measurement",
-    Ended.MACHINE_FAILED: "the machine failed: no room, no git, no record, or runs that something else keeps ending",
-    Ended.CONFIGURATION: "cockpit.toml cannot be meant so; what to change is said below",
-    Ended.STOPPED: "stopped, as asked for; the same command goes on from here",
-    Ended.INTERRUPTED: "interrupted; the same command goes on from here",
-}
+TICK_SECONDS = 0.5  # between two looks at how far it is
 
 
 async def run(place: Place, experiments: int | None, seconds: float | None, as_json: bool) -> int:
@@ -38,55 +35,64 @@ async def run(place: Place, experiments: int | None, seconds: float | None, as_j
 
     if (pid := engine_pid(place.folder)) is not None:  # before its record is touched
         raise EngineRuns(pid)
-    stop = Stop()
-    _end_on_signals(place, stop)
+    stop, foot = Stop(), output.Foot(wanted=not as_json)
+    _end_on_signals(place, stop, foot)
     async with await Database.open(place.folder, create=True) as database:
-        ended = asyncio.Event()
-        printing = asyncio.create_task(_print(database, place, ended, as_json))
+        began, ended = asyncio.Event(), asyncio.Event()
+        printing = asyncio.create_task(_print(database, place, began, ended, as_json, foot))
         printing.add_done_callback(lambda _: stop.ask())  # nobody reads any more, or it is all over
+        progressing = asyncio.create_task(_progress(database, place, began, ended, foot))
         try:
             why = await research(place, Limits(experiments, seconds), stop)
         except BaseException:
             if (last := await views.last_engine(database)) and last.pid == os.getpid() and last.ended_by in FAILED:
                 ended.set()
+                await progressing
                 await printing
-                await _summary(database, place, last.ended_by, as_json)
+                await _end(database, place, last.ended_by, as_json)
             raise
         finally:
             ended.set()
+            await progressing
             await printing
-        await _summary(database, place, why, as_json)
+        await _end(database, place, why, as_json)
     return EXIT.get(why, 0)
 
 
-def _end_on_signals(place: Place, stop: "Stop") -> None:
+def _end_on_signals(place: Place, stop: "Stop", foot: output.Foot) -> None:
     """The first signal ends cleanly, the second without grace, the third does not even wait for the record."""
     from loop.run import launch
 
-    came = 0
+    came, loop = 0, asyncio.get_running_loop()
+
+    def say(text: str) -> None:
+        with suppress(OSError, output.ReaderGone):  # or gone
+            foot.above(partial(output.error, text))
 
     def end(number: signal.Signals) -> None:
         nonlocal came
         came += 1
-        if came == 1:
-            output.error(f"{number.name}: ending the run; once more ends it at once")
+        stop.ask()
+        if came == 1:  # in a thread: a terminal may be stopped
+            loop.run_in_executor(None, say, f"{number.name}: ending the run; once more ends it at once")
         if came > 2:
             for folder in (place.folder / "runs").glob("*"):
                 launch.end_at_once(folder)
             os._exit(130)
-        stop.ask()
 
     for number in ENDING_SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # which nohup and a shell's background jobs mean
-            asyncio.get_running_loop().add_signal_handler(number, end, number)
+            loop.add_signal_handler(number, end, number)
 
 
-async def _print(database: Database, place: Place, ended: asyncio.Event, as_json: bool) -> None:
+async def _print(
+    database: Database, place: Place, began: asyncio.Event, ended: asyncio.Event, as_json: bool, foot: output.Foot
+) -> None:
     """Print the events of this process's engine as they come. In a thread: a reader that is slow holds up no run."""
-    ours = False  # until then it is an engine that was here before us
     async for event in feed.follow(database, await events.last_event(database), ended):
-        ours = ours or (event.kind == "engine started" and event.data["pid"] == os.getpid())
-        if not ours:
+        if event.kind == "engine started" and event.data["pid"] == os.getpid():
+            began.set()
+        if not began.is_set():  # until then it is an engine that was here before us
             continue
         if as_json:
             await asyncio.to_thread(output.document, output.event_keys(event))
@@ -95,8 +101,51 @@ async def _print(database: Database, place: Place, ended: asyncio.Event, as_json
         lines.append(f"{pages.clock(event.at)}  {event.text}")
         if event.kind == "failed":
             lines += await _tail(database, place, event)
-        for text in lines:
-            await asyncio.to_thread(output.line, text)
+        await asyncio.to_thread(foot.above, partial(_print_all, lines))
+
+
+def _print_all(lines: list[str]) -> None:
+    for text in lines:
+        output.line(text)
+
+
+async def _progress(
+    database: Database, place: Place, began: asyncio.Event, ended: asyncio.Event, foot: output.Foot
+) -> None:
+    """Say on the last line of a terminal how far the study is. That this fails is no reason to end it."""
+    if not foot.wanted:
+        return
+    study, seen = None, -1
+    with suppress(OSError, sqlite3.Error, output.ReaderGone):  # who prints the events meets it too, and ends
+        while not ended.is_set():
+            if began.is_set():
+                if (last := await events.last_event(database)) > seen or study is None:
+                    study, seen = await snapshot(place, database), last
+                await asyncio.to_thread(foot.draw, progress(study, time.time()))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), TICK_SECONDS)
+    with suppress(OSError, output.ReaderGone):
+        await asyncio.to_thread(foot.end)
+
+
+async def _end(database: Database, place: Place, why: Ended, as_json: bool) -> None:
+    """What there is to know at the end: on a page where there is one for it, and printed."""
+    from loop.branches import GitError, patch
+
+    found = await summary.read(database, why)
+    if (best := found.best) is not None and best.parent is not None:
+        try:
+            found = replace(found, diff=await patch(place, found.experiments[best.parent].commit, best.commit))
+        except GitError as error:  # it may be what has failed, and all else is to be said all the same
+            found = replace(found, lack=f"its diff cannot be read: {error}")
+    try:
+        await asyncio.to_thread(summary.publish, found)
+    except OSError as error:
+        output.error(f"${summary.PAGE}: {os.environ[summary.PAGE]} cannot be written: {error.strerror}")
+    if as_json:
+        output.document(summary.keys(found))
+    else:
+        summary.say(found)
 
 
 def _head(facts: dict[str, Any]) -> list[str]:
@@ -132,43 +181,3 @@ async def _tail(database: Database, place: Place, event: Event) -> list[str]:
     if log is None or event.data["outcome"] == Outcome.TIMEOUT:
         return []
     return [f"          | {text}" for text in logs.tail(place.folder / log, TAIL_LINES)]
-
-
-async def _summary(database: Database, place: Place, why: Ended, as_json: bool) -> None:
-    """What there is to know at the end: the frontier, the spend by outcome, and what the balanced pick changes."""
-    study, rows, spent = await views.study(database), await views.experiments(database), await views.ledger(database)
-    drawn, reference = await views.frontier(database)
-    runs = [run for row in rows for run in await views.runs(database, row.number)]
-    if as_json:
-        output.document(
-            {
-                "event": "summary",
-                "at": output.time_of(time.time()),
-                "ended_by": why,
-                "study": study.name if study else None,
-                "trunk": study.trunk if study else None,
-                "experiments": [output.experiment_keys(row) for row in rows],
-                "runs": len(runs),
-                "spend": spent.total,
-                "spend_by_outcome": spent.by_outcome,
-                "frontier": output.frontier_keys(drawn, reference, rows),
-            }
-        )
-        return
-    failed = sum(row.state is State.FAILED for row in rows)
-    output.line(f"\n{pages.count(len(rows), 'experiment')}, {failed} failed, {pages.count(len(runs), 'run')}\n")
-    output.table(pages.frontier_page(drawn, reference, rows) + "\n")
-    output.table(pages.ledger_page(spent) + "\n")
-    pick = next(
-        (row for point in drawn.points if point.balanced for row in rows if row.number == point.experiment), None
-    )
-    if pick is not None and pick.parent is not None:
-        from loop.branches import patch
-
-        output.line(f"the balanced pick, {pick.id}:")
-        output.patch(await patch(place, rows[pick.parent].commit, pick.commit))
-    incumbent = await views.incumbent(database)
-    if why is Ended.BASELINE_FAILED and incumbent:
-        output.line(f"ended: {rows[incumbent].id}, which was merged, has failed: `cockpit undo` goes back from it")
-    else:
-        output.line(f"ended: {WHY[why]}")

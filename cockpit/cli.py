@@ -12,13 +12,15 @@ from typer.core import TyperGroup
 
 from cockpit import decide, look
 from cockpit.look import Directory, Identifier, Json, Usage, limits, wait
-from store.place import EngineRuns, NoStudy, Place, engine_pid, find
+from store.place import CONFIG, EngineRuns, NoStudy, Place, engine_pid, find
 from store.records import name_of
 
 CONFIGURATION, USAGE, OTHER_ENGINE, MACHINE, NOT_DONE = 1, 2, 4, 5, 6
+DEMO, DEMO_EXPERIMENTS = "digits", 8  # in batch; about two minutes and a half on two cores
 HELP = """A research cockpit for the terminal: experiments on branches of your repository, run, measured and judged.
 
     \b
+    cockpit demo                       see it at work on a study of its own
     cockpit new digits d               make a study to look at
     cockpit d                          run it, and watch: ? is the help, q leaves it running
     cockpit --batch --experiments 8 d  run it without a screen
@@ -153,7 +155,8 @@ def _screen(place: Place, experiments: int | None, seconds: float | None) -> int
     if (error := screen.run()) is not None:
         raise error
     if pid := engine_pid(place.folder):
-        output.line(f"the engine goes on, pid {pid}: `cockpit {place.root}` comes back, `cockpit stop` ends it")
+        here, stop = output.command(place.root), output.command(place.root, "stop")
+        output.line(f"the engine goes on, pid {pid}: `{here}` comes back, `{stop}` ends it")
     return screen.return_code or 0
 
 
@@ -175,7 +178,27 @@ def new(
         output.document({"study": place.name, "folder": str(place.root), "seed": seed})
     else:
         output.line(f"study {place.name} in {directory}, its data split with seed {seed}")
-        output.line(f"next: cockpit {directory}")
+        output.line(f"next: {output.command(directory)}")
+
+
+@app.command()
+def demo(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A folder for its study.")] = Path("cockpit-demo"),
+    as_json: Annotated[bool, typer.Option("--json", help="Run in batch, and print JSON lines.")] = False,
+) -> None:
+    """Make a study and run it, with its screen; in batch without a terminal. Another time, come back to it."""
+    from cockpit import batch, output
+    from cockpit.app import refuses
+    from loop.new import new as make
+
+    there = (directory / CONFIG).is_file()
+    place = find(directory) if there else wait(make(DEMO, directory, seed=0))
+    if not as_json:
+        output.line(f"study {place.name} in {directory} {'is here already' if there else 'is made for this demo'}")
+        if not (why := refuses(sys.stdin.isatty(), sys.stdout.isatty())):
+            raise typer.Exit(_screen(place, None, None))
+        output.line(f"{why}, so it runs in batch, until it has {DEMO_EXPERIMENTS} experiments: a few minutes")
+    raise typer.Exit(wait(batch.run(place, DEMO_EXPERIMENTS, None, as_json)))
 
 
 @app.command()

@@ -109,9 +109,9 @@ def resume(
                 raise
     pid = wait(spawn.start(place, experiments, seconds))
     ended_by = wait(_ended_by(place, pid))
-    text = f"engine started, pid {pid}; `cockpit stop` ends it"
+    text = f"engine started, pid {pid}; `{output.command(directory, 'stop')}` ends it"
     if ended_by is not None:
-        from cockpit.batch import WHY
+        from cockpit.summary import WHY
 
         text = f"the engine had nothing to do: ended: {WHY.get(ended_by, ended_by)}"
     if as_json:

@@ -3,12 +3,17 @@
 The keys are a contract (docs/json.md). Numbers for scripts are whole.
 """
 
+import errno
 import json
 import os
+import shlex
 import shutil
+import stat
 import sys
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from cockpit.text import Clean, clean
@@ -30,7 +35,7 @@ from store.records import (
 
 
 class ReaderGone(Exception):
-    """Nobody reads the output any more: `cockpit … | head`."""
+    """Nobody reads the output any more: `cockpit … | head`, or a terminal that was closed."""
 
 
 def line(text: str) -> None:
@@ -48,7 +53,7 @@ def table(text: str) -> None:
 
 
 def _cut(line: str, width: int) -> str:
-    return line if len(line) <= width else f"{line[: width - 1]}…"
+    return line if len(line) <= width else f"{line[: width - 1]}…" if width > 0 else ""
 
 
 def document(value: dict[str, Any]) -> None:
@@ -56,12 +61,80 @@ def document(value: dict[str, Any]) -> None:
     _write(json.dumps(value, ensure_ascii=True))
 
 
-def _write(text: str) -> None:
+def command(directory: Path, *words: str) -> str:
+    """A command about the study of a folder, as it can be typed here: this program may not be on the PATH."""
+    called = Path(sys.argv[0])
+    program = ["cockpit"] if shutil.which("cockpit") == str(called) else [str(called)]
+    if called.name == "__main__.py":
+        program = [sys.executable, "-m", "cockpit"]
+    folder = str(directory)
+    if not words and os.sep not in folder:  # it may be called as a command is
+        folder = f".{os.sep}{folder}"
+    return shlex.join([*program, *words, folder])
+
+
+class Foot:
+    """The last line of a terminal, which says how far something is: what is printed comes above it. For any thread."""
+
+    def __init__(self, *, wanted: bool) -> None:
+        dumb = os.environ.get("TERM", "dumb") in ("dumb", "unknown", "")
+        self.wanted = wanted and sys.stdout.isatty() and not dumb
+        self._writing = threading.Lock()
+        self._text = ""
+        self._there = False
+
+    def draw(self, text: str) -> None:
+        """Write the line, unless it is there already. Raises ReaderGone and OSError."""
+        with self._writing:
+            if text != self._text:
+                self._text = text
+                self._draw()
+
+    def above(self, write: Callable[[], None]) -> None:
+        """Write something else above the line. Raises ReaderGone and OSError."""
+        with self._writing:
+            self._erase()
+            write()
+            self._draw()
+
+    def end(self) -> None:
+        """Take the line away. Raises ReaderGone and OSError."""
+        with self._writing:
+            self._text = ""
+            self._erase()
+
+    def _draw(self) -> None:
+        if self._text and self.wanted and self._ours():
+            columns = os.get_terminal_size(sys.stdout.fileno()).columns or 80  # what a shell has exported may be old
+            self._there = True
+            _write(f"\r{_cut(clean(self._text), columns - 1)}\x1b[K", end="")
+
+    def _erase(self) -> None:
+        there, self._there = self._there, False
+        if there and self._ours():
+            _write("\r\x1b[K", end="")
+
+    def _ours(self) -> bool:
+        """Whether the terminal is this job's, and not that of one in the foreground."""
+        try:
+            return os.tcgetpgrp(sys.stdout.fileno()) == os.getpgrp()
+        except OSError:
+            return False
+
+
+def _write(text: str, end: str = "\n") -> None:
     try:
-        print(text, flush=True)
-    except BrokenPipeError as error:
+        print(text, end=end, flush=True)
+    except OSError as error:
+        if error.errno != errno.EPIPE and not (error.errno == errno.EIO and _is_terminal()):
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in the buffer goes nowhere
         raise ReaderGone from error
+
+
+def _is_terminal() -> bool:
+    """Whether it is one, be it hung up."""
+    return stat.S_ISCHR(os.fstat(sys.stdout.fileno()).st_mode)
 
 
 def patch(text: str) -> None:

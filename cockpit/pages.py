@@ -6,7 +6,7 @@ from typing import Any
 
 from store.records import Call, Experiment, Frontier, Ledger, Reference, Run, name_of
 
-UNCONFIRMED = "Nothing is confirmed on fresh seeds: a part of what is shown is chance"
+FRONTIER_FOOT = "* the balanced pick. Nothing is confirmed on fresh seeds: a part of what is shown is chance"
 SLUG_COLUMNS = 26  # of a list: what came of it is to be read beside it
 ARROWS = {"minimize": "▾", "maximize": "▴"}  # which way is better
 
@@ -109,25 +109,43 @@ def model(facts: dict[str, Any]) -> str:
 
 def frontier_page(frontier: Frontier, reference: list[Reference], experiments: Iterable[Experiment]) -> str:
     """The frontier as a table: each value, and how far it is from the baseline's."""
-    by_number = {experiment.number: experiment for experiment in experiments}
+    rows = list(experiments)
     if not reference:
         return "no frontier yet: it is drawn when the baseline is measured"
+    table = _table(frontier_columns(frontier, reference, rows))
+    return "\n".join([frontier_head(frontier, rows), *table, FRONTIER_FOOT])
+
+
+def frontier_head(frontier: Frontier, experiments: Iterable[Experiment]) -> str:
+    """How many are on the frontier, and how much it encloses."""
+    measured = sum(bool(experiment.measurements) for experiment in experiments)
+    head = f"{count(len(frontier.points), 'experiment')} of {measured} on the frontier   "
+    return head + f"hypervolume {frontier.hypervolume:.3g}, the baseline's is 1"
+
+
+def frontier_columns(
+    frontier: Frontier, reference: list[Reference], experiments: Iterable[Experiment]
+) -> list[list[str]]:
+    """The columns of that table, each with its title."""
+    by_number = {experiment.number: experiment for experiment in experiments}
     names = [name_of(point.experiment) + (" *" if point.balanced else "") for point in frontier.points]
     on = [by_number[point.experiment] for point in frontier.points]
     columns = [["", *names], *(_against(one, on) for one in reference)]
     columns.append(["", *(f"{one.verdict.word}, {one.verdict.evidence}" if one.verdict else "" for one in on)])
     columns.append(["runs", *(str(min((m.n for m in experiment.measurements), default=0)) for experiment in on)])
     columns.append(["", *(experiment.slug for experiment in on)])
-    measured = sum(bool(experiment.measurements) for experiment in by_number.values())
-    head = f"{count(len(frontier.points), 'experiment')} of {measured} on the frontier   "
-    head += f"hypervolume {frontier.hypervolume:.3g}, the baseline's is 1"
-    return "\n".join([head, *_table(columns), f"* the balanced pick. {UNCONFIRMED}"])
+    return columns
 
 
 def ledger_page(ledger: Ledger) -> str:
     """What was spent, and on what."""
     if not ledger.total:
         return "nothing spent yet"
+    return "\n".join([*_table(ledger_columns(ledger)), *proposals(ledger)])
+
+
+def ledger_columns(ledger: Ledger) -> list[list[str]]:
+    """The columns of that table, each with its title."""
     resources = sorted(ledger.total, key=lambda name: (name != "seconds", name))
     booked = {**ledger.by_outcome, "total": ledger.total}
     columns = [["", *booked]]
@@ -137,7 +155,7 @@ def ledger_page(ledger: Ledger) -> str:
     ]
     whole = ledger.total["seconds"] or 1.0
     columns.append(["share", *(f"{amounts.get('seconds', 0.0) / whole:.0%}" for amounts in booked.values())])
-    return "\n".join([*_table(columns), *_proposals(ledger)])
+    return columns
 
 
 def _amount(resource: str, amount: float) -> str:
@@ -145,7 +163,7 @@ def _amount(resource: str, amount: float) -> str:
     return f"{amount:.1f}" if resource.endswith("seconds") else f"{amount:,.0f}"
 
 
-def _proposals(ledger: Ledger) -> list[str]:
+def proposals(ledger: Ledger) -> list[str]:
     """What became of the proposals, a line for each proposer."""
     lines = []
     for proposer in sorted({*ledger.admitted, *ledger.refused}, reverse=True):

@@ -33,11 +33,22 @@ def git(folder: Path, *words: str) -> str:
     return done.stdout
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest come first, so that no worker is left with one when the others have done."""
+    items.sort(key=lambda item: item.path.name != "test_digits.py")
+
+
 @pytest.fixture(autouse=True)
 def no_model_that_happens_to_be_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """What proposes is what the test says, whatever this machine has installed."""
     monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")
     monkeypatch.setenv("XDG_CACHE_HOME", "/nonexistent")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_page_of_this_job() -> None:
+    """Where CI shows a page for a job, the studies of tests are not on it."""
+    os.environ.pop("GITHUB_STEP_SUMMARY", None)
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from cockpit.feed import Objective, Snapshot
 from cockpit.glyphs import look, offered, promising
 from cockpit.line import LazyLines, Line, Piece, fit, line, right, wrap
 from cockpit.pages import count
+from cockpit.progress import sentence
 from cockpit.view import Arrangement, Drawing, View
 from cockpit.widgets.panel import Panel
 from store.records import Ended, Evidence, Experiment, State
@@ -166,28 +167,6 @@ def _delta(study: Snapshot, one: Objective, width: int) -> Column:
         return [(right(text, room), style), *([(f" {shown:4}", "faint")] if one.quality else [])]
 
     return Column(width, right(title, width), draw)
-
-
-def sentence(study: Snapshot, one: Experiment, now: float) -> str:
-    """What there is to say of an experiment, in one line."""
-    if one.failure:
-        return f"{one.failure}: {one.detail}" if one.detail else one.failure
-    if one.state is State.RUNNING and study.pid is None:
-        return "its engine is gone: r goes on"
-    if one.state is State.RUNNING:
-        run = next((run for run in study.running if run.experiment == one.number), None)
-        if run is not None:
-            done = 1 + min((m.n for m in one.measurements), default=0)
-            of = f" of {study.facts['seeds']}" if run.purpose == "baseline" and "seeds" in study.facts else ""
-            after = f", after {run.stages[-1].name}" if run.stages else ""
-            return f"{run.purpose}, seed {done}{of}{after}, {figures.ticking(now - run.started_at)}"
-    if one.state is State.QUEUED:
-        return one.hypothesis or "the unchanged code"
-    if said := one.verdict:
-        return said.sentence.partition("; ")[0]
-    if one.number == 0:
-        return "the unchanged code, with which all is compared"
-    return "waits for its verdict"
 
 
 def first_minute(study: Snapshot, width: int, *, spaced: bool) -> list[Line]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ollama import AsyncClient, ChatResponse
 
 DEFAULT_PORT = 11434
+PORTS = {"http": 80, "https": 443}
 LOOK_SECONDS = 5.0  # for a server to say what it has
 TICK_SECONDS = 0.05  # between looks at the clock, and at whether it is to be quiet
 CHARACTERS_A_TOKEN = 8  # at most, on the average over a prompt: fewer tokens than that, and some of it was not read
@@ -246,12 +247,14 @@ class Model:
 
 
 def address(text: str) -> str:
-    """A host as `[model] host` and `$OLLAMA_HOST` have it, as an address to connect to."""
+    """A host as `[model] host` and `$OLLAMA_HOST` have it, as an address to connect to. Raises ValueError."""
     scheme, _, rest = text.rpartition("://")
     parts = urlsplit(f"{scheme or 'http'}://{rest}")
+    if parts.scheme not in PORTS:
+        raise ValueError(f"{parts.scheme}:// is neither http:// nor https://")
     name = parts.hostname or "127.0.0.1"
     name = "127.0.0.1" if name in ("0.0.0.0", "::") else name  # noqa: S104 - what a server is told, not a client
-    port = parts.port or ({"http": 80, "https": 443}[parts.scheme] if scheme else DEFAULT_PORT)
+    port = parts.port or (PORTS[parts.scheme] if scheme else DEFAULT_PORT)
     return f"{parts.scheme}://{f'[{name}]' if ':' in name else name}:{port}{parts.path.rstrip('/')}"
 
 

@@ -89,6 +89,8 @@ def _from_hub(weights: Weights, folder: Path) -> Path:
         try:
             port = address.port or (443 if address.scheme == "https" else 80)
             socket.create_connection((address.hostname or "", port), CONNECT_SECONDS).close()
+        except ValueError as error:
+            raise NotBrought(f"$HF_ENDPOINT is no address: {error}") from None
         except OSError as error:
             raise NotBrought(f"{address.hostname} cannot be reached: {error.strerror or error}") from None
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)

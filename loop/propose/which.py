@@ -1,8 +1,14 @@
-"""Which model proposes: what `[model]` asks for, and what there is."""
+"""Which model proposes: what `[model]` asks for, and what there is.
+
+    python -m loop.propose.which
+
+says which one a study would have that asks for none by name, and brings the small one where there is none.
+"""
 
 import asyncio
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -14,6 +20,7 @@ from loop.propose.embedded import LOG, Embedded
 from loop.propose.model import CallFailed, Model, address, near
 from loop.run.quiet import Quiet
 from loop.study import ConfigError, Revision
+from loop.study import Model as ModelSettings
 from loop.where import where
 from store.place import Place
 from store.records import CallOutcome
@@ -60,7 +67,7 @@ async def choose(place: Place, revision: Revision, quiet: Quiet) -> Choice:
 
     try:
         server = address(wanted.host or os.environ.get("OLLAMA_HOST") or "")
-    except (ValueError, KeyError) as error:
+    except ValueError as error:
         line = where(place.config, revision.text, ("model", "host"))
         raise ConfigError(f"{line}: `[model] host`, or $OLLAMA_HOST, is no address: {error}") from None
 
@@ -105,6 +112,44 @@ async def _installed(model: Model) -> tuple[str, str]:
     return next(iter(coders + names), ""), f"the Ollama at {model.address} has no model"
 
 
+def provide(say: Callable[[str], None]) -> None:
+    """See to it that `auto` finds a model, if one can be had, saying which. Raises NotBrought and OSError."""
+    try:
+        server = address(os.environ.get("OLLAMA_HOST") or "")
+    except ValueError as error:
+        say(f"$OLLAMA_HOST is no address: {error}")
+        raise weights.NotBrought from None
+    asked = ModelSettings()
+    model = Model(asked.name, server, asked.num_ctx, asked.timeout, Quiet())
+    found, why = asyncio.run(_installed(model))
+    if found:
+        say(f"model: {found}, at {model.address}")
+        return
+    if find_spec("xllamacpp") is None:
+        say(f"{why}, and an embedded model needs xllamacpp: {EXTRA}")
+        raise weights.NotBrought
+    if not weights.cached().exists():
+        say(f"{why}: bringing a small model, 491 MB")
+    file = weights.bring(say)
+    say(_lack(file) or f"model: {file}")
+
+
+def main() -> None:
+    """Say which model there is. That there is none is said too, and is no failure."""
+
+    def say(text: str) -> None:
+        print(text, flush=True)  # noqa: T201 - a program of its own
+
+    try:
+        provide(say)
+    except weights.NotBrought:
+        say("no model was brought; without one the optimiser proposes alone")
+    except OSError as error:
+        say(f"no model was brought: {error}; without one the optimiser proposes alone")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
 def _lack(file: Path, mend: str = BRING) -> str:
     """Why a file cannot be embedded; nothing where it can."""
     if find_spec("xllamacpp") is None:
@@ -116,3 +161,7 @@ def _lack(file: Path, mend: str = BRING) -> str:
             return "" if source.read(4) == b"GGUF" else f"{file} is no GGUF file: {mend}"
     except OSError as error:
         return f"{file} cannot be read: {error.strerror}: {mend}"
+
+
+if __name__ == "__main__":
+    main()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -235,7 +236,7 @@ def test_a_diff_is_a_patch_that_git_can_apply_and_is_clean(searched: Place) -> N
     assert cockpit("diff", "e0000", str(searched.root)).returncode == 2
 
 
-def test_the_summary_has_the_frontier_the_spend_by_outcome_and_the_best_diff(searched: Place) -> None:
+def test_the_summary_has_the_frontier_and_the_spend_by_outcome(searched: Place) -> None:
     summary = objects(cockpit("--batch", "--json", "--experiments", "6", str(searched.root)))[-1]
     drawn = keys("frontier", "--json", str(searched.root))
     assert summary["frontier"] == drawn
@@ -244,9 +245,46 @@ def test_the_summary_has_the_frontier_the_spend_by_outcome_and_the_best_diff(sea
         summary["spend"]["seconds"]
     )
     text = cockpit("--batch", "--experiments", "6", str(searched.root)).stdout
-    (pick,) = [point["id"] for point in drawn["points"] if point["balanced"]]
-    assert f"the balanced pick, {pick}:\ndiff --git" in text or pick == "e0000"
     assert "search space   2 knobs in train.py" in text
+
+
+def test_the_summary_has_the_best_diff_of_those_that_are_undecided(write: Write, tmp_path: Path) -> None:
+    place = write("DEPTH = 1  # cockpit: 1..8\nprint('loss:', 1 / DEPTH)\n", deterministic=True)
+    words = ("--batch", "--experiments", "4", str(place.root))
+    best = objects(cockpit("--json", *words))[-1]["best"]
+    (point,) = keys("frontier", "--json", str(place.root))["points"]
+    assert best == {"id": point["id"], "diff": keys("diff", point["id"], "--json", str(place.root))["diff"]}
+    assert f"the balanced pick, {best['id']}:\ndiff --git" in cockpit(*words).stdout
+
+    git_program = shutil.which("git")
+    broken = tmp_path / "bin" / "git"
+    broken.parent.mkdir()
+    broken.write_text(f'#!/bin/sh\ncase "$*" in *diff-tree*) echo broken >&2; exit 1;; esac\nexec {git_program} "$@"\n')
+    broken.chmod(0o755)
+    done = cockpit(*words, PATH=f"{broken.parent}{os.pathsep}{os.environ['PATH']}")
+    assert done.returncode == 0
+    assert f"the balanced pick, {best['id']}: its diff cannot be read: " in done.stdout
+    assert "on the frontier" in done.stdout and "\nended: " in done.stdout
+
+    assert cockpit("reject", best["id"], str(place.root)).returncode == 0
+    assert (objects(cockpit("--json", *words))[-1]["best"] or {}).get("id") != best["id"]
+
+
+def test_a_job_of_github_has_the_summary_as_a_page(searched: Place, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("what another step said\n")
+    words = ("--batch", "--experiments", "6", str(searched.root))
+    for more in ((), ("--json",)):
+        assert cockpit(*words, *more, GITHUB_STEP_SUMMARY=str(page)).returncode == 0
+    said = page.read_text()
+    assert said.startswith("what another step said\n## cockpit: ")
+    assert said.count("### Frontier") == said.count("### Spend") == 2
+    for point in keys("frontier", "--json", str(searched.root))["points"]:
+        assert f"\n| {point['id']}" in said
+    for name, why in ((str(tmp_path), "Is a directory"), ("/dev/full", "No space left on device")):
+        done = cockpit(*words, GITHUB_STEP_SUMMARY=name)
+        assert done.returncode == 0
+        assert done.stderr == f"cockpit: $GITHUB_STEP_SUMMARY: {name} cannot be written: {why}\n"
 
 
 def test_before_anything_ran_there_is_no_frontier_and_nothing_is_spent(write: Write) -> None:

@@ -111,7 +111,9 @@ def test_an_engine_in_the_background_is_paused_resumed_and_stopped_by_a_word(wri
     place = write(TRAIN + "import time; time.sleep(0.5)\n")
     where = str(place.root)
     said = keys("resume", "--json", where)
-    assert said["answer"] == f"engine started, pid {said['pid']}; `cockpit stop` ends it"
+    assert (
+        said["answer"] == f"engine started, pid {said['pid']}; `{sys.executable} -m cockpit stop {place.root}` ends it"
+    )
     assert said["ended_by"] is None
     assert (said["verb"], {"trunk", "decision"} <= said.keys()) == ("resume", True)
     assert keys("pause", "--json", where)["answer"].startswith("paused: ")

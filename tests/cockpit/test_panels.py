@@ -16,6 +16,7 @@ from cockpit.panels.experiments import groups, order
 from cockpit.panels.frontier import axes, front
 from cockpit.panels.ledger import bar, funnel, shares
 from cockpit.patch import Change, Kind
+from cockpit.progress import progress
 from cockpit.sheets import hindrance, merge_lines
 from cockpit.view import Arrangement, View, arrangement
 from store.records import Ended, Evidence, Experiment, State
@@ -41,6 +42,14 @@ def test_no_line_is_wider_than_the_panel_it_is_in(width: int, height: int, panel
         for line in (*drawing.head, *drawing.body):
             if not line.text.strip().startswith(("+", "−", "WIDTH")):
                 assert cell_len(line.text.rstrip()) <= width, line.text
+
+
+def test_progress_counts_what_is_done_and_names_what_runs() -> None:
+    study = every_kind()
+    said = "7 of 20 experiments   e0007 screen, seed 1, after train, 9 s   4 on the frontier   5.7k tokens   1 h 00"
+    assert progress(study, NOW) == said
+    assert "   paused   " in progress(replace(study, paused=True), NOW)
+    assert progress(unbegun(), NOW) == "0 experiments"
 
 
 def test_what_wants_a_person_comes_first() -> None:

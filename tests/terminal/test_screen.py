@@ -118,9 +118,14 @@ def test_a_study_is_watched_decided_left_running_and_come_back_to(
     screen.wait("e0002 merged: cockpit/tried/trunk is at ")
     screen.press("u")
     screen.wait("the merge of e0002 is undone")
-    screen.press("x")
-    screen.wait("Reject e0002")
-    screen.press("t", "o", "o", "Enter")
+    for _ in range(5):
+        screen.press("x")
+        screen.wait("Reject e0002")
+        screen.press("t", "o", "o", "Enter")
+        if "Not done" not in screen.wait("✕ rejected|Not done: reject"):
+            break
+        screen.press("Escape")  # a run that has just ended had it judged anew: what is decided is what was seen
+        screen.wait("▸e0002|e0002  rate")
     screen.wait("e0002 rejected: too", "✕ rejected")
     screen.press("r")
     screen.wait("paused: ", "∙ paused")
@@ -226,13 +231,13 @@ def test_what_keeps_the_engine_from_starting_is_said_and_mended(write: Write, wa
 # --- on a bare pseudo-terminal ---------------------------------------------------------------------------------------
 
 
-def opened(place: Place) -> tuple[int, int]:
+def opened(place: Place, *words: str) -> tuple[int, int]:
     """The screen on a pseudo-terminal: its process and the terminal."""
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(place.root)
         size = {"COLUMNS": "120", "LINES": "40", "TERM": "xterm-256color"}
-        os.execvpe(sys.executable, [sys.executable, "-m", "cockpit", "."], {**os.environ, **size})
+        os.execvpe(sys.executable, [sys.executable, "-m", "cockpit", *words, "."], {**os.environ, **size})
     return pid, terminal
 
 
@@ -280,6 +285,92 @@ def test_a_line_that_drops_ends_the_screen(ended: Place) -> None:
     read(terminal, 20, b"e0003")
     os.close(terminal)
     assert ending(pid) == 128 + signal.SIGHUP
+
+
+def test_a_batch_on_a_terminal_says_how_far_it_is_on_its_last_line(write: Write, watch: Watch) -> None:
+    place = write(train=TRAIN.replace("0.3", "1.2"))
+    batch = watch(place, 80, 24, "--batch", "--experiments", "2")
+    shown = batch.wait(r"0 of 2 experiments   e0000 baseline, seed 1 of \d, \d s")
+    assert shown.rstrip().rpartition("\n")[2].startswith("0 of 2 experiments")
+    batch.wait("1 of 2 experiments   e0001 screen")
+    shown = batch.wait("EXIT 0")
+    assert "of 2 experiments  " not in shown
+
+
+def test_ctrl_c_is_answered_on_a_line_of_its_own(write: Write, leaves_nothing: None, watch: Watch) -> None:
+    place = write(train=TRAIN.replace("0.3", "60"))
+    batch = watch(place, 80, 24, "--batch")
+    batch.wait("0 experiments   e0000 baseline")
+    batch.press("C-c")
+    shown = batch.wait("EXIT 130")
+    assert re.search(r"^(\^C)?cockpit: SIGINT: ending the run; once more ends it at once$", shown, re.MULTILINE)
+
+
+def test_a_batch_whose_terminal_is_closed_ends_as_on_any_signal(write: Write, leaves_nothing: None) -> None:
+    place = write(train=TRAIN.replace("0.3", "60"))
+    pid, terminal = opened(place, "--batch")
+    read(terminal, 20, b"0 experiments   e0000 baseline")
+    os.close(terminal)
+    assert ending(pid) == 130
+    assert json.loads(cockpit("status", "--json", str(place.root)).stdout)["ended_by"] == "interrupted"
+
+
+LAST_LINE = """
+import os, sys
+from cockpit.output import Foot
+foot = Foot(wanted=True)
+if os.fork() == 0:
+    os.setpgid(0, 0)  # a job in the background
+    foot.draw("behind")
+    foot.above(lambda: print("event", flush=True))
+    foot.end()
+    os._exit(0)
+os.wait()
+foot.draw("in front")
+foot.end()
+"""
+
+
+def test_a_batch_in_the_background_draws_on_nobodys_last_line() -> None:
+    pid, terminal = pty.fork()
+    if pid == 0:
+        signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+        os.execvpe(sys.executable, [sys.executable, "-c", LAST_LINE], {**os.environ, "TERM": "xterm"})
+    said = read(terminal, 10)
+    assert ending(pid) == 0
+    os.close(terminal)
+    assert said == b"event\r\n\rin front\x1b[K\r\x1b[K"
+
+
+def test_a_demo_makes_a_study_shows_it_and_goes_on_with_it(tmp_path: Path, leaves_nothing: None, watch: Watch) -> None:
+    root = tmp_path / "demo"
+    root.mkdir()
+    place = Place(root, root / ".git", root / ".git", "digits")
+    screen = watch(place, 240, 40, "demo")
+    screen.wait("digits", "e0000 . running", "no model")
+    screen.press("q")
+    shown = screen.wait("EXIT 0")
+    assert "study digits in . is made for this demo" in shown
+    assert f"`{COMMAND} {root}` comes back, `{COMMAND} stop {root}` ends it" in shown.replace("\n", "")
+    assert cockpit("stop", str(root)).returncode == 0
+    cockpit("stop", str(root))  # by now it may have ended
+    deadline = time.monotonic() + 20
+    while engine_pid(place.folder) is not None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    done = cockpit("demo", str(root / "nothing"))
+    assert done.returncode == 1 and "would lie inside the git repository" in done.stderr
+    words = [sys.executable, "-m", "cockpit", "demo", str(root)]
+    with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as batch:
+        assert batch.stdout is not None
+        said = [next(batch.stdout) for _ in range(3)]
+        batch.send_signal(signal.SIGINT)
+        rest = batch.stdout.read()
+    assert said[:2] == [
+        f"study digits in {root} is here already\n",
+        "there is no terminal here, so it runs in batch, until it has 8 experiments: a few minutes\n",
+    ]
+    assert "ended: interrupted; the same command goes on from here" in rest
+    assert batch.returncode == 130
 
 
 def test_without_a_terminal_the_headless_commands_are_named(ended: Place) -> None:

@@ -1,0 +1,182 @@
+"""The end of a batch: the frontier, the spend by outcome and the best diff; for people, for scripts, for a web page."""
+
+import os
+import re
+import time
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+from cockpit import output, pages
+from cockpit.glyphs import promising
+from cockpit.text import clean
+from store import views
+from store.database import Database
+from store.records import Ended, Experiment, Frontier, Ledger, Reference, State, Study
+
+PAGE = "GITHUB_STEP_SUMMARY"  # the file for a page in Markdown: docs.github.com, "Workflow commands"
+MOST_CHARACTERS = 100_000  # of a diff on that page, which has room for 1 MiB
+WHY = {
+    Ended.EXPERIMENTS: "the number of experiments asked for is reached",
+    Ended.TIME: "the time is used up",
+    Ended.NO_PROPOSER: "nothing is left to propose: there are no knobs, or all their values have been tried",
+    Ended.BASELINE_FAILED: "the baseline failed: the code that all is compared with gave no measurement",
+    Ended.MACHINE_FAILED: "the machine failed: no room, no git, no record, or runs that something else keeps ending",
+    Ended.CONFIGURATION: "cockpit.toml cannot be meant so; what to change is said below",
+    Ended.STOPPED: "stopped, as asked for; the same command goes on from here",
+    Ended.INTERRUPTED: "interrupted; the same command goes on from here",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What there is to know of a study at the end of an engine's life."""
+
+    study: Study | None
+    ended_by: Ended
+    experiments: list[Experiment]
+    runs: int
+    frontier: Frontier
+    reference: list[Reference]
+    spent: Ledger
+    incumbent: int
+    best: Experiment | None  # that a person is to look at first, of the frontier
+    diff: str = ""  # what the best one changes
+    lack: str = ""  # why there is no diff of it
+
+    @property
+    def counts(self) -> str:
+        """How many there are."""
+        failed = sum(one.state is State.FAILED for one in self.experiments)
+        return f"{pages.count(len(self.experiments), 'experiment')}, {failed} failed, {pages.count(self.runs, 'run')}"
+
+    @property
+    def why(self) -> str:
+        """Why it has ended."""
+        if self.ended_by is Ended.BASELINE_FAILED and self.incumbent:
+            merged = self.experiments[self.incumbent]
+            return f"{merged.id}, which was merged, has failed: `cockpit undo` goes back from it"
+        return WHY[self.ended_by]
+
+    @property
+    def which(self) -> str:
+        """What the best one is, or why there is none."""
+        if self.best is None:
+            return (
+                "no diff to look at first: nothing on the frontier that is undecided is the balanced pick, or promising"
+            )
+        return f"{'the balanced pick' if self.best.number == self.balanced else 'promising'}, {self.best.id}"
+
+    @property
+    def balanced(self) -> int:
+        """The number of the balanced pick."""
+        return next((point.experiment for point in self.frontier.points if point.balanced), 0)
+
+
+async def read(database: Database, why: Ended) -> Summary:
+    """The study as its record has it now, without the diff."""
+    rows, (drawn, reference) = await views.experiments(database), await views.frontier(database)
+    return Summary(
+        study=await views.study(database),
+        ended_by=why,
+        experiments=rows,
+        runs=len([run for row in rows for run in await views.runs(database, row.number)]),
+        frontier=drawn,
+        reference=reference,
+        spent=await views.ledger(database),
+        incumbent=await views.incumbent(database),
+        best=best(rows, drawn),
+    )
+
+
+def best(rows: list[Experiment], frontier: Frontier) -> Experiment | None:
+    """The balanced pick, or else the newest of the front that is promising; none that a person has decided."""
+    on = [(point.balanced, rows[point.experiment]) for point in frontier.points]
+    picked = [one for balanced, one in on if balanced and one.state is State.JUDGED]
+    hopeful = [one for _, one in on if promising(one)]
+    return next(iter(picked + hopeful[::-1]), None)
+
+
+def say(summary: Summary) -> None:
+    """For people. Raises ReaderGone."""
+    output.line(f"\n{summary.counts}\n")
+    output.table(pages.frontier_page(summary.frontier, summary.reference, summary.experiments) + "\n")
+    output.table(pages.ledger_page(summary.spent) + "\n")
+    if summary.best is not None:
+        output.line(f"{summary.which}: {summary.lack}".rstrip())
+        output.patch(summary.diff)
+    elif summary.reference:
+        output.line(f"{summary.which}\n")
+    output.line(f"ended: {summary.why}")
+
+
+def keys(summary: Summary) -> dict[str, Any]:
+    """For scripts: the last line of `--batch --json`."""
+    best = summary.best
+    return {
+        "event": "summary",
+        "at": output.time_of(time.time()),
+        "ended_by": summary.ended_by,
+        "study": summary.study.name if summary.study else None,
+        "trunk": summary.study.trunk if summary.study else None,
+        "experiments": [output.experiment_keys(row) for row in summary.experiments],
+        "runs": summary.runs,
+        "spend": summary.spent.total,
+        "spend_by_outcome": summary.spent.by_outcome,
+        "frontier": output.frontier_keys(summary.frontier, summary.reference, summary.experiments),
+        "best": None if best is None else {"id": best.id, "diff": summary.diff or None},
+    }
+
+
+def markdown(summary: Summary) -> str:
+    """For a web page, in GitHub's Markdown."""
+    name = summary.study.name if summary.study else "a study"
+    parts = [f"## cockpit: {_plain(name)}", f"{_plain(summary.counts)}. Ended: {_plain(summary.why)}."]
+    if summary.ended_by is Ended.BASELINE_FAILED:
+        failed = summary.experiments[summary.incumbent]
+        parts.append(_plain(f"{failed.id} failed: {failed.failure}: {failed.detail}"))
+    if summary.reference:
+        drawn = pages.frontier_columns(summary.frontier, summary.reference, summary.experiments)
+        parts += ["### Frontier", _plain(pages.frontier_head(summary.frontier, summary.experiments)), _table(drawn)]
+        parts.append(_plain(pages.FRONTIER_FOOT))
+    if summary.spent.total:
+        parts += ["### Spend", _table(pages.ledger_columns(summary.spent))]
+        parts.append("\n".join(f"- {_plain(line)}" for line in pages.proposals(summary.spent)))
+    if summary.best is not None:
+        parts += [f"### Diff: {summary.which}", _plain(summary.lack) or _fenced(clean(summary.diff))]
+    elif summary.reference:
+        parts.append(_plain(summary.which))
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _plain(text: str) -> str:
+    """A text that Markdown takes for nothing else."""
+    return re.sub(r"([\\`*_{}\[\]<>|~#&$])", r"\\\1", clean(text).replace("\n", " "))
+
+
+def _table(columns: list[list[str]]) -> str:
+    """Columns side by side, numbers to the right: those of a column that has a title, as on a terminal."""
+    head, *rows = zip(*columns, strict=True)
+    rule = ["---:" if title else "---" for title in head]
+    return "\n".join(
+        f"| {' | '.join(cells)} |" for cells in [map(_plain, head), rule, *(map(_plain, row) for row in rows)]
+    )
+
+
+def _fenced(text: str) -> str:
+    """A diff as it is; a very long one is cut, and said to be."""
+    lines = text.rstrip("\n").split("\n")
+    lengths = accumulate(len(line) + 1 for line in lines)
+    room = sum(length <= MOST_CHARACTERS for length in lengths)
+    if room < len(lines):
+        lines[room:] = [f"… {pages.count(len(lines) - room, 'line')} more"]
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    return "\n".join([f"{fence}diff", *lines, fence])
+
+
+def publish(summary: Summary) -> None:
+    """Add the page to the file that GitHub Actions shows with a job, where there is one. Raises OSError."""
+    if name := os.environ.get(PAGE):
+        with Path(name).open("a", encoding="utf-8") as file:
+            file.write(markdown(summary))

@@ -1,0 +1,76 @@
+"""The end of a batch: which diff is shown, and the page in Markdown."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cockpit import summary
+from store.records import Ended, Outcome, Point, State
+from tests.cockpit.studies import every_kind
+
+DIFF = "diff --git a/model.py b/model.py\n-WIDTH = 64\n+WIDTH = 8\n"
+
+
+def night(**changes: object) -> summary.Summary:
+    """The study of `every_kind` at its end."""
+    study = every_kind()
+    whole = summary.Summary(
+        study=study.study,
+        ended_by=Ended.EXPERIMENTS,
+        experiments=list(study.experiments),
+        runs=14,
+        frontier=study.frontier,
+        reference=list(study.reference),
+        spent=study.ledger,
+        incumbent=0,
+        best=study.experiments[1],
+        diff=DIFF,
+    )
+    return replace(whole, **changes)  # type: ignore[arg-type]
+
+
+def test_a_page_has_frontier_spend_and_diff() -> None:
+    page = summary.markdown(night())
+    assert page == (Path(__file__).parent / "summary.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("balanced", "promising", "shown"),
+    [(1, (), 1), (1, (2,), 1), (0, (1, 2), 2), (0, (), None)],
+)
+def test_the_balanced_pick_is_the_best_or_else_the_newest_that_is_promising(
+    balanced: int, promising: Sequence[int], shown: int | None
+) -> None:
+    rows = list(every_kind().experiments)
+    hopeful = rows[1].verdict
+    for number in (1, 2):
+        rows[number] = replace(rows[number], verdict=hopeful if number in promising else rows[4].verdict)
+    front = replace(every_kind().frontier, points=tuple(Point(number, number == balanced) for number in (0, 1, 2)))
+    best = summary.best(rows, front)
+    assert (best.number if best else None) == shown
+    said = night(experiments=rows, frontier=front, best=best).which
+    assert said.startswith({1: "the balanced pick, e0001", 2: "promising, e0002", None: "no diff"}[shown])
+
+
+def test_foreign_text_is_no_markdown_and_cannot_leave_its_fence() -> None:
+    rows = list(every_kind().experiments)
+    rows[1] = replace(rows[1], slug="<img src=x>|a` **b** [c](http://d) @e")
+    page = summary.markdown(night(experiments=rows, diff="+````\n+\x1b[31m# heading\n"))
+    assert r"\<img src=x\>\|a\` \*\*b\*\* \[c\](http://d) @e |" in page
+    assert "`````diff\n+````\n+# heading\n`````\n" in page
+
+
+def test_a_very_long_diff_is_cut_and_said_to_be() -> None:
+    page = summary.markdown(night(diff="+line\n" * 100_000))
+    assert len(page) < 2 * summary.MOST_CHARACTERS
+    assert page.endswith("+line\n… 83334 lines more\n```\n")
+
+
+def test_a_failed_baseline_says_how_it_failed() -> None:
+    rows = [replace(every_kind().experiments[0], state=State.FAILED, failure=Outcome.CRASH, detail="exit status 1")]
+    failed = night(experiments=rows, ended_by=Ended.BASELINE_FAILED, reference=[], best=None, diff="")
+    page = summary.markdown(failed)
+    assert "e0000 failed: crash: exit status 1" in page
+    assert "Frontier" not in page and "diff" not in page
