@@ -2,7 +2,6 @@
 
 import os
 import sys
-from importlib.metadata import version as installed_version
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
@@ -111,9 +110,11 @@ def _status(error: Exception) -> int | None:
 @app.callback(invoke_without_command=True)
 def cockpit(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
     """The group itself: what it prints of itself."""
-    from cockpit import output
-
     if version:
+        from importlib.metadata import version as installed_version
+
+        from cockpit import output
+
         output.line(f"cockpit {installed_version('research-cockpit')}")
 
 
