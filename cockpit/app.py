@@ -1,7 +1,6 @@
 """The screen: wiring. What is shown is made by the panels, from what `feed` reads; what is asked is a command."""
 
 import asyncio
-import os
 import signal
 import sqlite3
 import time
@@ -452,12 +451,3 @@ class Cockpit(App[Exception | None]):
 def _newer(place: Place, moment: float) -> bool:
     """Whether `cockpit.toml` has been written since."""
     return place.config.stat().st_mtime > moment
-
-
-def refuses(stdin: bool, stdout: bool) -> str:
-    """Why there can be no screen here; nothing where there can."""
-    if not (stdin and stdout):
-        return "there is no terminal here"
-    if os.environ.get("TERM", "dumb") in ("dumb", "unknown", ""):
-        return f"this terminal (TERM={os.environ.get('TERM', '')}) cannot show a screen"
-    return ""

@@ -42,19 +42,21 @@ async def run(place: Place, experiments: int | None, seconds: float | None, as_j
         printing = asyncio.create_task(_print(database, place, began, ended, as_json, foot))
         printing.add_done_callback(lambda _: stop.ask())  # nobody reads any more, or it is all over
         progressing = asyncio.create_task(_progress(database, place, began, ended, foot))
+
+        async def all_is_said() -> None:
+            ended.set()
+            await progressing
+            await printing
+
         try:
             why = await research(place, Limits(experiments, seconds), stop)
         except BaseException:
             if (last := await views.last_engine(database)) and last.pid == os.getpid() and last.ended_by in FAILED:
-                ended.set()
-                await progressing
-                await printing
+                await all_is_said()
                 await _end(database, place, last.ended_by, as_json)
             raise
         finally:
-            ended.set()
-            await progressing
-            await printing
+            await all_is_said()
         await _end(database, place, why, as_json)
     return EXIT.get(why, 0)
 
@@ -101,12 +103,7 @@ async def _print(
         lines.append(f"{pages.clock(event.at)}  {event.text}")
         if event.kind == "failed":
             lines += await _tail(database, place, event)
-        await asyncio.to_thread(foot.above, partial(_print_all, lines))
-
-
-def _print_all(lines: list[str]) -> None:
-    for text in lines:
-        output.line(text)
+        await asyncio.to_thread(foot.above, partial(output.line, "\n".join(lines)))
 
 
 async def _progress(

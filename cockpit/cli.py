@@ -144,11 +144,12 @@ def open_study(
 def _screen(place: Place, experiments: int | None, seconds: float | None) -> int:
     """Show a study, which begins if it never has, and goes on where a limit is given. The exit status."""
     from cockpit import output
-    from cockpit.app import Cockpit, refuses
+
+    if why := output.no_screen():
+        raise Usage(f"{why}: `cockpit --batch` runs the study without a screen, `cockpit status` looks at it")
+    from cockpit.app import Cockpit
     from loop.branches import patch
 
-    if why := refuses(sys.stdin.isatty(), sys.stdout.isatty()):
-        raise Usage(f"{why}: `cockpit --batch` runs the study without a screen, `cockpit status` looks at it")
     if all(os.get_terminal_size()):  # it knows its size better than what a shell exported once
         for name in ("COLUMNS", "LINES"):
             os.environ.pop(name, None)
@@ -189,14 +190,13 @@ def demo(
 ) -> None:
     """Make a study and run it, with its screen; in batch without a terminal. Another time, come back to it."""
     from cockpit import batch, output
-    from cockpit.app import refuses
     from loop.new import new as make
 
     there = (directory / CONFIG).is_file()
     place = find(directory) if there else wait(make(DEMO, directory, seed=0))
     if not as_json:
         output.line(f"study {place.name} in {directory} {'is here already' if there else 'is made for this demo'}")
-        if not (why := refuses(sys.stdin.isatty(), sys.stdout.isatty())):
+        if not (why := output.no_screen()):
             raise typer.Exit(_screen(place, None, None))
         output.line(f"{why}, so it runs in batch, until it has {DEMO_EXPERIMENTS} experiments: a few minutes")
     raise typer.Exit(wait(batch.run(place, DEMO_EXPERIMENTS, None, as_json)))

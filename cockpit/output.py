@@ -73,12 +73,23 @@ def command(directory: Path, *words: str) -> str:
     return shlex.join([*program, *words, folder])
 
 
+def no_screen() -> str:
+    """Why there can be no screen here; nothing where there can."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return "there is no terminal here"
+    return f"this terminal (TERM={os.environ.get('TERM', '')}) cannot show a screen" if _dumb() else ""
+
+
+def _dumb() -> bool:
+    """Whether a terminal here knows nothing but lines."""
+    return os.environ.get("TERM", "dumb") in ("dumb", "unknown", "")
+
+
 class Foot:
     """The last line of a terminal, which says how far something is: what is printed comes above it. For any thread."""
 
     def __init__(self, *, wanted: bool) -> None:
-        dumb = os.environ.get("TERM", "dumb") in ("dumb", "unknown", "")
-        self.wanted = wanted and sys.stdout.isatty() and not dumb
+        self.wanted = wanted and sys.stdout.isatty() and not _dumb()
         self._writing = threading.Lock()
         self._text = ""
         self._there = False
@@ -140,7 +151,7 @@ def _is_terminal() -> bool:
 def patch(text: str) -> None:
     """A diff, clean; with colours where they can be seen and are wanted (no-color.org). Raises ReaderGone."""
     shown = clean(text)
-    if sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb":
+    if sys.stdout.isatty() and not os.environ.get("NO_COLOR") and not _dumb():
         shown = Clean("\n".join(_coloured(line) for line in shown.split("\n")))
     _write(shown)
 

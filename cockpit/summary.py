@@ -81,7 +81,7 @@ async def read(database: Database, why: Ended) -> Summary:
         study=await views.study(database),
         ended_by=why,
         experiments=rows,
-        runs=len([run for row in rows for run in await views.runs(database, row.number)]),
+        runs=await views.run_count(database),
         frontier=drawn,
         reference=reference,
         spent=await views.ledger(database),

@@ -71,6 +71,11 @@ async def count(database: Database) -> int:
     return int((await database.rows("SELECT count(*) FROM experiments"))[0][0])
 
 
+async def run_count(database: Database) -> int:
+    """How many runs there are, of all experiments, whatever came of them."""
+    return int((await database.rows("SELECT count(*) FROM runs"))[0][0])
+
+
 async def experiment(database: Database, number: int) -> Experiment | None:
     """One experiment, or None where there is no such number."""
     rows = await database.rows(f"{EXPERIMENTS} WHERE number = ?", number)

@@ -138,14 +138,16 @@ def _first_line(text: str) -> str:
     return text.strip().partition("\n")[0]
 
 
-def main() -> int:
-    """Bring the weights, saying how."""
+def attempt(act: Callable[[Callable[[str], None]], None]) -> int:
+    """Do what may bring weights; it is given how to say so. The exit status: 1 where none came."""
 
     def say(text: str) -> None:
-        print(text, flush=True)  # noqa: T201 - a program of its own
+        print(text, flush=True)  # noqa: T201 - for programs of their own
 
     try:
-        say(f"here: {bring(say)}")
+        act(say)
+    except KeyboardInterrupt:
+        return 130
     except NotBrought:
         say("no model was brought; without one the optimiser proposes alone")
         return 1
@@ -156,4 +158,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(attempt(lambda say: say(f"here: {bring(say)}")))

@@ -134,22 +134,6 @@ def provide(say: Callable[[str], None]) -> None:
     say(_lack(file) or f"model: {file}")
 
 
-def main() -> None:
-    """Say which model there is. That there is none is said too, and is no failure."""
-
-    def say(text: str) -> None:
-        print(text, flush=True)  # noqa: T201 - a program of its own
-
-    try:
-        provide(say)
-    except weights.NotBrought:
-        say("no model was brought; without one the optimiser proposes alone")
-    except OSError as error:
-        say(f"no model was brought: {error}; without one the optimiser proposes alone")
-    except KeyboardInterrupt:
-        sys.exit(130)
-
-
 def _lack(file: Path, mend: str = BRING) -> str:
     """Why a file cannot be embedded; nothing where it can."""
     if find_spec("xllamacpp") is None:
@@ -164,4 +148,7 @@ def _lack(file: Path, mend: str = BRING) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    status = weights.attempt(provide)
+    sys.exit(
+        0 if status == 1 else status
+    )  # that there is none has been said, and is no failure: what follows does without
