@@ -80,14 +80,16 @@ async def of(database: Database, experiment: int) -> list[Call]:
     ]
 
 
-async def density(database: Database, model: str) -> float | None:
-    """Tokens a character, in what this model was asked last; None before it has counted any."""
+async def density(database: Database, model: str, operator: str) -> float | None:
+    """Tokens a character, in what this model was asked last by an operator; None before it has counted any."""
     rows = await database.rows(
         """
         SELECT prompt, prompt_tokens FROM calls
-        WHERE model = ? AND purpose = 'reason' AND outcome = 'ok' AND prompt_tokens > 0 ORDER BY id DESC LIMIT 1
+        WHERE model = ? AND operator = ? AND purpose = 'reason' AND outcome = 'ok' AND prompt_tokens > 0
+        ORDER BY id DESC LIMIT 1
         """,
         model,
+        operator,
     )
     if not rows:
         return None
@@ -96,10 +98,18 @@ async def density(database: Database, model: str) -> float | None:
 
 
 async def thoughts(database: Database) -> int:
-    """How often a model has thought of an experiment, or does. What cockpit itself has ended does not count."""
+    """How often a model has thought of an experiment, or does."""
+    return sum((await thoughts_by_operator(database)).values())
+
+
+async def thoughts_by_operator(database: Database) -> dict[str, int]:
+    """The same, by what it was asked for. What cockpit itself has ended does not count."""
     rows = await database.rows(
-        "SELECT count(*) FROM calls WHERE purpose = 'reason' AND coalesce(outcome, '') NOT IN (?, ?)",
+        """
+        SELECT operator, count(*) FROM calls WHERE purpose = 'reason' AND coalesce(outcome, '') NOT IN (?, ?)
+        GROUP BY operator
+        """,
         CallOutcome.BROKEN_OFF,
         CallOutcome.INTERRUPTED,
     )
-    return int(rows[0][0])
+    return {row[0]: int(row[1]) for row in rows}

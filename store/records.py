@@ -190,7 +190,7 @@ class Proposal:
     operator: str
     parent: int  # the number of an experiment
     hypothesis: str
-    change: dict[str, Any]  # as it was proposed: `knobs`, the values that differ from the parent's
+    change: dict[str, Any]  # as it was proposed: `knobs`, values by key; or `rewrite`, a function's, and the answer
     at: float
     wall_seconds: float = 0.0  # that it took to think of
     refusal: Refusal | None = None
@@ -204,7 +204,7 @@ class Call:
     model: str
     host: str
     operator: str
-    purpose: str  # reason, pack or repair
+    purpose: str  # reason; pack or write; repair
     num_ctx: int  # tokens of the context that it was given
     prompt: dict[str, Any]  # `messages`; `sections`, of each its size, what was cut of it, and why
     at: float

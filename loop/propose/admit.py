@@ -1,16 +1,19 @@
 """What lets a proposal in: gates, the cheap ones first, each with a reason that says what to mend.
 
-A proposal becomes the new contents of some files. It is refused where it touches what it may not, is no Python, alters
-the declaration of a knob or gives it a value out of its bounds, changes nothing, or makes code that was tried before.
+A proposal becomes the new contents of some files. It is refused where it touches what it may not, is no Python, uses a
+name that is nowhere defined, alters the declaration of a knob or gives it a value out of its bounds, changes nothing,
+or makes code that was tried before.
 What was tried is known by a *change hash*: of the files that differ from the baseline, of Python the syntax tree alone,
 so that neither comments nor spaces make a repeat look new.
 """
 
 import ast
+import builtins
 import hashlib
 import json
+import symtable
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from loop.propose import space
@@ -19,6 +22,7 @@ from loop.study import Settings
 from store.place import CONFIG
 from store.records import Refusal
 
+EVERYWHERE = {*dir(builtins), "__file__", "__builtins__", "__annotations__", "__path__"}
 UNCHANGED = hashlib.sha256(b"{}").hexdigest()  # the change hash of the baseline
 
 
@@ -45,6 +49,7 @@ def admit(
         if path.endswith(".py"):
             _python(path, source)
             _knobs_stand(path, source, own, editable=settings.editable(path))
+            _names(path, parent.get(path, b""), source)
         if not settings.editable(path):
             _only_knobs(path, parent[path], source, own)
 
@@ -68,6 +73,34 @@ def _python(path: str, source: bytes) -> None:
         raise Refused(Refusal.INVALID, f"{path}:{error.line}: {error}") from None
     except (SyntaxError, ValueError, RecursionError) as error:  # `return` outside a function is found only here
         raise Refused(Refusal.INVALID, f"{path}: {error}") from None
+
+
+def _names(path: str, before: bytes, after: bytes) -> None:
+    """No name is used that is nowhere defined, but for those with which the parent has run."""
+    if new := set(_undefined(path, after)) - set(_undefined(path, before)):
+        raise Refused(Refusal.INVALID, f"`{min(new)}` is used and nowhere defined in {path}")
+
+
+def _undefined(path: str, source: bytes) -> Iterator[str]:
+    with warnings.catch_warnings(action="ignore"):
+        top = symtable.symtable(source.decode("utf-8-sig"), path, "exec")
+    tables, ahead = [top], [top]
+    while ahead:
+        tables += (inner := ahead.pop().get_children())
+        ahead += inner
+    symbols = [symbol for table in tables for symbol in table.get_symbols()]
+    if any(isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in space.parsed(source).body):
+        return
+    defined = {symbol.get_name() for symbol in top.get_symbols() if _bound(symbol)}
+    defined |= {symbol.get_name() for symbol in symbols if symbol.is_declared_global() and symbol.is_assigned()}
+    for symbol in symbols:
+        name = symbol.get_name()
+        if symbol.is_global() and symbol.is_referenced() and name not in defined and name not in EVERYWHERE:
+            yield name
+
+
+def _bound(symbol: symtable.Symbol) -> bool:
+    return symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace()
 
 
 def _only_knobs(path: str, before: bytes, after: bytes, knobs: list[Knob]) -> None:

@@ -1,8 +1,9 @@
 """What a model is told: sections in a fixed order, what changes least first, cut by rule to fit.
 
-A server keeps what it has read of a prompt's beginning, so goal, objectives and knobs come before the results. Where it
-is too long, lines go in this order: the oldest of what was tried, then of the worst results, of the best, the oldest
-notes, the last knobs. What was cut is kept with the call. A prompt for a small model is short: MOST_TOKENS.
+A server keeps what it has read of a prompt's beginning, so goal, objectives and what the operator works with, its
+*material*, come before the results. Where it is too long, lines go in this order: the oldest of what was tried, then of
+the worst results, of the best, the oldest notes, the last of the material. What was cut is kept with the call. A prompt
+for a small model is short: MOST_TOKENS.
 """
 
 from collections.abc import Sequence
@@ -17,8 +18,8 @@ MARGIN = 1.1  # on what it has counted
 EXTREMES = 3  # best results, and as many worst
 LINE_CHARACTERS = 240
 SYSTEM = (
-    "You are an expert in machine learning who tunes a training script by its knobs. "
-    "You propose one experiment at a time. You use only the knobs and the values that you are given."
+    "You are an expert in machine learning who improves a training script. "
+    "You propose one experiment at a time. You use only what you are given."
 )
 
 
@@ -59,14 +60,18 @@ class Prompt:
 
 def build(
     settings: Settings,
-    knobs: Sequence[str],
+    material: tuple[str, str, Sequence[str]],
     notes: Sequence[str],
     results: Sequence[Result],
     question: str,
     room_tokens: int,
     tokens_a_character: float | None,
 ) -> Prompt:
-    """The prompt of a proposal. `knobs` is a line each; `notes`, and the `results` of the experiments, oldest first."""
+    """The prompt of a proposal. `material` is a section: its name, its head and its lines.
+
+    `notes`, and the `results` of the experiments, are the oldest first.
+    """
+    own, head, lines_of_it = material
     density = TOKENS_A_CHARACTER if tokens_a_character is None else tokens_a_character * MARGIN
     judged = sorted((one for one in results if one.over and one.score is not None), key=lambda one: -(one.score or 0.0))
     best = judged[:EXTREMES]
@@ -76,7 +81,7 @@ def build(
     wanted = {
         "goal": ("The goal:", [settings.study.goal or "better objectives, as below"]),
         "objectives": ("What is measured of each experiment:", _objectives(settings)),
-        "knobs": ("The knobs, with what each may be and is now:", list(knobs)),
+        own: (head, list(lines_of_it)),
         "notes": ("What the person who runs the study says:", list(notes)),
         "best": ("The best results so far:", [f"{one.moves}: {one.full}" for one in best]),
         "worst": ("The worst results so far:", [f"{one.moves}: {one.full}" for one in worst]),
@@ -96,7 +101,7 @@ def build(
         return "\n".join(filter(None, (section.text for section in made()))) + "\n" + question
 
     size = len(SYSTEM + whole())
-    while round(size * density) > limit and (name := _next_to_go(lines)):
+    while round(size * density) > limit and (name := _next_to_go(lines, own)):
         gone = lines[name].pop(0 if name in ("tried", "notes") else -1)
         # Of a thousand results nearly all go: they are not put together again for each. A head goes with its last line.
         size = size - len(f"- {gone}\n") if lines[name] else len(SYSTEM + whole())
@@ -111,12 +116,12 @@ def build(
     return Prompt(SYSTEM, whole(), tuple(kept))
 
 
-def _next_to_go(lines: dict[str, list[str]]) -> str | None:
-    """The section that loses a line next. The goal, the objectives and one knob stay."""
+def _next_to_go(lines: dict[str, list[str]], material: str) -> str | None:
+    """The section that loses a line next. The goal, the objectives and a line of the material stay."""
     for name in ("tried", "worst", "best", "notes"):
         if lines[name]:
             return name
-    return "knobs" if len(lines["knobs"]) > 1 else None
+    return material if len(lines[material]) > 1 else None
 
 
 def _objectives(settings: Settings) -> list[str]:

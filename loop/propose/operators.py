@@ -1,131 +1,79 @@
-"""What a model is asked for: an operator says the question, the shape of the answer, and what the answer means.
+"""What a model is asked for: an operator says the questions, the shape of the answer, and what an answer means.
 
-There is one, *knobs*: other values for a few of them. The model first reasons in free text, then packs that into a
-schema, in a second short question: a schema alone makes small models worse (arXiv 2605.26128). What the schema says of
-bounds no server enforces, so they are checked here.
+Each has the model reason first, in free text, and write that down in a second answer: a schema alone makes small models
+worse (arXiv 2605.26128), and they rewrite one whole function better than they write a diff. There are two:
+
+    knobs      other values for a few knobs, in a schema
+    rewrite    one function of an editable file, written anew
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from loop.propose import space
-from loop.propose.admit import Refused
 from loop.propose.context import plain
-from loop.propose.domain import Choices, Value, same
-from loop.propose.space import Knob
-from store.records import Refusal
+from loop.propose.edits import Edit
 
-# No example in it: small models propose what stands there, again and again.
-REASON = (
-    "Which one, two or three knobs should be changed next, and to which new values? Answer in two short sentences, "
-    "with the reason. Do not repeat what was tried."
-)
-PACK = (
-    'Write that as JSON: {"changes": [{"knob": "NAME", "to": new value}, ...], "hypothesis": "..."}. '
-    "The hypothesis says why it should help."
-)
-REPAIR = "That cannot be run: {reason}. Write the JSON again with that mended, or with another change."
-MOST_CHANGES = 3  # knobs in a proposal
 WORDS_CHARACTERS = 160  # of a hypothesis
+REASON_TOKENS = 120  # of the first answer
 
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """What a model proposes: values of knobs by key, those that would change, and its own words."""
+    """What a model proposes, and its own words; none where it has given a reason before and no other."""
 
-    knobs: dict[str, Value]
+    edit: Edit
     words: str
 
 
-def lines(knobs: Sequence[Knob], values: Mapping[str, Value]) -> list[str]:
-    """The knobs as a model is told of them: `WIDTH: a whole number in 8..256 log; now 64`."""
-    return [f"{name}: {_may_be(knob)}; now {values[knob.key]}" for name, knob in space.names(knobs).items()]
+class Operator(Protocol):
+    """One thing to ask of a model, as a study stands."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the record."""
+        ...
+
+    @property
+    def material(self) -> tuple[str, str, Sequence[str]]:
+        """What it works with, as a section of the prompt: a name, a head, and the lines under it."""
+        ...
+
+    @property
+    def reason(self) -> str:
+        """The first question, to be answered in free text."""
+        ...
+
+    @property
+    def purpose(self) -> str:
+        """What the second question is for, in the record."""
+        ...
+
+    @property
+    def write(self) -> str:
+        """The second question, to be answered as `read` has it."""
+        ...
+
+    @property
+    def repair(self) -> str:
+        """What is said of an answer that cannot be let in; holds `{reason}`."""
+        ...
+
+    @property
+    def schema(self) -> Mapping[str, Any] | None:
+        """The shape of the second answer, for constrained output."""
+        ...
+
+    @property
+    def most_tokens(self) -> int:
+        """Of the second answer."""
+        ...
+
+    def read(self, answer: str) -> Suggestion:
+        """What an answer wishes. Raises Refused, with what is to be mended."""
+        ...
 
 
-def _may_be(knob: Knob) -> str:
-    if isinstance(knob.domain, Choices):
-        return "one of " + ", ".join(map(str, knob.domain.values))
-    return f"a {'whole ' if knob.domain.integer else ''}number in {knob.domain}"
-
-
-def schema(knobs: Sequence[Knob], values: Mapping[str, Value]) -> dict[str, Any]:
-    """The shape of an answer, for constrained output. A list: of an object with all knobs small models fill in all."""
-    options = [
-        _object(knob={"const": name}, to=_kind(knob, values[knob.key])) for name, knob in space.names(knobs).items()
-    ]
-    changes = {"type": "array", "items": {"anyOf": options}, "minItems": 1, "maxItems": MOST_CHANGES}
-    return _object(changes=changes, hypothesis={"type": "string", "maxLength": WORDS_CHARACTERS})
-
-
-def _object(**properties: Any) -> dict[str, Any]:
-    return {"type": "object", "properties": properties, "required": [*properties], "additionalProperties": False}
-
-
-def _kind(knob: Knob, now: Value) -> dict[str, Any]:
-    domain = knob.domain
-    if isinstance(domain, Choices):
-        return {"enum": [value for value in domain.values if not same(value, now)]}
-    return {"type": "integer" if domain.integer else "number", "minimum": domain.low, "maximum": domain.high}
-
-
-def read(answer: str, knobs: Sequence[Knob], values: Mapping[str, Value]) -> Suggestion:
-    """What an answer wishes, where the knobs have these values now. Raises Refused, with what is to be mended."""
-    try:
-        said = _unfenced(answer)
-    except (ValueError, RecursionError) as error:
-        raise Refused(Refusal.INVALID, f"the answer is no JSON: {error}") from None
-    wished = said.get("changes") if isinstance(said, dict) else None
-    if not isinstance(wished, list) or not all(
-        isinstance(one, dict) and {"knob", "to"} <= one.keys() for one in wished
-    ):
-        raise Refused(Refusal.INVALID, 'the answer has no "changes": [{"knob": "NAME", "to": value}]')
-    known = space.names(knobs)
-    found: dict[str, Value] = {}
-    for one in wished:
-        name = str(one["knob"])
-        if name not in known:
-            raise Refused(Refusal.OUT_OF_THE_SPACE, f"{_quoted(name)} is no knob; the knobs are {', '.join(known)}")
-        found[known[name].key] = _value(name, known[name], one["to"])
-    moves = {key: value for key, value in found.items() if not same(value, values[key])}
-    if not moves:
-        raise Refused(Refusal.DUPLICATE, "it changes nothing: each value is the one that the knob has now")
-    return Suggestion(moves, plain(str(said.get("hypothesis") or ""))[:WORDS_CHARACTERS])
-
-
-def _unfenced(text: str) -> Any:
-    """The JSON of an answer, also where it stands in a code fence. Raises ValueError."""
-    stripped = text.strip()
-    if stripped.startswith("```"):
-        stripped = stripped.partition("\n")[2].rpartition("```")[0]
-    return json.loads(stripped)
-
-
-def _value(name: str, knob: Knob, value: Any) -> Value:
-    """A value as the knob would have it: JSON has one kind of number, Python two."""
-    number = value if isinstance(value, int | float) and not isinstance(value, bool) else None
-    domain = knob.domain
-    if isinstance(domain, Choices):
-        as_float = float(number) if isinstance(number, int) and abs(number) < 2**53 else value
-        fits: list[Value] = [one for one in (value, as_float) if domain.holds(one)]
-        if not fits:
-            raise _outside(name, knob, value)
-        return fits[0]
-    if domain.integer and isinstance(number, float) and number.is_integer():
-        number = int(number)
-    if number is None or not domain.holds(number):
-        raise _outside(name, knob, value)
-    return domain.rounded(number)
-
-
-def _outside(name: str, knob: Knob, value: Any) -> Refused:
-    return Refused(Refusal.OUT_OF_THE_SPACE, f"{name} = {_quoted(value)} is not {_may_be(knob)}")
-
-
-def _quoted(value: Any) -> str:
-    """What a model has written, in a reason."""
-    try:
-        return plain(str(value))[:40]
-    except ValueError:  # Python writes no integer of some thousand digits
-        return "a number without end"
+def quoted(text: str) -> str:
+    """A model's own words: one line, and not a long one."""
+    return plain(text)[:WORDS_CHARACTERS]

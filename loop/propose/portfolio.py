@@ -20,6 +20,7 @@ from store.records import Experiment
 
 TICK_SECONDS = 0.05
 PATIENCE_SECONDS = 30.0  # of quiet
+TRIES = 5  # thoughts in a row that come to nothing, where nobody else has anything to propose
 
 
 def due(number: int, thoughts: int, share: float) -> bool:
@@ -50,7 +51,9 @@ class Portfolio:
         number = await views.count(self.preparation.database)
         if count is not None and number >= count:
             return came
-        await self._begin(number, count)
+        last = count is not None and number + 1 >= count
+        if (self.share >= 1 or not last) and due(number, await calls.thoughts(self.preparation.database), self.share):
+            self._begin(count)
         alone = self.share >= 1
         if (alone or self._lacks_quiet()) and await self._comes_to_something(None if alone else PATIENCE_SECONDS):
             return True
@@ -58,17 +61,27 @@ class Portfolio:
             return False
         if await self.preparation.prepare(count, next_run) is not None:
             return True
-        return await self._comes_to_something(None)  # nobody else has anything left
+        for attempt in range(TRIES if self.share else 0):  # nobody else has anything left
+            await self._pause(attempt)
+            thoughts = await calls.thoughts(self.preparation.database)
+            self._begin(count)
+            if await self._comes_to_something(None):
+                return True
+            if thoughts == await calls.thoughts(self.preparation.database):
+                break  # there is nothing to ask for
+        return False
 
-    async def _begin(self, number: int, count: int | None) -> None:
-        """Have the model think, if its turn has come, and what it thinks of would not come too late."""
-        if self.model is None or self._thinking is not None or not self.preparation.knobs:
-            return
-        last = count is not None and number + 1 >= count
-        thoughts = await calls.thoughts(self.preparation.database)
-        if (self.share >= 1 or not last) and due(number, thoughts, self.share) and not self.held():
+    def _begin(self, count: int | None) -> None:
+        """Have the model think."""
+        if self.model is not None and self._thinking is None and not self.held():
             self._thought = Thought(self.preparation, self.model, count)
             self._thinking = asyncio.create_task(self._thought.think())
+
+    async def _pause(self, attempt: int) -> None:
+        """Before what has come to nothing is tried again: a server that is busy, or begins anew, is given some time."""
+        until = time.monotonic() + (2.0 ** (attempt - 1) if attempt and self.model else 0.0)
+        while time.monotonic() < until and not self.held():  # noqa: ASYNC110 - a stop is heard meanwhile
+            await asyncio.sleep(TICK_SECONDS)
 
     def _lacks_quiet(self) -> bool:
         """Whether the runs leave the model no time: training is timed, or a timed stage has broken its call off."""

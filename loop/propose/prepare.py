@@ -18,7 +18,8 @@ from loop.judge import standing
 from loop.judge.axis import Axis
 from loop.propose import optimiser, space
 from loop.propose.admit import UNCHANGED, Refused, admit, change_hash
-from loop.propose.domain import Choices, Value, same
+from loop.propose.domain import Value
+from loop.propose.edits import REWRITE, Edit, Setting
 from loop.propose.optimiser import Tried
 from loop.propose.space import Knob
 from loop.study import ConfigError, Revision, Settings
@@ -30,7 +31,7 @@ from store.records import Experiment, Moves, Outcome, Proposal, Refusal, State, 
 
 MOST_REFUSED = 50  # proposals in a row for one experiment: then there is nothing left, or something is wrong
 AHEAD = 1  # experiments that wait for a slot while one runs
-OPTIMISER, KNOBS = "optimiser", "knobs"  # who proposes, and what is changed
+OPTIMISER = "optimiser"  # who proposes
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,27 +68,29 @@ class Preparation:
             if count is not None and number >= count:
                 return None
             first = await views.first_run(self.database, number - 1, self.bench) if number > 1 else None
-            axes, tried = await self.known(rows, first or next_run)
+            axes, known = await self.known(rows, first or next_run)
+            # Of code written anew the same values say something else.
+            tried = [one for number, one in known.items() if rows[number].operator != REWRITE]
             values = self.values(incumbent)
             for _ in range(MOST_REFUSED if self.knobs else 0):
                 began = time.monotonic()
                 refused = await views.refused_in_a_row(self.database, OPTIMISER)
                 drawn = await asyncio.to_thread(
-                    optimiser.draw, self.knobs, values, len(axes), self.seed, number, refused, list(tried.values())
+                    optimiser.draw, self.knobs, values, len(axes), self.seed, number, refused, tried
                 )
                 if drawn is None:
                     break
-                moves = {key: value for key, value in drawn.knobs.items() if not same(value, values[key])}
+                edit = Setting(self.knobs, values, drawn.knobs).onto(values)
                 proposal = Proposal(
                     proposer=OPTIMISER,
-                    operator=KNOBS,
+                    operator=edit.operator,
                     parent=incumbent.number,
-                    hypothesis=f"{self.sentence(incumbent, moves)} ({drawn.why})",
-                    change={KNOBS: moves},
+                    hypothesis=f"{edit.sentence} ({drawn.why})",
+                    change=edit.change,
                     at=time.time(),
                     wall_seconds=time.monotonic() - began,
                 )
-                if isinstance(made := await self.let_in(rows, proposal, moves), Experiment):
+                if isinstance(made := await self.let_in(rows, proposal, edit), Experiment):
                     return made
         return None
 
@@ -97,18 +100,18 @@ class Preparation:
         return rows, rows[await views.incumbent(self.database)]
 
     async def let_in(
-        self, rows: list[Experiment], proposal: Proposal, moves: Mapping[str, Value], asked: Sequence[int] = ()
+        self, rows: list[Experiment], proposal: Proposal, edit: Edit, asked: Sequence[int] = ()
     ) -> Experiment | Refused:
         """Queue the experiment of a proposal, or record why it is refused. `self.turn` is held meanwhile.
 
-        `moves` are the values of knobs that are others than its parent's, `asked` the calls to a model that it took.
+        `edit` is what it does to its parent's files, `asked` the calls to a model that it took.
         """
         parent = rows[proposal.parent]
-        change = await self._change(rows[0], parent, moves)
+        change = await self._change(rows[0], parent, edit)
         if isinstance(change, Refused):
             return await self.refuse(proposal, change, None, asked)
         if (twin := await self._twin(change.hash)) is None:
-            return await self._queue(rows[-1].number + 1, parent, proposal, moves, change, asked)
+            return await self._queue(rows[-1].number + 1, parent, proposal, edit, change, asked)
         why = Refused(Refusal.DUPLICATE, f"it makes the code of {name_of(twin)}")
         await self.refuse(proposal, why, change.hash, asked)
         decided = rows[twin].state in (State.MERGED, State.REJECTED)
@@ -159,25 +162,26 @@ class Preparation:
         """The values of all knobs in an experiment's tree."""
         return {knob.key: experiment.knobs.get(knob.key, knob.default) for knob in self.knobs}
 
+    async def sources(self, experiment: Experiment) -> dict[str, bytes]:
+        """The Python files of an experiment's tree that a proposal may write anew."""
+        paths = [path for path in await self.branches.files(experiment.tree) if path.endswith(".py")]
+        return await self.branches.contents(experiment.tree, filter(self.settings.editable, paths))
+
     # --- letting in --------------------------------------------------------------------------------------------------
 
-    async def _change(self, baseline: Experiment, parent: Experiment, moves: Mapping[str, Value]) -> Change | Refused:
-        """The parent's files with these values, let in; or why they are not."""
-        by_path: dict[str, dict[str, Value]] = {}
-        for knob in self.knobs:
-            if knob.key in moves:
-                by_path.setdefault(knob.path, {})[knob.name] = moves[knob.key]
-        modes, sources = await self.branches.files(parent.tree), await self.branches.contents(parent.tree, by_path)
+    async def _change(self, baseline: Experiment, parent: Experiment, edit: Edit) -> Change | Refused:
+        """The parent's files with an edit, let in; or why they are not."""
+        modes, sources = await self.branches.files(parent.tree), await self.branches.contents(parent.tree, edit.paths)
         first, inherited = dict(sources), dict[str, bytes]()
         if parent.tree != baseline.tree:
             then = await self.branches.files(baseline.tree)
             differing = [path for path, facts in modes.items() if facts != then.get(path)]
             inherited = await self.branches.contents(parent.tree, differing)
-            first = await self.branches.contents(baseline.tree, {*differing, *by_path})
+            first = await self.branches.contents(baseline.tree, {*differing, *edit.paths})
 
         def made() -> Change | Refused:
             try:
-                files = {path: space.set_values(sources[path], values) for path, values in by_path.items()}
+                files = edit.made(sources)
                 admit(self.settings, self.knobs, modes, sources, files)
             except Refused as why:
                 return why
@@ -200,15 +204,14 @@ class Preparation:
         number: int,
         parent: Experiment,
         proposal: Proposal,
-        moves: Mapping[str, Value],
+        edit: Edit,
         change: Change,
         asked: Sequence[int],
     ) -> Experiment:
         """An experiment of a proposal that is let in: its commit, its row, and its branch."""
-        title = self._title(parent, moves)
-        slug = _slug(title)
+        slug = _slug(edit.title)
         message = (
-            f"{name_of(number)} {title}\n\n{proposal.hypothesis}\n\n"
+            f"{name_of(number)} {edit.title}\n\n{proposal.hypothesis}\n\n"
             f"Experiment: {name_of(number)}\nParent: {parent.id}\n"
             f"Proposer: {proposal.proposer}\nOperator: {proposal.operator}\n"
         )
@@ -221,7 +224,7 @@ class Preparation:
             commit=commit,
             branch=f"cockpit/{self.place.name}/{name_of(number)}-{slug}",
             created_at=proposal.at,
-            knobs={**self.values(parent), **moves},
+            knobs={**self.values(parent), **edit.moves},
             parent=parent.number,
             proposer=proposal.proposer,
             operator=proposal.operator,
@@ -232,26 +235,6 @@ class Preparation:
         if hindrance := await carry_out(self.database, effect, References(self.branches, branch)):
             raise GitError(hindrance)
         return experiment
-
-    # --- words -------------------------------------------------------------------------------------------------------
-
-    def sentence(self, parent: Experiment, moves: Mapping[str, Value]) -> str:
-        """What moves, the farthest first: `WIDTH 64 → 24, EPOCHS 12 → 9`."""
-        before = self.values(parent)
-        names = {knob.key: name for name, knob in space.names(self.knobs).items()}
-        words = [f"{names[k.key]} {_word(before[k.key])} → {_word(moves[k.key])}" for k in self._moved(parent, moves)]
-        return ", ".join(words) or "nothing moves"
-
-    def _moved(self, parent: Experiment, moves: Mapping[str, Value]) -> list[Knob]:
-        """The knobs that move, the farthest first."""
-        before = self.values(parent)
-        moved = [knob for knob in self.knobs if knob.key in moves]
-        return sorted(moved, key=lambda knob: -_move(knob, before[knob.key], moves[knob.key]))
-
-    def _title(self, parent: Experiment, moves: Mapping[str, Value]) -> str:
-        """Two moves, or the farthest and how many more there are."""
-        words = [f"{knob.name} {_word(moves[knob.key])}" for knob in self._moved(parent, moves)]
-        return " and ".join(words) if len(words) <= 2 else f"{words[0]} and {len(words) - 1} more"
 
 
 async def knobs_of(place: Place, revision: Revision, branches: Branches, tree: str) -> tuple[Knob, ...]:
@@ -270,19 +253,6 @@ async def knobs_of(place: Place, revision: Revision, branches: Branches, tree: s
     except Refused as why:
         raise ConfigError(f"{place.config}: `[space]`: no knob can be set: {why.reason}") from None
     return knobs
-
-
-def _move(knob: Knob, before: Value, after: Value) -> float:
-    """How far a knob moves, as a share of its range; a choice moves half."""
-    if isinstance(knob.domain, Choices) or not isinstance(before, int | float) or not isinstance(after, int | float):
-        return 0.5
-    return abs(knob.domain.place(after) - knob.domain.place(before))
-
-
-def _word(value: Value) -> str:
-    """A value in a sentence: on one line, and not a long one."""
-    text = str(value) if str(value).isprintable() else repr(value)
-    return text if len(text) <= 40 else f"{text[:39]}…"
 
 
 def _slug(title: str) -> str:

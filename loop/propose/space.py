@@ -138,7 +138,7 @@ def values(source: bytes, names: set[str]) -> dict[str, Value]:
 
 def set_values(source: bytes, wanted: Mapping[str, Value]) -> bytes:
     """A file with other values: the literals are replaced, and every other byte stays. Raises Unreadable."""
-    lines = _lines(source)
+    lines = lines_of(source)
     places = {constant.name: constant for constant in _constants(source)}
     if missing := wanted.keys() - places.keys():
         raise Unreadable(1, f"`{min(missing)}` is nowhere assigned a literal")
@@ -220,6 +220,6 @@ def _annotations(source: bytes) -> dict[int, str]:
     return {line: match[1] for line, match in matches.items()}
 
 
-def _lines(source: bytes) -> list[bytes]:
+def lines_of(source: bytes) -> list[bytes]:
     """The lines as Python counts them: a form feed or a Unicode separator ends none."""
     return re.findall(rb"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", source)

@@ -1,7 +1,8 @@
 """One thought of a model: it reasons, packs that into a proposal, and may mend it once.
 
+    an operator is chosen, they take turns                        (_choose)
     what is known becomes a prompt                                (_prompt)
-    the model reasons in free text, and packs it into a schema    (think)
+    the model reasons in free text, and writes down what follows  (think)
     the proposal is let in, or it is told why not, once           (_propose)
 
 Each call is recorded from the asking on, so its tokens are booked whatever comes of it.
@@ -14,22 +15,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from loop.propose import operators
 from loop.propose.admit import Refused
 from loop.propose.context import Prompt, Result, build
-from loop.propose.domain import Value, same
+from loop.propose.edits import KNOBS, REWRITE, Setting
+from loop.propose.functions import functions, outline
+from loop.propose.knobs import Turning
 from loop.propose.model import CallFailed, Message, Model, Reply
-from loop.propose.operators import Suggestion
-from loop.propose.prepare import KNOBS, Preparation
+from loop.propose.operators import REASON_TOKENS, Operator, quoted
+from loop.propose.prepare import Preparation
+from loop.propose.rewrite import Rewriting, next_function
 from store import calls, commands
 from store.records import Call, CallOutcome, Experiment, Proposal, State
 
 MODEL = "model"  # who proposes
-REASON_TOKENS, PACK_TOKENS = 120, 240  # of an answer, at most
 NOTES = 5  # of the newest
 ALIKE = 0.6  # of the tokens a character of the last prompt: fewer, and this one was not read whole
 AROUND_TOKENS = 200  # the questions after the first, and what a template puts around each message
-REASON_TEMPERATURE, PACK_TEMPERATURE = 0.8, 0.2  # ideas may wander; what is written down is what was said
+REASON_TEMPERATURE, WRITE_TEMPERATURE = 0.8, 0.2  # ideas may wander; what is written down is what was said
 
 
 @dataclass
@@ -40,51 +42,69 @@ class Thought:
     model: Model
     count: int | None
     broken_off: bool = False  # a timed stage has ended the last call
-    values: Mapping[str, Value] = field(default_factory=dict)  # of trunk's knobs, as the model was told
     asked: list[int] = field(default_factory=list)  # calls that have come to no proposal yet
     least_tokens: int = 0  # that the next messages must be
     began: float = field(default_factory=time.monotonic)
 
     async def think(self) -> Experiment | None:
-        """Propose one experiment. None where no call was answered, or nothing that was proposed could be let in."""
-        prompt = await self._prompt()
+        """Propose one experiment. None where no call was answered, or nothing that was proposed could be let in.
+
+        And where there is nothing to ask for: no knob, and no function that fits the context.
+        """
+        rows, incumbent = await self.preparation.stand()
+        if (operator := await self._choose(incumbent)) is None:
+            return None
+        prompt = await self._prompt(operator, rows)
         messages: list[Message] = [_message("system", prompt.system), _message("user", prompt.user)]
         try:
-            reasoned = await self._ask("reason", messages, prompt.sections)
-            messages += [_message("assistant", reasoned.text), _message("user", operators.PACK)]
-            packed = await self._ask("pack", messages)
-            made = await self._propose(packed)
+            reasoned = await self._ask(operator, "reason", messages, prompt.sections)
+            messages += [_message("assistant", reasoned.text), _message("user", operator.write)]
+            written = await self._ask(operator, operator.purpose, messages)
+            made = await self._propose(operator, written, reasoned.text)
             if isinstance(made, Refused):
-                mend = operators.REPAIR.format(reason=made.reason)
-                messages += [_message("assistant", packed.text), _message("user", mend)]
-                made = await self._propose(await self._ask("repair", messages))
+                mend = operator.repair.format(reason=made.reason)
+                messages += [_message("assistant", written.text), _message("user", mend)]
+                made = await self._propose(operator, await self._ask(operator, "repair", messages), reasoned.text)
         except CallFailed:
             return None
         return made if isinstance(made, Experiment) else None
 
-    async def _prompt(self) -> Prompt:
-        """What the model is told, as things stand."""
+    async def _choose(self, incumbent: Experiment) -> Operator | None:
+        """The operator whose turn it is: the one that was asked for less often. None where there is nothing to ask for.
+
+        A function takes turns with the others, too.
+        """
+        own, turns = self.preparation, await calls.thoughts_by_operator(self.preparation.database)
+        sources = await own.sources(incumbent)
+        turn = turns.get(REWRITE, 0)
+        found = [one for path, source in sources.items() for one in await asyncio.to_thread(functions, path, source)]
+        function = next_function(found, self.model.num_ctx, own.seed, turn)
+        if function is None or (own.knobs and turns.get(KNOBS, 0) <= turn):
+            return Turning(own.knobs, own.values(incumbent)) if own.knobs else None
+        beside = await asyncio.to_thread(outline, sources[function.path])
+        return Rewriting(function, beside)
+
+    async def _prompt(self, operator: Operator, rows: list[Experiment]) -> Prompt:
+        """What the model is told, as things stand: of what was tried, what was tried with this operator."""
         own = self.preparation
-        rows, incumbent = await own.stand()
         _, known = await own.known(rows)
-        self.values = own.values(incumbent)
-        results = [_result(own, rows, row, known[row.number].gains) for row in rows[1:] if row.number in known]
-        answers = REASON_TOKENS + 2 * PACK_TOKENS + AROUND_TOKENS
-        density = await calls.density(own.database, self.model.name)
-        lines = operators.lines(own.knobs, self.values)
+        tried = [row for row in rows[1:] if row.number in known and row.operator == operator.name]
+        results = [_result(own, rows, row, known[row.number].gains) for row in tried]
+        answers = REASON_TOKENS + 2 * operator.most_tokens + AROUND_TOKENS
+        density = await calls.density(own.database, self.model.name, operator.name)
         notes = await commands.notes(own.database, NOTES)
         room = self.model.num_ctx - answers
-        prompt = build(own.settings, lines, notes, results, operators.REASON, room, density)
+        prompt = build(own.settings, operator.material, notes, results, operator.reason, room, density)
         self.least_tokens = int((density or 0.0) * ALIKE * len(prompt.system + prompt.user))
         return prompt
 
     async def _ask(
-        self, purpose: str, messages: Sequence[Message], sections: Sequence[Mapping[str, Any]] = ()
+        self, operator: Operator, purpose: str, messages: Sequence[Message], sections: Sequence[Mapping[str, Any]] = ()
     ) -> Reply:
         """An answer. What is broken off is asked again, which by then is in quiet. Raises CallFailed."""
         while True:
             try:
-                reply = await self._call(purpose, messages, sections)
+                reply = await self._call(operator, purpose, messages, sections)
             except CallFailed as failed:
                 if failed.outcome is not CallOutcome.BROKEN_OFF:
                     raise
@@ -93,13 +113,15 @@ class Thought:
                 self.broken_off = False
                 return reply
 
-    async def _call(self, purpose: str, messages: Sequence[Message], sections: Sequence[Mapping[str, Any]]) -> Reply:
+    async def _call(
+        self, operator: Operator, purpose: str, messages: Sequence[Message], sections: Sequence[Mapping[str, Any]]
+    ) -> Reply:
         """One call, recorded. Raises CallFailed."""
-        packs = purpose != "reason"
+        reasons = purpose == "reason"
         call = Call(
             model=self.model.name,
             host=self.model.host,
-            operator=KNOBS,
+            operator=operator.name,
             purpose=purpose,
             num_ctx=self.model.num_ctx,
             prompt={"messages": list(messages), "sections": list(sections)},
@@ -111,9 +133,9 @@ class Thought:
         try:
             reply = await self.model.ask(
                 messages,
-                schema=operators.schema(self.preparation.knobs, self.values) if packs else None,
-                most_tokens=PACK_TOKENS if packs else REASON_TOKENS,
-                temperature=PACK_TEMPERATURE if packs else REASON_TEMPERATURE,
+                schema=None if reasons else operator.schema,
+                most_tokens=REASON_TOKENS if reasons else operator.most_tokens,
+                temperature=REASON_TEMPERATURE if reasons else WRITE_TEMPERATURE,
                 seed=random.Random(f"cockpit {self.preparation.seed} {call.id}").randrange(2**31),
                 at_least=self.least_tokens,
             )
@@ -127,7 +149,7 @@ class Thought:
             await asyncio.shield(calls.ended(self.preparation.database, ended))
         return reply
 
-    async def _propose(self, reply: Reply) -> Experiment | Refused | None:
+    async def _propose(self, operator: Operator, reply: Reply, reasoned: str) -> Experiment | Refused | None:
         """Have an answer let in. None where the study has all its experiments meanwhile."""
         own = self.preparation
         async with own.turn:
@@ -137,7 +159,7 @@ class Thought:
             asked, self.asked = self.asked, []
             proposal = Proposal(
                 proposer=MODEL,
-                operator=KNOBS,
+                operator=operator.name,
                 parent=incumbent.number,
                 hypothesis="",
                 change={"answer": reply.text},
@@ -145,36 +167,29 @@ class Thought:
                 wall_seconds=time.monotonic() - self.began,
             )
             try:
-                suggestion = operators.read(reply.text, own.knobs, self.values)
+                suggestion = operator.read(reply.text)
             except Refused as why:
                 reason = (
                     why.reason if reply.whole else f"{why.reason}; it was cut after {reply.took.answer_tokens} tokens"
                 )
                 return await own.refuse(proposal, Refused(why.refusal, reason), None, asked)
-            now = own.values(incumbent)  # of trunk, which may have moved while it thought
-            moves = {key: value for key, value in suggestion.knobs.items() if not same(value, now[key])}
-            hypothesis = _hypothesis(own.sentence(incumbent, moves), suggestion)
-            return await own.let_in(
-                rows, replace(proposal, hypothesis=hypothesis, change={KNOBS: suggestion.knobs}), moves, asked
-            )
+            edit = suggestion.edit.onto(own.values(incumbent))  # trunk may have moved while it thought
+            words = suggestion.words or quoted(reasoned)
+            hypothesis = f'{edit.sentence} ("{words}")' if words else edit.sentence
+            proposal = replace(proposal, hypothesis=hypothesis, change=suggestion.edit.change)
+            return await own.let_in(rows, proposal, edit, asked)
 
 
 def _message(role: str, content: str) -> Message:
     return {"role": role, "content": content}
 
 
-def _hypothesis(moves: str, suggestion: Suggestion) -> str:
-    """What moves, and the model's own words as a quotation."""
-    return f'{moves} ("{suggestion.words}")' if suggestion.words else moves
-
-
 def _result(own: Preparation, rows: list[Experiment], row: Experiment, gains: Sequence[float] | None) -> Result:
-    """What an experiment moved, and what is known to have come of it."""
-    parent = rows[row.parent or 0]
-    before, after = own.values(parent), own.values(row)
-    moved = {key: value for key, value in after.items() if value != before[key]}
+    """What an experiment changed, and what is known to have come of it."""
+    values = own.values(rows[row.parent or 0])
+    moved = Setting(own.knobs, values, own.values(row)).onto(values).sentence
     word = row.verdict.word if row.verdict and row.state is not State.FAILED else row.state
     full = f"{row.state}, {row.failure}" if row.failure else row.verdict.sentence if row.verdict else str(word)
     score = sum(gains) / len(gains) if gains else None
     under_way = row.state in (State.QUEUED, State.RUNNING) and gains is None
-    return Result(own.sentence(parent, moved), str(word), full, score, over=not under_way)
+    return Result(row.hypothesis if row.operator == REWRITE else moved, str(word), full, score, over=not under_way)

@@ -18,7 +18,7 @@ import pytest
 from loop import effects
 from loop.branches import Branches
 from loop.engine import Limits, research
-from loop.propose import operators
+from loop.propose import knobs as turning
 from loop.propose.portfolio import due
 from loop.propose.prepare import Preparation, knobs_of
 from loop.propose.protocol import NotServed
@@ -108,7 +108,7 @@ async def test_it_reasons_first_and_packs_what_it_said(write: Write) -> None:
     user = reasons["messages"][1]["content"]
     for text in ("Lower the loss", "RATE: a number in 0.001..1.0 log; now 0.1", "loss: lower is better"):
         assert text in user
-    assert user.endswith(operators.REASON)
+    assert user.endswith(turning.REASON)
     assert pack["messages"][:2] == reasons["messages"]
     assert pack["messages"][2] == {"role": "assistant", "content": "A smaller value costs less."}
     assert pack["format"]["properties"]["changes"]["type"] == "array"
@@ -173,6 +173,85 @@ async def test_a_note_is_told_to_the_model_from_then_on(write: Write) -> None:
     assert "Do not touch DEPTH" not in first
     assert "What the person who runs the study says:\n- Do not touch DEPTH\n" in last
     assert await told(place, "note") == ["noted: Do not touch DEPTH"]
+
+
+WITH_A_FUNCTION = """\
+import math, os
+RATE = 0.1  # cockpit: 0.001..1.0 log
+
+
+def loss(rate, seed):
+    \"""How far off.\"""
+    # by decades
+    far = abs(math.log10(rate))  # either way
+    return far + 1 + 0.001 * (seed % 97)
+
+
+print(f"loss: {loss(RATE, int(os.environ['COCKPIT_SEED']))}")
+"""
+REWRITTEN = """Here it is:
+```python
+def loss(rate, seed):
+    far = abs(math.log10(rate))
+    return far + {} + 0.001 * (seed % 97)
+```
+"""
+
+
+def writes(request: dict[str, Any]) -> bool:
+    """Whether the answer is to be a function, for the first time or mended."""
+    return "the whole function" in request["messages"][-1]["content"]
+
+
+async def test_a_model_writes_one_function_anew_and_the_diff_is_what_is_new_in_it(write: Write) -> None:
+    new, answers = something_new(), iter([REWRITTEN.format("np.e"), REWRITTEN.format("0.5")])
+    with serving(lambda request: Answer(next(answers)) if writes(request) else new(request)) as (host, brain):
+        place = write(WITH_A_FUNCTION, more=of_model(host, share=1))
+        await research(place, Limits(experiments=3), Stop())
+        one, two = (await rows(place))[1:]
+        assert (one.operator, two.proposer, two.operator) == ("knobs", "model", "rewrite")
+        assert two.hypothesis == 'loss in train.py rewritten ("A smaller value costs less.")'
+        assert two.branch.endswith("/e0002-rewrite-loss")
+        assert two.knobs == {"train.py:RATE": 0.1}
+        diff = git(place.root, "show", "--format=", "-U1", two.commit).split("\n")
+        assert diff[-5:-1] == [
+            "     far = abs(math.log10(rate))  # either way",
+            "-    return far + 1 + 0.001 * (seed % 97)",
+            "+    return far + 0.5 + 0.001 * (seed % 97)",
+            " ",
+        ]
+        told, _, mend = (request["messages"][-1]["content"] for request in brain.requests[2:5])
+        assert "def loss(rate, seed):" in told
+        assert "- import math, os\n- RATE = 0.1" in told
+        assert "`np` is used and nowhere defined in train.py" in mend
+        made = (await asked(place))[2:]
+        assert [(call["operator"], call["purpose"]) for call in made] == [
+            ("rewrite", "reason"),
+            ("rewrite", "write"),
+            ("rewrite", "repair"),
+        ]
+        # It is merged, and knobs are turned in its code from then on; the same function again is told what came of it.
+        assert cockpit("merge", "--unconfirmed", "e0002", str(place.root)).returncode == 0
+        answers = iter([REWRITTEN.format("0.5"), REWRITTEN.format("0.25")])
+        await research(place, Limits(experiments=5), Stop())
+    three, four = (await rows(place))[3:]
+    assert (three.operator, three.parent, four.operator, four.parent) == ("knobs", 2, "rewrite", 2)
+    assert "far + 0.5" in git(place.root, "show", f"{three.commit}:train.py")
+    again = [request["messages"][-1]["content"] for request in brain.requests if writes(request)]
+    assert "it changes nothing: loss is as it was" in again[-1]
+    asked_again = next(
+        request for request in reversed(brain.requests) if "def loss" in request["messages"][-1]["content"]
+    )
+    assert "rewritten (" in asked_again["messages"][-1]["content"]
+
+
+async def test_where_there_are_no_knobs_the_model_writes_functions_alone(write: Write) -> None:
+    answers = (REWRITTEN.format(number / 8) for number in range(9))
+    train = WITH_A_FUNCTION.replace("  # cockpit: 0.001..1.0 log", "")
+    with serving(lambda request: Answer(next(answers) if writes(request) else "Less.")) as (host, _):
+        place = write(train, more=of_model(host))
+        assert await research(place, Limits(experiments=3), Stop()) is Ended.EXPERIMENTS
+    assert [(one.proposer, one.operator) for one in (await rows(place))[1:]] == [("model", "rewrite")] * 2
 
 
 FAILURES: list[tuple[Act, CallOutcome]] = [
@@ -307,13 +386,14 @@ async def test_a_search_has_no_more_experiments_than_were_asked_for(write: Write
     assert made.number == 3
 
 
-def slow(seconds: float) -> Script:
-    script = something_new()
+def slow(*seconds: float) -> Script:
+    """Answers that take so long each, and from then on as long as the last."""
+    script, rest = something_new(), list(seconds)
 
     def act(request: dict[str, Any]) -> Act:
         answer = script(request)
         assert isinstance(answer, Answer)
-        return Answer(answer.text, seconds=seconds)
+        return Answer(answer.text, seconds=rest.pop(0) if len(rest) > 1 else rest[0])
 
     return act
 
@@ -344,7 +424,7 @@ async def test_a_timed_stage_has_no_call_beside_it(write: Write) -> None:
     }
     run = 'predict = "python predict.py"\nscore = "python score.py"'
     objective = 'predict_us = { direction = "minimize", deterministic = true }\n'
-    with serving(slow(0.8)) as (host, _):
+    with serving(slow(3.0, 0.1)) as (host, _):  # the first cannot be there before the first prediction
         place = write(TRAIN + wait, run=run, more=objective + of_model(host), files=files)
         await research(place, Limits(experiments=4), Stop())
     async with await Database.open(place.folder) as database:

@@ -16,7 +16,8 @@ SETTINGS = Settings(
         "noted": Objective(direction="minimize", steers=False),
     },
 )
-KNOBS = [f"KNOB_{number}: a number in 0.0..1.0; now 0.5" for number in range(10)]
+LINES = [f"KNOB_{number}: a number in 0.0..1.0; now 0.5" for number in range(10)]
+KNOBS = ("knobs", "The knobs:", LINES)
 QUESTION = "What next?"
 results = st.lists(
     st.builds(Result, st.text(max_size=400), st.just("worse"), st.text(), st.none() | st.floats(-1, 1), st.booleans()),
@@ -81,7 +82,7 @@ def test_a_result_more_leaves_the_beginning_as_it_was() -> None:
     known = [Result(f"change {number}", "worse", "worse by far", float(number)) for number in range(5)]
     prompts = [build(SETTINGS, KNOBS, [], known[:count], QUESTION, 4_000, None).user for count in range(6)]
     head = prompts[0].removesuffix(QUESTION)
-    assert KNOBS[-1] in head
+    assert LINES[-1] in head
     assert all(prompt.startswith(head) for prompt in prompts)
 
 

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loop.propose import operators, space
+from loop.propose import knobs, space
 from loop.propose.admit import Refused
 from loop.propose.domain import Choices, Range, same
+from loop.propose.operators import WORDS_CHARACTERS
 from loop.propose.space import Knob
 from store.records import Refusal
 from tests.scripted import changes
@@ -33,17 +34,17 @@ answers = st.fixed_dictionaries({"changes": st.lists(one, max_size=4) | values, 
 @given(answers.map(json.dumps) | st.text())
 def test_an_answer_is_values_that_the_knobs_may_have_or_a_reason(answer: str) -> None:
     try:
-        found = operators.read(answer, KNOBS, NOW)
+        found, words = knobs.read(answer, KNOBS, NOW)
     except Refused as why:
         assert why.reason
         return
-    assert found.knobs
+    assert found
     for knob in KNOBS:
-        if knob.key in found.knobs:
-            value = found.knobs[knob.key]
+        if knob.key in found:
+            value = found[knob.key]
             assert knob.domain.holds(value)
             assert not same(value, knob.default)
-    assert found.words.isprintable()
+    assert words.isprintable()
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,7 @@ def test_an_answer_is_values_that_the_knobs_may_have_or_a_reason(answer: str) ->
     ],
 )
 def test_a_value_is_read_as_the_knob_has_it(answer: str, key: str, value: Any) -> None:
-    (found,) = operators.read(answer, KNOBS, NOW).knobs.items()
+    (found,) = knobs.read(answer, KNOBS, NOW)[0].items()
     assert found == (key, value)
     assert type(found[1]) is type(value)
 
@@ -89,14 +90,14 @@ def test_a_value_is_read_as_the_knob_has_it(answer: str, key: str, value: Any) -
 )
 def test_what_cannot_be_run_is_refused_with_what_is_to_be_mended(answer: str, refusal: Refusal, reason: str) -> None:
     with pytest.raises(Refused) as why:
-        operators.read(answer, KNOBS, NOW)
+        knobs.read(answer, KNOBS, NOW)
     assert why.value.refusal is refusal
     assert reason in why.value.reason
     assert why.value.reason.isprintable()
 
 
 def test_the_schema_offers_every_knob_and_no_choice_that_it_has_already() -> None:
-    options = operators.schema(KNOBS, NOW)["properties"]["changes"]["items"]["anyOf"]
+    options = knobs.schema(KNOBS, NOW)["properties"]["changes"]["items"]["anyOf"]
     offered = {option["properties"]["knob"]["const"]: option["properties"]["to"] for option in options}
     assert offered.keys() == space.names(KNOBS).keys()
     assert offered["MODE"] == {"enum": ["b", "c"]}
@@ -107,8 +108,8 @@ def test_the_schema_offers_every_knob_and_no_choice_that_it_has_already() -> Non
 
 def test_a_models_words_are_one_printable_line() -> None:
     answer = changes("\x1b[31mred\nand \u202eturned " + "x" * 500, DEPTH=6)
-    words = operators.read(answer, KNOBS, NOW).words
+    _, words = knobs.read(answer, KNOBS, NOW)
     assert words.isprintable()
-    assert len(words) <= operators.WORDS_CHARACTERS
+    assert len(words) <= WORDS_CHARACTERS
     assert "\x1b" not in words
     assert "\n" not in words
