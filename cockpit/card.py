@@ -72,7 +72,7 @@ def card(study: Snapshot, candidate: Experiment, against: Experiment | None, wid
     rows = [line(*head)]
     rows += [
         _row(one, own[one.name], before.get(one.name), figures_of.get(one.name), names, half)
-        for one in study.objectives
+        for one in study.quantities
         if one.name in own
     ]
     if half == BROAD and figures_of:
@@ -105,11 +105,8 @@ def _row(
 
     pieces += [(right(say(before), 6), "dim"), (" → ", "dim")] if before else [" " * 9]
     if figure is None:
-        return line(
-            *pieces,
-            (right(say(own), 6), "text"),
-            (f"   {own.source}, not steering" if half and not objective.steers else "", "faint"),
-        )
+        why = objective.bound or ("" if objective.steers else f"{own.source}, not steering")
+        return line(*pieces, (right(say(own), 6), "text"), (f"   {why}" if half and why else "", "faint"))
     word, tone = SAID.get(figure["moved"], SAID["open"])
     if figure["moved"] == "equal" or (figure["deterministic"] and not figure["gain"]):
         word, tone = "equal", "dim"

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cockpit.figures import named
@@ -27,6 +27,7 @@ class Objective:
     maximize: bool
     quality: bool  # and not a time or a count
     steers: bool = True
+    bound: str = ""  # that must hold of it, in words
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,16 @@ class Snapshot:
             for name, one in said.items()
         ]
         return [one for one in every if one.steers] + [one for one in every if not one.steers]
+
+    @property
+    def quantities(self) -> list[Objective]:
+        """The objectives, then what is bounded besides; each with its bounds, where it has any."""
+        every = {one.name: one for one in self.objectives}
+        for name, one in self.facts.get("constraints", {}).items():
+            quality = one["kind"] == "quality"
+            known = every.get(name) or Objective(name, *named(name), maximize=False, quality=quality, steers=False)
+            every[name] = replace(known, bound=one["text"])
+        return list(every.values())
 
     @property
     def front(self) -> set[int]:

@@ -30,6 +30,7 @@ WORDS = {
     Word.EQUAL: Look("=", "equal", "dim", "no difference that matters"),
     Word.WORSE: Look("▾", "worse", "dim", "down, and up nowhere"),
     Word.INCONCLUSIVE: Look("~", "inconclusive", "dim", "the noise hides the effect"),
+    Word.INFEASIBLE: Look("⊘", "infeasible", "dim", "it breaks a bound that must hold"),
 }
 BASELINE = Look("◉", "baseline", "trunk", "the unchanged code")
 

@@ -22,7 +22,7 @@ from cockpit.pages import count
 from cockpit.patch import Change, Kind
 from cockpit.text import clean
 from cockpit.widgets.panel import Lines
-from store.records import Evidence, Experiment, State, name_of
+from store.records import Evidence, Experiment, State, Word, name_of
 
 
 class Sheet(ModalScreen[str | None]):
@@ -176,6 +176,8 @@ def hindrance(study: Snapshot, one: Experiment, verb: str) -> str:
         return ""
     if not one.measurements:
         return f"{one.id} is {one.state}, and has no measurement to go by"
+    if one.verdict is not None and one.verdict.word is Word.INFEASIBLE:
+        return f"{one.id} is infeasible: {one.verdict.sentence}; the bound is in cockpit.toml"
     if one.parent != study.incumbent:
         return (
             f"{one.id} was made from {name_of(one.parent or 0)}, and trunk is {name_of(study.incumbent)} now: "

@@ -16,7 +16,7 @@ from loop.run.execution import Stop
 from store import commands, views
 from store.database import Database
 from store.place import Place
-from store.records import Answer, Command, Decision, Ended, Evidence, Experiment, Moves, State, name_of
+from store.records import Answer, Command, Decision, Ended, Evidence, Experiment, Moves, State, Word, name_of
 
 
 class NotDone(Exception):
@@ -99,6 +99,11 @@ class Decisions:
                 "version merges onto what a candidate was made from alone; `cockpit undo` takes the last decision back"
             )
         said = one.verdict
+        if said is not None and said.word is Word.INFEASIBLE:
+            raise NotDone(
+                f"{one.id} is infeasible: {said.sentence}. To allow it, change the bound in cockpit.toml, and the next "
+                "engine judges it again"
+            )
         if said is not None and said.incumbent != incumbent:
             stale, said = f"judged against {name_of(said.incumbent)}, and trunk is {name_of(incumbent)} now", None
         else:

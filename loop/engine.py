@@ -37,7 +37,7 @@ from loop.arrange import admit_baseline, arrange
 from loop.branches import Branches, GitError
 from loop.decisions import Decisions
 from loop.effects import carry_out, settle_references
-from loop.judge import axis, standing
+from loop.judge import axis, bounds, standing
 from loop.judge.standing import BASELINE, SCREEN
 from loop.propose import optimiser
 from loop.propose.portfolio import Portfolio
@@ -48,7 +48,7 @@ from loop.run.devices import kind
 from loop.run.execution import METER, Execution, MachineFailed, Stop
 from loop.run.quiet import Quiet
 from loop.schedule import Job, next_job, seeds
-from loop.study import ConfigError, Objective, Revision, read
+from loop.study import ConfigError, Constraint, Objective, Revision, read
 from loop.verdicts import judge_what_waits
 from store import effects, journal, views
 from store.database import Database
@@ -160,6 +160,7 @@ class Engine:
             "study": self.place.name,
             "goal": settings.study.goal,
             "objectives": {name: _facts(name, objective) for name, objective in settings.objectives.items()},
+            "constraints": {name: _bounds(name, one) for name, one in settings.constraints.items()},
             "seeds": settings.seeds.baseline,
             "limits": asdict(self.limits),
             "python": str(self.bench.interpreter.python),
@@ -399,3 +400,8 @@ def _facts(name: str, objective: Objective) -> dict[str, Any]:
     """What the faces are told of an objective."""
     told = {field: getattr(objective, field) for field in ("direction", "label", "unit", "steers")}
     return {**told, "kind": axis.kind(name)}
+
+
+def _bounds(name: str, constraint: Constraint) -> dict[str, Any]:
+    """What the faces are told of a constraint."""
+    return {**constraint.model_dump(), "text": bounds.limits(name, constraint), "kind": axis.kind(name)}

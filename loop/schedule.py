@@ -15,7 +15,7 @@ from itertools import islice
 
 from loop.judge.rule import RACE_SEEDS
 from loop.judge.standing import BASELINE, RACE, SCREEN, Runs
-from store.records import Experiment, State
+from store.records import Experiment, State, Word
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +44,17 @@ def own_seeds(study_seed: int, incumbent: int, chosen: set[int], count: int) -> 
 
 
 def waiting(rows: list[Experiment], runs: Runs, incumbent: int) -> list[Experiment]:
-    """The measured experiments without a verdict, or with one that rests on another trunk than they were made from."""
+    """The measured experiments without a verdict, or with one that does not stand any more.
+
+    It rests on another trunk than they were made from, or on bounds that are others now.
+    """
 
     def waits(row: Experiment) -> bool:
-        stale = row.verdict is not None and row.verdict.incumbent != incumbent == row.parent
-        return row.state is State.MEASURED or (row.state is State.JUDGED and stale)
+        said = row.verdict
+        if row.state is not State.JUDGED or said is None:
+            return row.state is State.MEASURED
+        stale = said.incumbent != incumbent == row.parent
+        return stale or runs.breach(row.number) != (said.sentence if said.word is Word.INFEASIBLE else "")
 
     return [row for row in rows if waits(row) and runs.whole(row.number) and row.number not in (0, incumbent)]
 

@@ -31,7 +31,6 @@ NOT_YET = {
     ("run", "scorer"),
     ("run", "slots"),
     ("run", "artifact"),
-    ("constraints",),
     ("seeds", "race"),
     ("seeds", "confirm"),
     ("fidelity",),
@@ -44,6 +43,11 @@ NOT_YET = {
 }
 PLAIN = r"[0-9]+\.?[0-9]*|\.[0-9]+"
 SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
+BYTES = {
+    "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
+    "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40,
+}  # fmt: skip
+UNITS = {"seconds": SECONDS, "bytes": BYTES}  # in which a bound may be written, by how the name of its quantity ends
 
 
 class ConfigError(Exception):
@@ -65,6 +69,26 @@ def _effect(value: object) -> object:
         return Effect(size=float(match[1]) / 100, relative=True)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return Effect(size=float(value), relative=False)
+    return value
+
+
+def units(name: str) -> dict[str, int]:
+    """The units in which a quantity of this name may be written, each with its size; none where the name says none."""
+    return UNITS.get(name.rpartition("_")[2], {})
+
+
+def _in_own_unit(name: str, bound: object) -> object:
+    """A bound in quotes as a number in the unit that the name of its quantity ends in; what cannot be, as it is."""
+    match = re.fullmatch(rf"({PLAIN}) ?(\w+)", bound) if isinstance(bound, str) else None
+    return float(match[1]) * units(name)[match[2]] if match and match[2] in units(name) else bound
+
+
+def _bound(value: object) -> object:
+    if isinstance(value, str):
+        raise ValueError(
+            'a bound is a number in the unit of its quantity; in quotes it may be a size, as "16 GB" or "512 MiB", '
+            'where the name ends in bytes, and a time, as "90 s" or "20 min", where it ends in seconds'
+        )
     return value
 
 
@@ -97,6 +121,7 @@ Tested = Annotated[str, _command("output", "seed")]  # a stage that runs the cod
 Trusted = Annotated[str, _command("output", "seed", "study")]  # the scorer may also be told where the study's folder is
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
 Pattern = Annotated[str, AfterValidator(_inside)]
+Bound = Annotated[float, BeforeValidator(_bound), Field(allow_inf_nan=False)]
 
 
 class Table(BaseModel):
@@ -209,6 +234,21 @@ class Objective(Table):
     steers: bool = True
 
 
+class Constraint(Table):
+    """[constraints]: a bound that must hold of a quantity, or two, in the unit of the quantity."""
+
+    max: Bound | None = None
+    min: Bound | None = None
+
+    @model_validator(mode="after")
+    def _bounded(self) -> "Constraint":
+        if self.max is None and self.min is None:
+            raise ValueError("a constraint has `max`, `min`, or both")
+        if self.max is not None and self.min is not None and self.min > self.max:
+            raise ValueError("`min` is more than `max`, so that nothing could hold")
+        return self
+
+
 class Seeds(Table):
     """[seeds]: on how many an experiment is run."""
 
@@ -256,6 +296,7 @@ class Settings(Table):
     run: Commands
     data: Data = Data()
     objectives: dict[str, Objective] = Field(min_length=1)
+    constraints: dict[str, Constraint] = {}
     seeds: Seeds = Seeds()
     budget: Budget = Budget()
     model: Model = Model()
@@ -267,10 +308,30 @@ class Settings(Table):
             raise ValueError("no objective steers the study: leave `steers = false` out of one")
         return objectives
 
+    @field_validator("constraints", mode="before")
+    @classmethod
+    def _in_own_units(cls, tables: object) -> object:
+        if not isinstance(tables, dict):
+            return tables
+        return {
+            name: {key: _in_own_unit(name, bound) for key, bound in table.items()} if isinstance(table, dict) else table
+            for name, table in tables.items()
+        }
+
     @property
     def steering(self) -> list[str]:
         """The objectives that steer, in the file's order."""
         return [name for name, objective in self.objectives.items() if objective.steers]
+
+    @property
+    def needed(self) -> list[str]:
+        """What a good run has a value of: each objective that steers, and each quantity that is bounded."""
+        return list(dict.fromkeys([*self.steering, *self.constraints]))
+
+    @property
+    def quantities(self) -> list[str]:
+        """All that is looked for in a run: the objectives, and what is bounded besides."""
+        return list(dict.fromkeys([*self.objectives, *self.constraints]))
 
     def touchable(self, path: str) -> bool:
         """Whether a proposal may change this file: all of it, or the knobs that are listed of it."""
@@ -332,6 +393,8 @@ def _sentence(file: Path, text: str, loc: tuple[int | str, ...], kind: str, mess
         message = "is missing; the smallest file has `[run] train` and one objective"
     elif kind == "extra_forbidden":
         message = "is not a key that cockpit knows; docs/trial.md lists them"
+    elif kind == "model_type":
+        message = "it is a table, `{ key = value }`; docs/trial.md lists its keys"
     else:
         message = f"{message[0].lower()}{message[1:]}"
     return (

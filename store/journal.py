@@ -330,7 +330,7 @@ async def judged(database: Database, verdict: Verdict) -> None:
 
 
 async def frontier_drawn(database: Database, frontier: Frontier, bench: str, reference: Iterable[Reference]) -> None:
-    """The frontier, drawn again: on another bench, by other objectives or another smallest effect."""
+    """The frontier, drawn again: on another bench, by other objectives, bounds or smallest effects."""
     async with database.transaction() as change:
         await _draw(change, frontier, bench, reference, time.time())
         await ledger.total(change)

@@ -27,6 +27,7 @@ class Word(StrEnum):
     EQUAL = "equal"  # the same to the last digit
     WORSE = "worse"
     INCONCLUSIVE = "inconclusive"
+    INFEASIBLE = "infeasible"  # it breaks a bound that must hold
 
 
 UP = (Word.BETTER, Word.GAIN, Word.TRADE_OFF)  # up somewhere
@@ -129,7 +130,7 @@ class Engine:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """A finite value of one objective from one run, or the mean of `n` runs of one tree."""
+    """A finite value of one objective, or of what is bounded, from one run, or the mean of `n` runs of one tree."""
 
     objective: str
     value: float

@@ -16,7 +16,7 @@ some null *better*; with .998 one in eleven.)
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from loop.judge.axis import Axis, Kind
@@ -103,6 +103,11 @@ def judge(
     if passes(PROMISING):
         return Verdict(word, Evidence.PROMISING, False, figures)
     return Verdict(word, Evidence.SCREENED, seeds < RACE_SEEDS and passes(RACE), figures)
+
+
+def infeasible(said: Verdict) -> Verdict:
+    """The verdict on a candidate that breaks a bound, from what else is said of it: it earns no further seeds."""
+    return replace(said, word=Word.INFEASIBLE, evidence=Evidence.SCREENED, asks=False)
 
 
 def _figure(

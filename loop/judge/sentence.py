@@ -13,11 +13,16 @@ ORDER = (Moved.UP, Moved.DOWN, Moved.OPEN, Moved.SAFE)
 def sentence(verdict: Verdict, incumbent: str) -> str:
     """A verdict on a candidate against the incumbent, which is called so."""
     seeds = min(figure.difference.n for figure in verdict.figures)
-    on = "1 seed" if seeds == 1 else f"{seeds} seeds"
+    on = on_seeds(seeds)
     if verdict.word is Word.EQUAL:
         return f"the same as {incumbent} to the last digit, {on}"
     figures = sorted((one for one in verdict.figures if one.moved in ORDER), key=lambda one: ORDER.index(one.moved))
     return f"{', '.join(map(_clause, figures))}; {on}" if figures else f"nothing moved; {on}"
+
+
+def on_seeds(count: int) -> str:
+    """On how many seeds a verdict rests: `1 seed`, `3 seeds`."""
+    return "1 seed" if count == 1 else f"{count} seeds"
 
 
 def _clause(figure: Figure) -> str:

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from loop.judge.axis import FARTHEST, Axis, axis, references
+from loop.judge.bounds import breach
 from loop.judge.frontier import frontier
 from loop.judge.noise import pool
-from loop.judge.rule import NAME, Figure, Gains, Pools, judge
+from loop.judge.rule import NAME, Figure, Gains, Pools, infeasible, judge
 from loop.judge.sentence import sentence
 from loop.study import Settings
 from store import views
@@ -26,7 +27,7 @@ Seeds = Mapping[str, Mapping[int, float]]  # the value of each objective, by see
 
 @dataclass
 class Runs:
-    """The good runs of a bench: the values of each experiment, by objective and seed."""
+    """The good runs of a bench: the values of each experiment, by quantity and seed."""
 
     settings: Settings
     of: dict[int, dict[str, dict[int, float]]] = field(default_factory=dict)
@@ -61,11 +62,19 @@ class Runs:
         return set.intersection(*(set(values.get(name, {})) for name in self.settings.steering))
 
     def means(self) -> dict[int, dict[str, float]]:
-        """The mean of each objective, by experiment."""
-        return {
-            number: {name: math.fsum(seeds.values()) / len(seeds) for name, seeds in values.items()}
-            for number, values in self.of.items()
-        }
+        """The mean of each quantity, by experiment."""
+        return {number: self._mean(number) for number in self.of}
+
+    def _mean(self, number: int) -> dict[str, float]:
+        return {name: math.fsum(seeds.values()) / len(seeds) for name, seeds in self.of.get(number, {}).items()}
+
+    def breach(self, number: int) -> str:
+        """The sentence on an experiment that is infeasible; nothing where it breaks no bound."""
+        return breach(self.settings.constraints, self._mean(number), len(self.seeds(number)))
+
+    def feasible(self) -> dict[int, dict[str, float]]:
+        """The means of those that break no bound, the baseline among them or not."""
+        return {number: own for number, own in self.means().items() if not self.breach(number)}
 
     def axes(self, frozen: Mapping[str, float] | None = None) -> list[Axis]:
         """The objectives that steer, against the baseline or these values of it. None before it is measured."""
@@ -118,7 +127,7 @@ async def standing(
     }
     axes = runs.axes(frozen)
     fresh = [reference for one in axes if one.name not in frozen for reference in references([one], here[one.name])]
-    means = {one: own for one, own in runs.means().items() if one not in failed}
+    means = {one: own for one, own in runs.feasible().items() if one not in failed}
     return await asyncio.to_thread(frontier, axes, means), tuple(fresh)
 
 
@@ -136,6 +145,9 @@ async def verdict(database: Database, runs: Runs, bench: str, number: int, incum
         [_gains(axes, runs.of[one]) for one in others],
         _pools(axes, runs, incumbent, against),
     )
+    broken = runs.breach(number)
+    if broken:
+        said = infeasible(said)
     return Verdict(
         experiment=number,
         bench=bench,
@@ -145,7 +157,7 @@ async def verdict(database: Database, runs: Runs, bench: str, number: int, incum
         word=said.word,
         evidence=said.evidence,
         asks=said.asks,
-        sentence=sentence(said, name_of(incumbent)),
+        sentence=broken or sentence(said, name_of(incumbent)),
         figures={figure.axis.name: _keys(figure) for figure in said.figures},
         at=time.time(),
     )

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from loop.judge.bounds import limits
 from loop.study import Settings
 
 MOST_TOKENS = 1_500
@@ -132,7 +133,7 @@ def _objectives(settings: Settings) -> list[str]:
         smallest = one.smallest
         size = f"{smallest.size:.2%}" if smallest and smallest.relative else f"{smallest.size:g}" if smallest else ""
         lines.append(f"{name}: {better} is better" + (f", a change of {size} matters" if size else ""))
-    return lines
+    return lines + [f"{name}: {limits(name, one)}" for name, one in settings.constraints.items()]
 
 
 def plain(text: str) -> str:

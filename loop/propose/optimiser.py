@@ -32,7 +32,8 @@ LOOKS = 1_000  # random draws, where there are more: if all have been tried, the
 class Tried:
     """What is known of one experiment: its knobs by key, and how good it was, an objective each, higher is better.
 
-    `gains` is None for one that failed, which is worse than any that did not; and for one that is still under way.
+    `gains` is None for one that failed or is infeasible, which is worse than any that is neither; and for one that is
+    still under way.
     """
 
     knobs: Mapping[str, Value]

@@ -136,6 +136,7 @@ class Preparation:
         axes, means = runs.axes(), runs.means()
         last = await views.last_runs(self.database)
         failed = await views.failed(self.database, self.bench, before)
+        failed |= {number for number in means if runs.breach(number)}  # what is infeasible is no better
         over = {row.number for row in rows if before is None or last.get(row.number, 0) < before}
         found = {
             row.number: self._tried(row, axes, means.get(row.number, {}), row.number in over, row.number in failed)

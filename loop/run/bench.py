@@ -64,6 +64,8 @@ async def set_up(place: Place, settings: Settings, branches: Branches, database:
         "objectives": {name: objective.direction for name, objective in settings.objectives.items()},
         "sealed": {path: await asyncio.to_thread(_digest, sealed(place, path)) for path in settings.data.sealed},
     }
+    if bounded := sorted(settings.constraints.keys() - set(settings.steering)):  # which earlier runs have no value of
+        facts["constraints"] = bounded
     if settings.data.read:  # where nothing is lent, a bench is what it was before anything could be
         lines = {path: await asyncio.to_thread(_fingerprint, lent(place, path)) for path in settings.data.read}
         facts["read"] = lines

@@ -37,7 +37,7 @@ OUT_OF_MEMORY = re.compile(
 TAIL_BYTES = 64 * 1024
 LAUNCHER_CONFIG = "compute_environment: LOCAL_MACHINE\ndistributed_type: 'NO'\nmachine_rank: 0\n"
 
-# What cockpit measures from outside, by the name of the objective. None where the meter has nothing to say.
+# What cockpit measures from outside, by the name of the quantity. None where the meter has nothing to say.
 BUILT_IN: dict[str, Callable[[list[Stage]], float | None]] = {
     "train_seconds": lambda stages: next((stage.wall_seconds for stage in stages if stage.name == "train"), None),
     "wall_seconds": lambda stages: sum(stage.wall_seconds for stage in stages),
@@ -58,12 +58,12 @@ def names(settings: Settings) -> list[str]:
 
 
 def timed(settings: Settings, study: Path, run: Run) -> frozenset[str]:
-    """The stages of whose seconds an objective that steers is made. A printed one is of the stage that printed it last.
+    """The stages of whose seconds is made what steers or is bounded. What is printed is of the last that printed it.
 
     `run` is a good one, whose logs say so. Reads them: call it in a thread.
     """
     found = frozenset[str]()
-    for name in settings.steering:
+    for name in settings.needed:
         if name in BUILT_IN:
             found |= TIMED.get(name, frozenset())
         elif COSTS[Kind.TIME].search(name):
@@ -241,17 +241,19 @@ def measured(
     values: dict[str, tuple[float, Source]] = {}
     for stage in stages:  # a later one is at least as trustworthy, and says it again more surely
         trust = source(settings, stage.name, files)
-        for name, value in printed(study / stage.log, settings.objectives).items():
+        for name, value in printed(study / stage.log, settings.quantities).items():
             values[name] = (value, trust)
-    for name in settings.objectives.keys() & BUILT_IN.keys():
+    for name in BUILT_IN.keys() & set(settings.quantities):
         if (value_from_outside := BUILT_IN[name](stages)) is not None:
             values[name] = (value_from_outside, Source.MEASURED)
 
-    if missing := [name for name in settings.steering if name not in values]:
-        return Outcome.NO_METRICS, f"no stage printed a line `{missing[0]}: value`", []
-    if wild := [name for name in settings.steering if not isfinite(values[name][0])]:
+    if missing := next((name for name in settings.needed if name not in values), None):
+        meter = missing in BUILT_IN
+        why = f"the meter said nothing of {missing}" if meter else f"no stage printed a line `{missing}: value`"
+        return Outcome.NO_METRICS, why, []
+    if wild := [name for name in settings.needed if not isfinite(values[name][0])]:
         return Outcome.DIVERGED, f"{wild[0]} is {values[wild[0]][0]}", []
-    kept = [name for name in settings.objectives if name in values and isfinite(values[name][0])]
+    kept = [name for name in settings.quantities if name in values and isfinite(values[name][0])]
     return Outcome.OK, "", [Measurement(name, *values[name]) for name in kept]
 
 

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from cockpit import bars, card, keys, plot
+from cockpit import bars, card, keys, output, pages, plot, summary
 from cockpit.feed import Snapshot
 from cockpit.panels import PANELS
 from cockpit.panels.diff import case
@@ -19,9 +19,10 @@ from cockpit.patch import Change, Kind
 from cockpit.progress import progress
 from cockpit.sheets import hindrance, merge_lines
 from cockpit.view import Arrangement, View, arrangement
-from store.records import Ended, Evidence, Experiment, State
+from store.records import Ended, Evidence, Experiment, Frontier, Measurement, Source, State, Word
 from tests.cockpit.studies import NOW, every_kind, experiment, figure, unbegun
 
+BROKEN = "peak_memory_bytes 17.2 GB, at most 16 GB; 1 seed"
 DIFF = [
     Change(Kind.FILE, "model.py", added=1, removed=1),
     Change(Kind.REMOVED, "WIDTH = 64", 9),
@@ -176,6 +177,46 @@ def test_the_card_says_each_objective_with_a_word() -> None:
     assert ".8698" in by_name["accuracy"] and "not steering" in by_name["accuracy"]
 
 
+def test_the_card_says_the_bound_of_what_is_bounded() -> None:
+    study = every_kind()
+    assert study.engine is not None
+    bounds = {
+        "peak_memory_bytes": {"text": "at most 16 GB", "kind": "count"},
+        "accuracy": {"text": "at least 0.8", "kind": "quality"},
+    }
+    memory = Measurement("peak_memory_bytes", 17.2e9, Source.MEASURED)
+    rows = [replace(one, measurements=(*one.measurements, memory)) for one in study.experiments]
+    facts = {**study.facts, "constraints": bounds}
+    study = replace(study, experiments=tuple(rows), engine=replace(study.engine, facts=facts))
+    drawn = {line.split()[0]: line for line in text(3, study, 80) if line.split()}
+    assert "17.2G" in drawn["peak"] and drawn["peak"].endswith("at most 16 GB")
+    assert drawn["accuracy"].endswith("at least 0.8")
+    assert drawn["nll"].endswith("worse")
+
+
+def infeasible() -> Snapshot:
+    """A study in which nothing that was measured is within its bounds, the baseline neither."""
+    study = every_kind()
+    rows = tuple(
+        replace(one, verdict=replace(one.verdict, word=Word.INFEASIBLE, evidence=Evidence.SCREENED, sentence=BROKEN))
+        if one.verdict
+        else one
+        for one in study.experiments
+    )
+    return replace(study, experiments=rows, frontier=Frontier((), 0.0))
+
+
+def test_an_empty_frontier_is_drawn_and_printed_and_said_to_be_empty() -> None:
+    study = infeasible()
+    for number in (0, 1):
+        assert any("not on the frontier" in line for line in text(2, study, 80, 30, selected=number))
+    assert any("⊘ infeasible" in line for line in text(1, study, 120))
+    page = pages.frontier_page(study.frontier, list(study.reference), study.experiments)
+    assert page.startswith("0 experiments of ")
+    assert output.frontier_keys(study.frontier, list(study.reference), study.experiments)["points"] == []
+    assert summary.best(list(study.experiments), study.frontier) is None
+
+
 def test_the_sentence_stands_above_what_a_model_says() -> None:
     rows = [line.text for line in case(every_kind(), every_kind().experiments[1], 79)]
     said = next(index for index, line in enumerate(rows) if "predict 38 % faster" in line)
@@ -265,6 +306,8 @@ def test_what_cannot_be_decided_is_said_before_it_is_asked(number: int, merge: s
     for verb, why in (("merge", merge), ("reject", reject)):
         said = hindrance(study, study.experiments[number], verb)
         assert why in said and bool(said) is bool(why)
+    assert BROKEN in hindrance(infeasible(), infeasible().experiments[1], "merge")
+    assert not hindrance(infeasible(), infeasible().experiments[1], "reject")
     assert "trunk is e0005 now" in hindrance(replace(study, incumbent=5), study.experiments[1], "merge")
 
 

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 
 from loop.judge.rule import RACE_SEEDS
 from loop.judge.standing import BASELINE, CHOSEN, RACE, SCREEN, Runs
-from loop.schedule import Job, next_job, own_seeds, seeds
+from loop.schedule import Job, next_job, own_seeds, seeds, waiting
 from loop.study import parse
 from store.place import CONFIG
 from store.records import Evidence, Experiment, State, Value, Verdict, Word
 
-SETTINGS = parse('[run]\ntrain = "true"\n[objectives]\nloss = { direction = "minimize" }\n', Path(CONFIG)).settings
+TEXT = '[run]\ntrain = "true"\n[objectives]\nloss = { direction = "minimize" }\n'
+SETTINGS = parse(TEXT, Path(CONFIG)).settings
 FIRST = list(islice(seeds(0), 8))
 
 
@@ -105,3 +106,19 @@ def test_a_race_against_what_is_no_longer_trunk_is_not_gone_on_with() -> None:
     study.whole()
     study.rows[2] = replace(study.rows[2], verdict=said(2, 1, asks=True, runs=1))
     assert next_job(study.rows, study.runs, 0, 0, set(), None) is None
+
+
+def test_what_was_judged_by_another_bound_waits_for_its_verdict_again_and_then_no_more() -> None:
+    bounded = parse(TEXT + "[constraints]\nloss = { max = 2 }\n", Path(CONFIG)).settings
+    runs = Runs(bounded)
+    for number, loss in enumerate((1.0, 1.5, 3.0)):
+        runs.add(Value(number, number, FIRST[0], SCREEN, "loss", loss))
+    verdicts = [said(number, 0, asks=False, runs=1) for number in range(3)]
+    rows = [replace(experiment(number, State.JUDGED), verdict=verdicts[number]) for number in range(3)]
+    assert waiting(rows, runs, 0) == [rows[2]], "it breaks the bound, and its verdict knows nothing of that"
+    broken = replace(verdicts[2], word=Word.INFEASIBLE, sentence=runs.breach(2))
+    rows[2] = replace(rows[2], verdict=broken)
+    assert waiting(rows, runs, 0) == []
+    other = Runs(parse(TEXT + "[constraints]\nloss = { max = 2.5 }\n", Path(CONFIG)).settings, runs.of)
+    assert waiting(rows, other, 0) == [rows[2]], "its sentence names a bound that is none any more"
+    assert waiting(rows, Runs(SETTINGS, runs.of), 0) == [rows[2]], "no bound is left that it could break"

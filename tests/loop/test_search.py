@@ -15,9 +15,10 @@ from loop.judge.standing import standing
 from loop.run.execution import MachineFailed, Stop
 from loop.study import ConfigError, read
 from store import events, views
+from store.commands import submit
 from store.database import Database
 from store.place import RECORD, Place
-from store.records import Ended, Evidence, Experiment, Outcome, Refusal, State, Word
+from store.records import Ended, Evidence, Experiment, Frontier, Outcome, Refusal, State, Word
 from tests.conftest import Write, git
 from tests.loop.test_branches import fingerprint
 from tests.loop.test_engine import KILLED
@@ -330,6 +331,49 @@ async def test_another_bench_begins_with_a_frontier_of_its_own(write: Write) -> 
     assert [point.experiment for point in drawn.points] == [0]
     assert drawn.hypervolume == pytest.approx(1)
     assert [one.direction for one in reference] == ["minimize", "maximize"]
+
+
+async def test_what_breaks_a_bound_is_infeasible_until_the_bound_is_another_one(write: Write) -> None:
+    """The loss falls with each layer, and so would be better."""
+    bound = "[constraints]\nweights = { max = 300 }\n"
+    place = write(TRAIN.replace(" | broken", ""), more=bound)
+    assert await research(place, Limits(experiments=10), Stop()) is Ended.EXPERIMENTS
+    first = await rows(place)
+    deep = [one for one in first if one.knobs.get("train.py:DEPTH", 3) > 3]
+    assert deep, "none has more layers"
+    async with await Database.open(place.folder) as database:
+        drawn, _ = await views.frontier(database)
+        assert drawn.points
+        assert not {point.experiment for point in drawn.points} & {one.number for one in deep}
+        assert (await views.ledger(database)).by_outcome["infeasible"]["seconds"] > 0
+        baseline = len(await views.runs(database, 0))
+        runs = await views.run_count(database)
+    for one in first[1:]:
+        assert one.verdict is not None
+        assert (one.verdict.word is Word.INFEASIBLE) == (one in deep)
+    for one in deep:
+        weights = next(m for m in one.measurements if m.objective == "weights")
+        assert one.verdict is not None
+        assert one.verdict.sentence == f"weights {weights.value:g}, at most 300; 1 seed"
+        assert (weights.n, one.verdict.asks, list(one.verdict.figures)) == (1, False, ["loss"])
+    refused = await submit(place, "merge", {"experiment": deep[0].number, "unconfirmed": True}, {})
+    assert not refused.done
+    assert refused.text.startswith(f"{deep[0].id} is infeasible: weights ")
+
+    place.config.write_text(place.config.read_text().replace(bound, bound.replace("300", "10_000") + "loss.max = 9\n"))
+    assert await research(place, Limits(experiments=10), Stop()) is Ended.EXPERIMENTS
+    then = await rows(place)
+    assert all(one.verdict and one.verdict.word is not Word.INFEASIBLE for one in then[1:])
+    async with await Database.open(place.folder) as database:
+        drawn, _ = await views.frontier(database)
+        assert {point.experiment for point in drawn.points} & {one.number for one in deep}
+        assert len(await views.runs(database, 0)) - baseline <= 1, "it is the same bench"
+        assert await views.run_count(database) > runs, "what is feasible now has earned no further seed"
+    place.config.write_text(place.config.read_text().replace("loss.max = 9", "loss.max = 0.01"))
+    await research(place, Limits(experiments=10), Stop())
+    async with await Database.open(place.folder) as database:
+        assert (await views.frontier(database))[0] == Frontier((), 0.0)
+    assert all(one.verdict and one.verdict.word is Word.INFEASIBLE for one in (await rows(place))[1:])
 
 
 async def test_knobs_may_be_listed_and_their_bounds_may_change_between_starts(write: Write) -> None:

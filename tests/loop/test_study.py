@@ -10,6 +10,7 @@ from loop.study import NOT_YET, ConfigError, Effect, read
 from recipes import names, path
 
 SMALLEST = '[run]\ntrain = "python train.py"\n[objectives]\nloss = { direction = "minimize" }\n'
+BOUNDED = SMALLEST + "[constraints]\n"
 
 
 def written(folder: Path, text: str) -> Path:
@@ -54,9 +55,17 @@ def test_every_recipe_can_be_read(name: str) -> None:
         (SMALLEST + "[model]\nshare = 2\n", ":6: `[model] share`: input should be less than or equal to 1"),
         (SMALLEST + '[model]\nnum_ctx = "4k"\n', ":6: `[model] num_ctx`: input should be a valid integer"),
         (
-            SMALLEST + "[constraints]\nloss = 3\n",
-            ":5: `[constraints]` is not served by this version of cockpit; take it out",
+            SMALLEST + "[fidelity]\nshort = 3\n",
+            ":5: `[fidelity]` is not served by this version of cockpit; take it out",
         ),
+        (BOUNDED + "loss = 3\n", ":6: `[constraints] loss`: it is a table, `{ key = value }`; docs/trial.md lists"),
+        (BOUNDED + "loss = {}\n", ":6: `[constraints] loss`: a constraint has `max`, `min`, or both"),
+        (BOUNDED + "loss = { most = 3 }\n", ":6: `[constraints] loss.most` is not a key that cockpit knows"),
+        (BOUNDED + "loss = { min = 2, max = 1 }\n", ":6: `[constraints] loss`: `min` is more than `max`"),
+        (BOUNDED + "loss = { max = inf }\n", ":6: `[constraints] loss.max`: input should be a finite number"),
+        (BOUNDED + "x_ms = { max = 3 }\nloss = { max = true }\n", ":7: `[constraints] loss.max`: input should be a"),
+        (BOUNDED + 'train_ms = { max = "2 s" }\n', ":6: `[constraints] train_ms.max`: a bound is a number in the unit"),
+        (BOUNDED + 'x_bytes = { min = "2 s" }\n', ":6: `[constraints] x_bytes.min`: a bound is a number in the unit"),
     ],
 )
 def test_an_error_names_file_line_key_and_fix(tmp_path: Path, text: str, said: str) -> None:
@@ -67,7 +76,7 @@ def test_an_error_names_file_line_key_and_fix(tmp_path: Path, text: str, said: s
 
 def test_every_error_is_said_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
-        read(written(tmp_path, SMALLEST.replace("minimize", "down") + "[run.x]\n[constraints]\n"))
+        read(written(tmp_path, SMALLEST.replace("minimize", "down") + "[run.x]\n[fidelity]\n"))
     assert len(str(caught.value).splitlines()) == 3
 
 
@@ -97,6 +106,27 @@ def test_a_time_is_a_number_and_a_unit(text: str, seconds: float) -> None:
     from loop.study import _seconds
 
     assert _seconds(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("name", "bound", "value"),
+    [
+        ("loss", "0.5", 0.5),
+        ("loss", "-3", -3.0),
+        ("peak_memory_bytes", '"16 GB"', 16e9),
+        ("peak_memory_bytes", '"512MiB"', 512 * 2**20),
+        ("peak_memory_bytes", "1_000", 1000.0),
+        ("bytes", '"1.5 kB"', 1500.0),
+        ("train_seconds", '"2 min"', 120.0),
+        ("train_seconds", "90", 90.0),
+    ],
+)
+def test_a_bound_is_in_the_unit_that_the_name_of_its_quantity_ends_in(
+    tmp_path: Path, name: str, bound: str, value: float
+) -> None:
+    for key in ("max", "min"):
+        found = read(written(tmp_path, f"{BOUNDED}{name} = {{ {key} = {bound} }}\n")).settings.constraints[name]
+        assert found.model_dump(exclude_none=True) == {key: value}
 
 
 def test_the_same_text_is_the_same_revision(tmp_path: Path) -> None:

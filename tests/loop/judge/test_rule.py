@@ -7,7 +7,7 @@ import pytest
 
 from loop.judge.axis import Axis, axis
 from loop.judge.noise import Pool, pool
-from loop.judge.rule import RACE_SEEDS, Gains, Moved, Pools, Verdict, judge
+from loop.judge.rule import RACE_SEEDS, Gains, Moved, Pools, Verdict, infeasible, judge
 from loop.judge.sentence import percent, sentence
 from loop.study import Effect, Objective
 from store.records import Evidence, Word
@@ -81,6 +81,14 @@ def test_the_words() -> None:
     }
     for word, candidate in words.items():
         assert verdict(axes, candidate).word is word, word
+
+
+def test_what_is_infeasible_asks_for_no_seeds_however_good_it_looks_and_keeps_its_figures() -> None:
+    for losses in ([0.94], [0.94, 0.95], [1.3]):
+        found = verdict([LOSS], {"loss": losses})
+        broken = infeasible(found)
+        assert (broken.word, broken.evidence, broken.asks) == (Word.INFEASIBLE, Evidence.SCREENED, False)
+        assert broken.figures == found.figures
 
 
 def test_nothing_is_called_worse_while_a_gain_is_likely() -> None:

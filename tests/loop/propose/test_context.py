@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from loop.propose.context import EXTREMES, LINE_CHARACTERS, MOST_TOKENS, SYSTEM, TOKENS_A_CHARACTER, Result, build
 from loop.study import Commands as Run
-from loop.study import Effect, Objective, Question, Settings
+from loop.study import Constraint, Effect, Objective, Question, Settings
 
 SETTINGS = Settings(
     study=Question(goal="Lower the loss"),
@@ -91,3 +91,8 @@ def test_the_objectives_that_steer_are_told_with_what_matters() -> None:
     assert "- loss: lower is better, a change of 1.00% matters" in user
     assert "- speed: higher is better\n" in user
     assert "noted" not in user
+
+
+def test_the_bounds_are_told() -> None:
+    bounded = SETTINGS.model_copy(update={"constraints": {"peak_memory_bytes": Constraint(max=16e9)}})
+    assert "- peak_memory_bytes: at most 16 GB\n" in build(bounded, KNOBS, [], [], QUESTION, 4_000, None).user

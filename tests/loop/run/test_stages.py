@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from loop.run.sandbox import Wall
 from loop.run.stages import Launch, commands, ended, measured, printed, source, tail, timed
-from loop.study import Settings
+from loop.study import Constraint, Settings
 from store.records import Measurement, Outcome, Run, Source, Stage
 
 RUN = Run(3, 0, "r", "t" * 40, "b", 42, "baseline", "full", 1, "slot0", "none", "pss", "plain", 2.0)
@@ -196,6 +196,36 @@ def test_what_steers_nothing_may_be_missing(tmp_path: Path) -> None:
     asked = settings(None, loss={"direction": "minimize"}, extra={"direction": "minimize", "steers": False})
     outcome, _, values = measured(tmp_path, asked, stages(tmp_path, train="loss: 1\nextra: nan\n"), FILES)
     assert (outcome, [value.objective for value in values]) == (Outcome.OK, ["loss"])
+
+
+def constrained(*names: str, run: dict[str, str] | None = None) -> Settings:
+    return settings(run).model_copy(update={"constraints": {name: Constraint(max=1) for name in names}})
+
+
+def test_what_is_bounded_is_measured_as_an_objective_is(tmp_path: Path) -> None:
+    ran = stages(tmp_path, train="loss: 1\n", predict="latency_ms: 4\n", score="loss: 2\n")
+    asked = constrained("latency_ms", "loss", "peak_memory_bytes", run=SCORED)
+    assert measured(tmp_path, asked, ran, FILES)[2] == [
+        Measurement("loss", 2.0, Source.SCORED),
+        Measurement("latency_ms", 4.0, Source.EVALUATED),
+        Measurement("peak_memory_bytes", 7.0, Source.MEASURED),
+    ]
+    assert timed(asked, tmp_path, replace(RUN, stages=tuple(ran))) == {"predict"}
+
+
+@pytest.mark.parametrize(
+    ("name", "log", "outcome", "detail"),
+    [
+        ("latency_ms", "loss: 1\n", Outcome.NO_METRICS, "no stage printed a line `latency_ms: value`"),
+        ("latency_ms", "loss: 1\nlatency_ms: inf\n", Outcome.DIVERGED, "latency_ms is inf"),
+        ("peak_memory_bytes", "loss: 1\n", Outcome.NO_METRICS, "the meter said nothing of peak_memory_bytes"),
+    ],
+)
+def test_a_run_of_which_nobody_knows_whether_it_is_within_its_bounds_has_failed(
+    tmp_path: Path, name: str, log: str, outcome: Outcome, detail: str
+) -> None:
+    ran = [replace(stage, peak_bytes=None) for stage in stages(tmp_path, train=log)]
+    assert measured(tmp_path, constrained(name), ran, FILES) == (outcome, detail, [])
 
 
 @pytest.mark.parametrize(
