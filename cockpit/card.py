@@ -76,7 +76,8 @@ def card(study: Snapshot, candidate: Experiment, against: Experiment | None, wid
         if one.name in own
     ]
     if half == BROAD and figures_of:
-        rows.append(line(("  ░ too small to matter; safe: not worse by more; ─ 95 % interval; log scale", "faint")))
+        legend = "  ░ too small to matter; safe: not worse by more; ─ 95 % interval; log scale"
+        rows.append(line((fit(legend, width).rstrip(), "faint")))
     return rows
 
 

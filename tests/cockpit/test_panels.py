@@ -37,6 +37,7 @@ def text(panel: int, study: Snapshot, width: int, height: int = 40, selected: in
 
 
 @given(st.integers(66, 220), st.integers(10, 70), st.sampled_from([1, 2, 3, 4]), st.integers(0, 8))
+@example(75, 10, 3, 1)
 def test_no_line_is_wider_than_the_panel_it_is_in(width: int, height: int, panel: int, selected: int) -> None:
     for study in (every_kind(), unbegun()):
         drawing = PANELS[panel - 1]().draw(View(study, selected, NOW, Arrangement.NARROW, {1: DIFF}), width, height)
