@@ -156,11 +156,7 @@ def _head(facts: dict[str, Any]) -> list[str]:
         lines.append(f"no model: the optimiser proposes alone; {facts['model_why']}")
     else:
         lines.append(f"model {pages.model(facts)}   {facts['model_why']}")
-    files = sorted({key.partition(":")[0] for key in facts["knobs"]})
-    knobs = (
-        f"{pages.count(len(facts['knobs']), 'knob')} in {', '.join(files)}" if files else "no knobs: nothing to search"
-    )
-    lines.append(f"search space   {knobs}")
+    lines.append(f"search space   {pages.search_space(facts) or 'no knobs: nothing to search'}")
     if why := facts.get("no_wall"):
         lines.append("no wall: what runs can read your files and reach the network; run only code that you trust")
         lines.append(f"         {why}")

@@ -164,7 +164,7 @@ def _screen(place: Place, experiments: int | None, seconds: float | None) -> int
 
 @app.command()
 def new(
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="Which one: digits.")],
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="Which one: digits, bytegpt.")],
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="An empty folder, or one to be made.")],
     seed: Annotated[
         int, typer.Option("--seed", metavar="N", min=0, help="Splits the data; recorded beside the labels.")

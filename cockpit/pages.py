@@ -1,6 +1,6 @@
 """What the commands print for people: pages of plain text, with short numbers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,14 @@ def clock(seconds: float) -> str:
 def count(number: int, noun: str) -> str:
     """A number of things, for people."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def search_space(facts: Mapping[str, Any]) -> str:
+    """What a proposal may touch: `10 knobs in model.py, train.py; functions of model.py`."""
+    files = sorted({key.partition(":")[0] for key in facts["knobs"]})
+    parts = [f"{count(len(facts['knobs']), 'knob')} in {', '.join(files)}"] if files else []
+    parts += [f"functions of {', '.join(facts['functions'])}"] if facts.get("functions") else []
+    return "; ".join(parts)
 
 
 def shortened(text: str, columns: int) -> str:

@@ -41,7 +41,7 @@ from loop.judge import axis, bounds, standing
 from loop.judge.standing import BASELINE, SCREEN
 from loop.propose import optimiser
 from loop.propose.portfolio import Portfolio
-from loop.propose.prepare import AHEAD, Preparation, knobs_of
+from loop.propose.prepare import AHEAD, Preparation, functions_of, knobs_of
 from loop.propose.which import choose
 from loop.run import bench, launch, sandbox, stages
 from loop.run.devices import kind
@@ -153,7 +153,7 @@ class Engine:
         )
         knobs = await knobs_of(self.place, self.revision, self.branches, tree)
 
-        chosen = await choose(self.place, self.revision, self.quiet)
+        chosen, share = await choose(self.place, self.revision, self.quiet), settings.model.share
         self.limits = await self._limits(limits)
 
         facts = {
@@ -176,6 +176,7 @@ class Engine:
             "model_host": chosen.model.host if chosen.model else None,
             "model_why": chosen.why,
             "knobs": {knob.key: str(knob.domain) for knob in knobs},
+            "functions": await functions_of(settings, self.branches, tree) if chosen.model and share else [],
             "steering": settings.steering,
             "left_out": await self.branches.dirty(),
             "submodules": await self.branches.submodules(tree),
@@ -191,7 +192,7 @@ class Engine:
         preparation = Preparation(
             self.place, settings, self.branches, self.database, knobs, study.seed, self.bench.hash
         )
-        self.portfolio = Portfolio(preparation, chosen.model, settings.model.share, lambda: self.stop.holds)
+        self.portfolio = Portfolio(preparation, chosen.model, share, lambda: self.stop.holds)
         await journal.study_revised(self.database, self.revision.digest, self.revision.text)
         await journal.bench_set(self.database, self.bench.hash, self.bench.facts)
         drawn, reference = await standing.standing(self.database, settings, self.bench.hash)

@@ -10,7 +10,7 @@ from cockpit.card import changed
 from cockpit.feed import Objective, Snapshot
 from cockpit.glyphs import look, offered, promising
 from cockpit.line import LazyLines, Line, Piece, fit, line, right, wrap
-from cockpit.pages import count
+from cockpit.pages import search_space
 from cockpit.progress import sentence
 from cockpit.view import Arrangement, Drawing, View
 from cockpit.widgets.panel import Panel
@@ -175,12 +175,11 @@ def first_minute(study: Snapshot, width: int, *, spaced: bool) -> list[Line]:
     if not facts:
         return [line(), *(line(f" {text}") for text in wrap(STARTING, width - 1, 2))]
     wanted = [f"{'▴' if one.maximize else '▾'} {one.label}" for one in study.objectives if one.steers]
-    files = sorted({key.partition(":")[0] for key in facts["knobs"]})
     limits = facts.get("limits") or {}
     spend = [f"{limits['experiments']} experiments"] if limits.get("experiments") else []
     spend += [figures.lasted(limits["seconds"])] if limits.get("seconds") else []
     rows = (
-        ("may change", f"{count(len(facts['knobs']), 'knob')} in {', '.join(files)}; nothing else"),
+        ("may change", f"{search_space(facts) or 'nothing'}; nothing else"),
         ("wants", "  ".join(wanted)),
         ("runs inside", f"no wall: {facts['no_wall']}" if facts.get("no_wall") else facts["wall"]),
         ("proposes", "the optimiser alone" if facts["model"] == "none" else f"the optimiser and {facts['model']}"),

@@ -16,10 +16,11 @@ from loop.branches import SHOWN, Branches, GitError
 from loop.effects import References, carry_out
 from loop.judge import standing
 from loop.judge.axis import Axis
-from loop.propose import optimiser, space
+from loop.propose import functions, optimiser, space
 from loop.propose.admit import UNCHANGED, Refused, admit, change_hash
 from loop.propose.domain import Value
 from loop.propose.edits import REWRITE, Edit, Setting
+from loop.propose.functions import Function
 from loop.propose.optimiser import Tried
 from loop.propose.space import Knob
 from loop.study import ConfigError, Revision, Settings
@@ -163,10 +164,9 @@ class Preparation:
         """The values of all knobs in an experiment's tree."""
         return {knob.key: experiment.knobs.get(knob.key, knob.default) for knob in self.knobs}
 
-    async def sources(self, experiment: Experiment) -> dict[str, bytes]:
-        """The Python files of an experiment's tree that a proposal may write anew."""
-        paths = [path for path in await self.branches.files(experiment.tree) if path.endswith(".py")]
-        return await self.branches.contents(experiment.tree, filter(self.settings.editable, paths))
+    async def functions(self, experiment: Experiment) -> dict[Function, bytes]:
+        """The functions of an experiment's tree that a proposal may write anew, each with its file."""
+        return await _functions(self.settings, self.branches, experiment.tree)
 
     # --- letting in --------------------------------------------------------------------------------------------------
 
@@ -254,6 +254,19 @@ async def knobs_of(place: Place, revision: Revision, branches: Branches, tree: s
     except Refused as why:
         raise ConfigError(f"{place.config}: `[space]`: no knob can be set: {why.reason}") from None
     return knobs
+
+
+async def functions_of(settings: Settings, branches: Branches, tree: str) -> list[str]:
+    """The files whose functions a proposal may write anew."""
+    return sorted({one.path for one in await _functions(settings, branches, tree)})
+
+
+async def _functions(settings: Settings, branches: Branches, tree: str) -> dict[Function, bytes]:
+    paths = [path for path in await branches.files(tree) if path.endswith(".py") and settings.editable(path)]
+    sources = await branches.contents(tree, paths)
+    return await asyncio.to_thread(
+        lambda: {one: source for path, source in sources.items() for one in functions.functions(path, source)}
+    )
 
 
 def _slug(title: str) -> str:

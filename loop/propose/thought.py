@@ -18,7 +18,7 @@ from typing import Any
 from loop.propose.admit import Refused
 from loop.propose.context import Prompt, Result, build
 from loop.propose.edits import KNOBS, REWRITE, Setting
-from loop.propose.functions import functions, outline
+from loop.propose.functions import outline
 from loop.propose.knobs import Turning
 from loop.propose.model import CallFailed, Message, Model, Reply
 from loop.propose.operators import REASON_TOKENS, Operator, quoted
@@ -75,14 +75,11 @@ class Thought:
         A function takes turns with the others, too.
         """
         own, turns = self.preparation, await calls.thoughts_by_operator(self.preparation.database)
-        sources = await own.sources(incumbent)
-        turn = turns.get(REWRITE, 0)
-        found = [one for path, source in sources.items() for one in await asyncio.to_thread(functions, path, source)]
-        function = next_function(found, self.model.num_ctx, own.seed, turn)
+        found, turn = await own.functions(incumbent), turns.get(REWRITE, 0)
+        function = next_function(list(found), self.model.num_ctx, own.seed, turn)
         if function is None or (own.knobs and turns.get(KNOBS, 0) <= turn):
             return Turning(own.knobs, own.values(incumbent)) if own.knobs else None
-        beside = await asyncio.to_thread(outline, sources[function.path])
-        return Rewriting(function, beside)
+        return Rewriting(function, await asyncio.to_thread(outline, found[function]))
 
     async def _prompt(self, operator: Operator, rows: list[Experiment]) -> Prompt:
         """What the model is told, as things stand: of what was tried, what was tried with this operator."""

@@ -3,8 +3,8 @@
     python prepare.py REPOSITORY STUDY_FOLDER SEED
 
 writes `data/train.bin` (the text to learn from) and `data/windows.bin` (pieces of 256 bytes of the hidden text) into
-the repository, and `labels/next.bin` (the byte after each piece) and `labels/split.json` into the study's folder. Standard
-library only: whoever keeps cockpit apart from the training environment can still make the study.
+the repository, and `labels/next.bin` (the byte after each piece) and `labels/split.json` into the study's folder.
+Standard library only: whoever keeps cockpit apart from the training environment can still make the study.
 """
 
 import hashlib

@@ -81,7 +81,7 @@ def test_before_anything_ran_there_are_counts_of_zero_and_no_record_is_made(writ
         (["--batch", "--experiments", "0", "{study}"], 2, "take a number above zero"),
         (["--batch", "--experiments", "x", "{study}"], 2, "Invalid value for '--experiments'"),
         (["--bacth", "{study}"], 2, "No such option"),
-        (["new", "nothing", "{tmp}/d"], 1, "there is no recipe 'nothing'; there is: digits"),
+        (["new", "nothing", "{tmp}/d"], 1, "there is no recipe 'nothing'; there is: bytegpt, digits"),
         (["new", "digits", "{study}"], 1, "is there already and not an empty folder"),
         (["{study}"], 2, "there is no terminal here"),
     ],

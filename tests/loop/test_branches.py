@@ -221,6 +221,6 @@ async def test_a_new_study_never_writes_into_what_is_there(tmp_path: Path, where
 
 
 async def test_a_recipe_that_is_none_names_those_that_are(tmp_path: Path) -> None:
-    with pytest.raises(CannotMake, match="there is: digits"):
+    with pytest.raises(CannotMake, match="there is: bytegpt, digits"):
         await new("digit", tmp_path / "d", 0)
     assert not list(tmp_path.iterdir())
