@@ -108,8 +108,9 @@ def test_the_score_is_the_bits_of_the_hidden_byte(tmp_path: Path) -> None:
 def test_the_profile_for_a_gpu_has_the_same_knobs_within_its_bounds_and_builds(tmp_path: Path) -> None:
     profiles = [(STUDY / name).read_bytes() for name in ("knobs.py", "profiles/gpu.py")]
     few, many = ({knob.name: knob for knob in annotated("knobs.py", source)} for source in profiles)
-    assert few.keys() == many.keys()
-    assert len(few) == 13
+    assert many.keys() - few.keys() == {"PRECISION"}
+    assert len(few) == 12
+    assert few.keys() < many.keys()
     for knob in (*few.values(), *many.values()):
         assert knob.domain.holds(knob.default)
     assert few["CONTEXT"].domain == many["CONTEXT"].domain, "a window has 256 bytes"
