@@ -20,7 +20,7 @@ MOST_CHARACTERS = 100_000  # of a diff on that page, which has room for 1 MiB
 WHY = {
     Ended.EXPERIMENTS: "the number of experiments asked for is reached",
     Ended.TIME: "the time is used up",
-    Ended.NO_PROPOSER: "nothing is left to propose: every value of a knob was tried, and no model has anything new",
+    Ended.NO_PROPOSER: "nothing is left to propose: no knob has an untried value, and no model has anything new",
     Ended.BASELINE_FAILED: "the baseline failed: the code that all is compared with gave no measurement",
     Ended.MACHINE_FAILED: "the machine failed: no room, no git, no record, or runs that something else keeps ending",
     Ended.CONFIGURATION: "cockpit.toml cannot be meant so; what to change is said below",

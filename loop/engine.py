@@ -154,6 +154,11 @@ class Engine:
         knobs = await knobs_of(self.place, self.revision, self.branches, tree)
 
         chosen, share = await choose(self.place, self.revision, self.quiet), settings.model.share
+        functions: list[str] = []
+        if chosen.model and share:
+            functions = sorted(
+                {f.path for f in await functions_of(settings, self.branches, tree, chosen.model.num_ctx)}
+            )
         self.limits = await self._limits(limits)
 
         facts = {
@@ -176,7 +181,7 @@ class Engine:
             "model_host": chosen.model.host if chosen.model else None,
             "model_why": chosen.why,
             "knobs": {knob.key: str(knob.domain) for knob in knobs},
-            "functions": await functions_of(settings, self.branches, tree) if chosen.model and share else [],
+            "functions": functions,
             "steering": settings.steering,
             "left_out": await self.branches.dirty(),
             "submodules": await self.branches.submodules(tree),

@@ -113,7 +113,7 @@ def test_the_profile_for_a_gpu_has_the_same_knobs_within_its_bounds_and_builds(t
     assert few.keys() < many.keys()
     for knob in (*few.values(), *many.values()):
         assert knob.domain.holds(knob.default)
-    assert few["CONTEXT"].domain == many["CONTEXT"].domain, "a window has 256 bytes"
+    assert not any(knobs["CONTEXT"].domain.holds(257) for knobs in (few, many)), "a window has 256 bytes"
     names = [re.findall(rb"^([A-Z_]+) =", source, re.MULTILINE) for source in profiles]
     assert names[0] == names[1]
 

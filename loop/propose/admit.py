@@ -22,7 +22,16 @@ from loop.study import Settings
 from store.place import CONFIG
 from store.records import Refusal
 
-EVERYWHERE = {*dir(builtins), "__file__", "__builtins__", "__annotations__", "__path__"}
+EVERYWHERE = {
+    *dir(builtins),
+    "__class__",
+    "__file__",
+    "__cached__",
+    "__annotations__",
+    "__path__",
+    "__module__",
+    "__qualname__",
+}
 UNCHANGED = hashlib.sha256(b"{}").hexdigest()  # the change hash of the baseline
 
 
@@ -77,7 +86,14 @@ def _python(path: str, source: bytes) -> None:
 
 def _names(path: str, before: bytes, after: bytes) -> None:
     """No name is used that is nowhere defined, but for those with which the parent has run."""
-    if new := set(_undefined(path, after)) - set(_undefined(path, before)):
+    known = set[str]()
+    with suppress(SyntaxError, ValueError, RecursionError):  # of a file that could not be compiled before
+        known = set(_undefined(path, before))
+    try:
+        new = set(_undefined(path, after)) - known
+    except RecursionError:
+        raise Refused(Refusal.INVALID, f"{path} is nested too deeply") from None
+    if new:
         raise Refused(Refusal.INVALID, f"`{min(new)}` is used and nowhere defined in {path}")
 
 
@@ -89,10 +105,14 @@ def _undefined(path: str, source: bytes) -> Iterator[str]:
         tables += (inner := ahead.pop().get_children())
         ahead += inner
     symbols = [symbol for table in tables for symbol in table.get_symbols()]
-    if any(isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in space.parsed(source).body):
+    nodes = list(ast.walk(space.parsed(source)))
+    if any(isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in nodes):
         return
     defined = {symbol.get_name() for symbol in top.get_symbols() if _bound(symbol)}
-    defined |= {symbol.get_name() for symbol in symbols if symbol.is_declared_global() and symbol.is_assigned()}
+    defined |= {symbol.get_name() for symbol in symbols if symbol.is_declared_global() and _bound(symbol)}
+    for node in nodes:  # what a variable is annotated with in a function Python never looks at
+        if isinstance(node, ast.AnnAssign):
+            defined |= {one.id for one in ast.walk(node.annotation) if isinstance(one, ast.Name)}
     for symbol in symbols:
         name = symbol.get_name()
         if symbol.is_global() and symbol.is_referenced() and name not in defined and name not in EVERYWHERE:
@@ -138,6 +158,6 @@ def change_hash(baseline: Mapping[str, bytes], contents: Mapping[str, bytes]) ->
 
 def _digest(path: str, content: bytes) -> str:
     if path.endswith(".py"):
-        with suppress(Unreadable):  # then it is what it is
+        with suppress(Unreadable, RecursionError):  # then it is what it is
             content = ast.dump(space.parsed(content)).encode()
     return hashlib.sha256(content).hexdigest()

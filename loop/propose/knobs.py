@@ -54,7 +54,7 @@ class Turning:
         """A list of changes."""
         return schema(self.knobs, self.values)
 
-    def read(self, answer: str) -> Suggestion:
+    def read(self, answer: str, *, whole: bool) -> Suggestion:
         """The values that an answer wishes. Raises Refused."""
         moves, words = read(answer, self.knobs, self.values)
         return Suggestion(Setting(self.knobs, self.values, moves), words)

@@ -69,8 +69,8 @@ class Operator(Protocol):
         """Of the second answer."""
         ...
 
-    def read(self, answer: str) -> Suggestion:
-        """What an answer wishes. Raises Refused, with what is to be mended."""
+    def read(self, answer: str, *, whole: bool) -> Suggestion:
+        """What an answer wishes; `whole` says that its limit has not ended it. Raises Refused, with what to mend."""
         ...
 
 

@@ -1,8 +1,8 @@
 """Whose turn it is to propose: the model's for its share of the experiments, the optimiser's for all others.
 
 The model thinks beside the runs, and what it has thought of is queued when it is there. Meanwhile the optimiser goes
-on, so neither a slow model nor a dead one holds up a slot. It is waited for where its share is the whole; and for a
-while where the runs leave it no quiet, so that there must be none.
+on, so neither a slow model nor a dead one holds up a slot. It is waited for where its share is the whole, or nobody
+else has anything left; and for a while where the runs leave it no quiet, so that there must be none.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from store.records import Experiment
 
 TICK_SECONDS = 0.05
 PATIENCE_SECONDS = 30.0  # of quiet
-TRIES = 5  # thoughts in a row that come to nothing, where nobody else has anything to propose
+TRIES = 3  # thoughts in a row that come to nothing, where nobody else has anything to propose
 
 
 def due(number: int, thoughts: int, share: float) -> bool:
@@ -63,11 +63,12 @@ class Portfolio:
             return True
         for attempt in range(TRIES if self.share else 0):  # nobody else has anything left
             await self._pause(attempt)
+            fresh = self._thinking is None
             thoughts = await calls.thoughts(self.preparation.database)
             self._begin(count)
             if await self._comes_to_something(None):
                 return True
-            if thoughts == await calls.thoughts(self.preparation.database):
+            if fresh and thoughts == await calls.thoughts(self.preparation.database):
                 break  # there is nothing to ask for
         return False
 

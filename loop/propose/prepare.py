@@ -16,12 +16,13 @@ from loop.branches import SHOWN, Branches, GitError
 from loop.effects import References, carry_out
 from loop.judge import standing
 from loop.judge.axis import Axis
-from loop.propose import functions, optimiser, space
+from loop.propose import optimiser, space
 from loop.propose.admit import UNCHANGED, Refused, admit, change_hash
 from loop.propose.domain import Value
 from loop.propose.edits import REWRITE, Edit, Setting
-from loop.propose.functions import Function
+from loop.propose.functions import Function, functions
 from loop.propose.optimiser import Tried
+from loop.propose.rewrite import fits
 from loop.propose.space import Knob
 from loop.study import ConfigError, Revision, Settings
 from loop.where import where
@@ -70,8 +71,9 @@ class Preparation:
                 return None
             first = await views.first_run(self.database, number - 1, self.bench) if number > 1 else None
             axes, known = await self.known(rows, first or next_run)
-            # Of code written anew the same values say something else.
-            tried = [one for number, one in known.items() if rows[number].operator != REWRITE]
+            # Of code written anew, and not trunk's, the same values say something else.
+            own = _written_anew(rows, incumbent)
+            tried = [one for number, one in known.items() if _written_anew(rows, rows[number]) <= own]
             values = self.values(incumbent)
             for _ in range(MOST_REFUSED if self.knobs else 0):
                 began = time.monotonic()
@@ -164,10 +166,6 @@ class Preparation:
         """The values of all knobs in an experiment's tree."""
         return {knob.key: experiment.knobs.get(knob.key, knob.default) for knob in self.knobs}
 
-    async def functions(self, experiment: Experiment) -> dict[Function, bytes]:
-        """The functions of an experiment's tree that a proposal may write anew, each with its file."""
-        return await _functions(self.settings, self.branches, experiment.tree)
-
     # --- letting in --------------------------------------------------------------------------------------------------
 
     async def _change(self, baseline: Experiment, parent: Experiment, edit: Edit) -> Change | Refused:
@@ -238,6 +236,12 @@ class Preparation:
         return experiment
 
 
+def _written_anew(rows: Sequence[Experiment], row: Experiment) -> set[int]:
+    """The experiments whose functions are in the code of this one."""
+    found = {row.number} if row.operator == REWRITE else set[int]()
+    return found | _written_anew(rows, rows[row.parent]) if row.parent is not None else found
+
+
 async def knobs_of(place: Place, revision: Revision, branches: Branches, tree: str) -> tuple[Knob, ...]:
     """The knobs of the baseline's code. Raises ConfigError, also where it does not pass its own gates."""
     settings, files = revision.settings, await branches.files(tree)
@@ -256,20 +260,19 @@ async def knobs_of(place: Place, revision: Revision, branches: Branches, tree: s
     return knobs
 
 
-async def functions_of(settings: Settings, branches: Branches, tree: str) -> list[str]:
-    """The files whose functions a proposal may write anew."""
-    return sorted({one.path for one in await _functions(settings, branches, tree)})
-
-
-async def _functions(settings: Settings, branches: Branches, tree: str) -> dict[Function, bytes]:
+async def functions_of(settings: Settings, branches: Branches, tree: str, num_ctx: int) -> dict[Function, bytes]:
+    """The functions that a model with such a context may write anew, each with the content of its file."""
     paths = [path for path in await branches.files(tree) if path.endswith(".py") and settings.editable(path)]
     sources = await branches.contents(tree, paths)
-    return await asyncio.to_thread(
-        lambda: {one: source for path, source in sources.items() for one in functions.functions(path, source)}
-    )
+
+    def found() -> dict[Function, bytes]:
+        every = [(one, source) for path, source in sources.items() for one in functions(path, source)]
+        return {one: source for one, source in every if fits(one, num_ctx)}
+
+    return await asyncio.to_thread(found)
 
 
 def _slug(title: str) -> str:
     """A title as a part of a branch's name: what git allows there, and no more than reads well."""
     plain = re.sub(r"[^a-z0-9.]+", "-", title.lower().replace(" and ", "-and-" if title.endswith("more") else "-"))
-    return re.sub(r"\.(?![0-9])", "-", plain)[:60].strip(".-")
+    return re.sub(r"-+", "-", re.sub(r"\.(?![0-9])", "-", plain))[:60].strip(".-")

@@ -22,8 +22,8 @@ from loop.propose.functions import outline
 from loop.propose.knobs import Turning
 from loop.propose.model import CallFailed, Message, Model, Reply
 from loop.propose.operators import REASON_TOKENS, Operator, quoted
-from loop.propose.prepare import Preparation
-from loop.propose.rewrite import Rewriting, next_function
+from loop.propose.prepare import Preparation, functions_of
+from loop.propose.rewrite import Rewriting, turn_of
 from store import calls, commands
 from store.records import Call, CallOutcome, Experiment, Proposal, State
 
@@ -31,7 +31,8 @@ MODEL = "model"  # who proposes
 NOTES = 5  # of the newest
 ALIKE = 0.6  # of the tokens a character of the last prompt: fewer, and this one was not read whole
 AROUND_TOKENS = 200  # the questions after the first, and what a template puts around each message
-REASON_TEMPERATURE, WRITE_TEMPERATURE = 0.8, 0.2  # ideas may wander; what is written down is what was said
+# Ideas may wander; what is written down is what was said; what was refused is not to be said again.
+TEMPERATURES, WRITE_TEMPERATURE = {"reason": 0.8, "repair": 0.8}, 0.2
 
 
 @dataclass
@@ -72,14 +73,18 @@ class Thought:
     async def _choose(self, incumbent: Experiment) -> Operator | None:
         """The operator whose turn it is: the one that was asked for less often. None where there is nothing to ask for.
 
-        A function takes turns with the others, too.
+        Functions and aims take turns, too.
         """
         own, turns = self.preparation, await calls.thoughts_by_operator(self.preparation.database)
-        found, turn = await own.functions(incumbent), turns.get(REWRITE, 0)
-        function = next_function(list(found), self.model.num_ctx, own.seed, turn)
-        if function is None or (own.knobs and turns.get(KNOBS, 0) <= turn):
-            return Turning(own.knobs, own.values(incumbent)) if own.knobs else None
-        return Rewriting(function, await asyncio.to_thread(outline, found[function]))
+        turn = turns.get(REWRITE, 0)
+        turning = Turning(own.knobs, own.values(incumbent)) if own.knobs else None
+        if turning and turns.get(KNOBS, 0) <= turn:
+            return turning
+        sources = await functions_of(own.settings, own.branches, incumbent.tree, self.model.num_ctx)
+        if not sources:
+            return turning
+        function, aim = turn_of(list(sources), own.seed, turn)
+        return Rewriting(function, await asyncio.to_thread(outline, sources[function]), aim)
 
     async def _prompt(self, operator: Operator, rows: list[Experiment]) -> Prompt:
         """What the model is told, as things stand: of what was tried, what was tried with this operator."""
@@ -132,7 +137,7 @@ class Thought:
                 messages,
                 schema=None if reasons else operator.schema,
                 most_tokens=REASON_TOKENS if reasons else operator.most_tokens,
-                temperature=REASON_TEMPERATURE if reasons else WRITE_TEMPERATURE,
+                temperature=TEMPERATURES.get(purpose, WRITE_TEMPERATURE),
                 seed=random.Random(f"cockpit {self.preparation.seed} {call.id}").randrange(2**31),
                 at_least=self.least_tokens,
             )
@@ -164,7 +169,7 @@ class Thought:
                 wall_seconds=time.monotonic() - self.began,
             )
             try:
-                suggestion = operator.read(reply.text)
+                suggestion = operator.read(reply.text, whole=reply.whole)
             except Refused as why:
                 reason = (
                     why.reason if reply.whole else f"{why.reason}; it was cut after {reply.took.answer_tokens} tokens"

@@ -38,19 +38,10 @@ def main() -> None:
     optimizer = torch.optim.AdamW(net.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=EPOCHS)
     net, optimizer, loader = accelerator.prepare(net, optimizer, loader)
-    criterion = nn.CrossEntropyLoss(label_smoothing=LABEL_SMOOTHING)
-
     for epoch in range(1, EPOCHS + 1):
-        net.train()
-        total = torch.zeros((), device=accelerator.device)
-        for batch, target in loader:
-            loss = criterion(net(batch), target)
-            optimizer.zero_grad()
-            accelerator.backward(loss)
-            optimizer.step()
-            total += loss.detach()
+        loss = train(net, loader, optimizer, accelerator)
         schedule.step()
-        accelerator.print(f"epoch: {epoch}  train_loss: {total.item() / len(loader):.4f}", flush=True)
+        accelerator.print(f"epoch: {epoch}  train_loss: {loss:.4f}", flush=True)
 
     if accelerator.is_main_process:
         arguments.out.mkdir(parents=True, exist_ok=True)
@@ -59,6 +50,20 @@ def main() -> None:
         }
         save_file(weights, arguments.out / "model.safetensors")
     accelerator.end_training()
+
+
+def train(net: nn.Module, loader: DataLoader, optimizer: torch.optim.Optimizer, accelerator: Accelerator) -> float:
+    """Once through the rows; the mean loss."""
+    criterion = nn.CrossEntropyLoss(label_smoothing=LABEL_SMOOTHING)
+    net.train()
+    total = torch.zeros((), device=accelerator.device)
+    for batch, target in loader:
+        loss = criterion(net(batch), target)
+        optimizer.zero_grad()
+        accelerator.backward(loss)
+        optimizer.step()
+        total += loss.detach()
+    return total.item() / len(loader)
 
 
 if __name__ == "__main__":

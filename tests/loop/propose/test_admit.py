@@ -38,6 +38,30 @@ def test_the_warnings_of_the_code_under_test_are_not_shown(recwarn: pytest.Warni
 
 
 @pytest.mark.parametrize(
+    "content",
+    [
+        b"def f():\n  return len(__file__), super\n",
+        b"def f():\n  global late\n  import math as late\ndef g():\n  return late.pi\n",
+        b"try:\n  from os import *\nexcept ImportError:\n  pass\nprint(getcwd())\n",
+        b"class A:\n  one = 1\n  two = [z for z in (one,)], __qualname__\n  def f(self):\n    return __class__\n",
+        b"def f(x):\n  y: Tensor = x\n  return [z for z in y if (w := z)], w\n",
+        b"def f():\n  try:\n    pass\n  except OSError as why:\n    print(why)\n",
+    ],
+)
+def test_a_name_that_is_defined_somewhere_is_no_reason(content: bytes) -> None:
+    admit(SETTINGS, KNOBS, MODES, BEFORE, {"model/x.py": content})
+
+
+def test_a_name_that_was_undefined_before_is_no_reason_either_and_a_new_one_is() -> None:
+    before = {**BEFORE, "model/x.py": b"def f():\n  return later()\n"}
+    admit(SETTINGS, KNOBS, MODES, before, {"model/x.py": b"def f():\n  return later() + 1\n"})
+    with pytest.raises(Refused, match="`F` is used and nowhere defined"):
+        admit(SETTINGS, KNOBS, MODES, before, {"model/x.py": b"def f(x):\n  return F.relu(x)\n"})
+    broken = {**BEFORE, "model/x.py": b"def f():\n  nonlocal x\n"}
+    admit(SETTINGS, KNOBS, MODES, broken, {"model/x.py": b"def f():\n  return 1\n"})
+
+
+@pytest.mark.parametrize(
     ("path", "content", "refusal", "reason"),
     [
         ("score.py", b"", Refusal.OUT_OF_THE_SPACE, "score.py is protected"),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loop.propose.functions import Function, Unusable, functions, outline, rewritten
+from loop.propose.functions import Function, Unusable, closed, functions, outline, rewritten
 
 SOURCE = b'''\
 """A file."""
@@ -71,8 +71,12 @@ def test_a_file_has_the_functions_that_can_be_given_and_taken_back() -> None:
     )
     assert [one.name for one in functions("x.py", others)] == ["h"]
     assert functions("x.py", b"def f(:\n") == []
+    assert functions("x.py", b"def f(\nx\n): return x\ndef g():\n  '''Nothing.'''\n") == []
+    assert functions("x.py", b"# coding: latin-1\ndef f():\n  return 1\n") == []
     strange = b'class A:\n    def f(self):\n        return """\nat the margin"""\n'
     assert functions("x.py", strange) == []
+    deep = f"def f():\n  return {'+'.join('x' * 600)}\ndef g():\n  return 1\n".encode()
+    assert [one.name for one in functions("x.py", deep)] == ["g"]
 
 
 def test_the_outline_is_imports_constants_and_heads() -> None:
@@ -81,7 +85,7 @@ def test_the_outline_is_imports_constants_and_heads() -> None:
         "from torch import nn",
         "WIDTH = 8  # cockpit: 1..64 log",
         "class Net(nn.Module):",
-        "def __init__(self,",
+        "def __init__(self,\n                 size: int = 3) -> None:",
         "def wide(self) -> int:",
         "def rate(step: int) -> float:",
     ]
@@ -152,12 +156,16 @@ def test_line_ends_indentation_and_the_rest_of_a_file_stay() -> None:
         ("I cannot.", "the answer holds no `def rate`"),
         ("```python\ndef other(step):\n    return 1.0\n```", "the answer holds no `def rate`"),
         ("def rate(step)\n    return 1", "line 1 of the function: expected ':': `def rate(step)`"),
-        ("def rate(step, more):\n    return 1.0", "the parameters of rate must stay (step)"),
-        ("async def rate(step):\n    return 1.0", "the parameters of rate must stay (step)"),
-        ("import cmath\ndef rate(step):\n    return 1.0", "the answer holds `import cmath`: put it inside"),
-        ("def rate(step):\n    return 1.0\nprint(rate(1))", "the answer holds `print(rate(1))`: put it inside"),
+        ("def rate(step, more):\n    return 1.0", "must stay `def rate(step: int) -> float:`"),
+        ("async def rate(step):\n    return 1.0", "must stay `def rate(step: int) -> float:`"),
+        ("def rate(step=3):\n    return 1.0", "must stay `def rate(step: int) -> float:`"),
+        ("@cache\ndef rate(step):\n    return 1.0", "must stay `def rate(step: int) -> float:`"),
+        ("import cmath\ndef rate(step):\n    return 1.0", "the answer holds `import cmath` besides: put it inside"),
+        ("def rate(step):\n    return 1.0\nprint(rate(1))", "the answer holds `print(rate(1))` besides"),
+        ("def rate(step): return 1.0", "`rate` has no statement on a line of its own"),
+        (f"def rate(step):\n    return {'+'.join('x' * 2_000)}", "`rate` is nested too deeply"),
         ("def rate(step):\n    return 1.0\ndef rate(step):\n    return 2.0", "holds `def rate` 2 times; write it once"),
-        ("def rate(step):\n    '''Nothing.'''", "rate has no statement"),
+        ("def rate(step):\n    '''Nothing.'''", "`rate` has no statement"),
         ("def rate(step):\n    return " + "(" * 5_000, "line "),
         ("def rate(step):\n    return '\0'", "source code string cannot contain null bytes"),
     ],
@@ -166,6 +174,44 @@ def test_what_cannot_be_used_is_refused_with_what_is_to_be_mended(answer: str, r
     with pytest.raises(Unusable) as why:
         rewritten(SOURCE, FOUND["rate"], answer)
     assert reason in str(why.value)
+
+
+def test_the_last_block_counts_and_a_fence_in_the_code_ends_none() -> None:
+    answer = "The old one:\n```\ndef rate(step):\n    return 0.0\n```\nThe new one:\n```\ndef rate(step):\n"
+    answer += "    low = 2  # ``` is no end\n    return low\n```\n"
+    assert changed(answer, "rate")[1] == ["    low = 2  # ``` is no end", "    return low"]
+    assert closed(answer)
+    assert not closed(answer.rpartition("```")[0])
+    assert not closed("def rate(step):\n    return 0.0\n")
+
+
+def test_a_string_over_lines_and_an_empty_line_with_spaces_stay_what_they_are() -> None:
+    source = b"class A:\n    def f(self):\n        a = 1\n    \n        return a\n"
+    (one,) = functions("a.py", source)
+    with pytest.raises(Unusable, match="cannot be set into"):  # as far in as it must be it is another string
+        rewritten(source, one, one.text.replace("a = 1", "a = '''u\n    v'''"))
+    text = "a = '''u\n  v\n \tw'''"
+    assert rewritten(source, one, one.text.replace("a = 1", text)) == source.replace(b"a = 1", text.encode())
+    top = b"def f():\n    a = 1\n  \n    return a"
+    (one,) = functions("a.py", top)
+    string = "a = '''u\n  v\n \tw\n   \n'''"
+    assert rewritten(top, one, one.text.replace("a = 1", string)) == top.replace(b"a = 1", string.encode())
+
+
+def test_comments_stay_where_they_are_true() -> None:
+    source = (
+        b"def f(t):\n    # decays\n    rate = t  # per step\n    # clipped\n    clip = 1  # at one\n    return clip\n"
+    )
+    (one,) = functions("a.py", source)
+    made = rewritten(source, one, "def f(t):\n    seed = 3\n    rate = 2 * t\n    clip = 2\n    return clip")
+    assert made.decode().split("\n")[1:7] == [
+        "    seed = 3",
+        "    # decays",
+        "    rate = 2 * t  # per step",
+        "    # clipped",
+        "    clip = 2  # at one",
+        "    return clip",
+    ]
 
 
 LINES = ("a = 1", "b = [1,\n     2]", "x += a  # why", "self.y = 'z'", "pass", "# note", "", 'c: int = """d\n   e"""')
@@ -199,8 +245,6 @@ def test_the_file_means_what_was_written_and_equal_functions_are_equal_bytes(see
     except SyntaxError:
         return
     found: list[Function] = functions("f.py", source.encode())
-    if not found:  # a string at the margin
-        return
     made = rewritten(source.encode(), found[0], answer).decode()
     assert ast.dump(ast.parse(made)) == ast.dump(trees[1])
     if ast.dump(trees[0]) == ast.dump(trees[1]):
