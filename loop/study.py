@@ -29,7 +29,6 @@ NOT_YET = {
     ("study", "stop_when"),
     ("run", "eval"),
     ("run", "scorer"),
-    ("run", "slots"),
     ("run", "artifact"),
     ("seeds", "race"),
     ("seeds", "confirm"),
@@ -192,6 +191,14 @@ class Commands(Table):
     seed: Annotated[str, _command("seed")] | None = None
     timeout: Seconds = 20 * 60.0
     python: str | None = None
+    slots: int = Field(default=1, ge=1)  # of runs side by side
+
+    @field_validator("slots")
+    @classmethod
+    def _one(cls, slots: int) -> int:
+        if slots > 1:
+            raise ValueError("this version of cockpit makes one run at a time; put 1, or take it out")
+        return slots
 
     @model_validator(mode="after")
     def _pair(self) -> "Commands":

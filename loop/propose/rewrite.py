@@ -1,8 +1,8 @@
 """The operator *rewrite*: one whole function of an editable file is given to the model, and taken back whole.
 
 The functions take turns, in an order drawn from the study's seed, and so do the aims: asked for any change at all, a
-small model gives the function back as it was (seven of ten times, in a trial with 0.5 B). One that is too long for
-the context is left out: it stands in the question, in the answer and once more in a repair.
+small model gives the function back as it was (five of seven, in a trial with 0.5 B). One that is too long for the
+context is left out: it stands in the question, in the answer and once more in a repair.
 """
 
 import random

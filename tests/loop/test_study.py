@@ -23,6 +23,7 @@ def test_the_smallest_file_has_a_train_command_and_one_objective(tmp_path: Path)
     settings = read(written(tmp_path, SMALLEST)).settings
     assert settings.run.train == "python train.py"
     assert settings.run.timeout == 20 * 60
+    assert settings.run.slots == 1
     assert not settings.editable("train.py")
 
 
@@ -44,6 +45,10 @@ def test_every_recipe_can_be_read(name: str) -> None:
         (SMALLEST.replace("train.py", "train.py {out}"), ":2: `[run] train`: {out} does not stand for anything here"),
         (SMALLEST.replace("train.py", "train.py {study}"), ":2: `[run] train`: {study} does not stand for anything"),
         (SMALLEST.replace("train.py", "'train.py"), ":2: `[run] train`: the command cannot be split into words"),
+        (
+            SMALLEST.replace("[obj", "slots = 2\n[obj"),
+            ":3: `[run] slots`: this version of cockpit makes one run at a time",
+        ),
         (SMALLEST + "[run.x]\n", "cockpit.toml:5: `[run] x` is not a key that cockpit knows"),
         (SMALLEST.replace("[obj", 'timeout = "soon"\n[obj'), ":3: `[run] timeout`: a time is a number and a unit in"),
         (SMALLEST.replace("[obj", 'predict = "python p.py"\n[obj'), ":1: `[run]`: predict and score go together"),
