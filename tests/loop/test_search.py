@@ -138,7 +138,7 @@ async def test_a_search_that_is_cut_into_pieces_proposes_what_one_that_is_not_do
 UNBROKEN: list[dict[str, object]] = []  # the knobs of a search of three that nobody kills; it is run once
 
 
-@pytest.mark.parametrize(("step", "when"), [(step, "within" if step % 4 else "after") for step in range(12, 40, 2)])
+@pytest.mark.parametrize(("step", "when"), [(step, "within" if step % 8 else "after") for step in range(12, 40, 4)])
 async def test_a_search_killed_at_any_step_goes_on_as_if_it_had_not_been(write: Write, step: int, when: str) -> None:
     place = write(TRAIN)
     done = subprocess.run([sys.executable, "-c", KILLED, str(place.root), str(step), when, "3"], capture_output=True)
