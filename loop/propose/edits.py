@@ -18,11 +18,6 @@ class Edit(Protocol):
     """A change of some files."""
 
     @property
-    def operator(self) -> str:
-        """Whose it is, by its name in the record."""
-        ...
-
-    @property
     def moves(self) -> Mapping[str, Value]:
         """The knobs whose values are others then."""
         ...
@@ -63,7 +58,6 @@ class Setting:
     knobs: Sequence[Knob]
     before: Mapping[str, Value]
     moves: Mapping[str, Value]
-    operator: str = KNOBS
 
     @property
     def paths(self) -> Iterable[str]:
@@ -114,7 +108,6 @@ class Rewrite:
     function: Function
     answer: str
     moves: Mapping[str, Value] = field(default_factory=dict)
-    operator: str = REWRITE
 
     @property
     def paths(self) -> Iterable[str]:

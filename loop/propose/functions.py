@@ -23,6 +23,7 @@ Node = ast.FunctionDef | ast.AsyncFunctionDef
 FENCE = re.compile(r"^[ \t]*```", re.MULTILINE)
 FENCED = re.compile(r"^[ \t]*```[^\n`]*\n(.*?)(?:^[ \t]*```|\Z)", re.MULTILINE | re.DOTALL)
 BLOCKS = (ast.For, ast.AsyncFor, ast.While, ast.If, ast.With, ast.AsyncWith, ast.FunctionDef, ast.AsyncFunctionDef)
+HELD = "\0"  # before a line that begins in a string: moved, the string would be another one
 QUOTED = 80  # characters of an answer, in a reason
 
 
@@ -110,8 +111,9 @@ def _rewritten(source: bytes, function: Function, answer: str) -> bytes:
         raise Unusable(f"`{function.short}` has no statement on a line of its own")
     lines = _text_lines(source)
     end = "\r\n" if lines[_first(old)].endswith("\r\n") else "\n"
-    ours, theirs = _block(lines, body), _block([f"{line}{end}" for line in new_lines], written)
+    ours, theirs = _block(lines, body), _block(_held([f"{line}{end}" for line in new_lines]), written)
     for made in (_merged(ours, body, theirs, written), _taken(theirs, written, ours.beside(body))):
+        made = [line.removeprefix(HELD) for line in made]
         made = [line if line.endswith(("\n", "\r")) else line + end for line in made]
         last = lines[(old.end_lineno or 0) - 1]
         made[-1] = made[-1].rstrip("\r\n") + last[len(last.rstrip("\r\n")) :]
@@ -265,7 +267,7 @@ def _inside(old: _Block, was: ast.stmt, new: _Block, is_now: ast.stmt) -> list[s
 def _head(node: ast.stmt) -> str:
     """A compound statement without its body."""
     head = copy(node)
-    setattr(head, "body", [])  # noqa: B010 - not every statement has one
+    vars(head)["body"] = []
     return ast.dump(head)
 
 
@@ -290,7 +292,17 @@ def _taken(block: _Block, body: Sequence[ast.stmt], beside: str) -> list[str]:
 
 def _shifted(lines: Sequence[str], now: str, to: str) -> list[str]:
     """Lines that are as far in as `now`, moved."""
-    return [to + line[len(now) :] if line.startswith(now) and line.strip() else line for line in lines]
+    return [
+        to + line[len(now) :] if line.startswith(now) and line.strip() and not line.startswith(HELD) else line
+        for line in lines
+    ]
+
+
+def _held(lines: list[str]) -> list[str]:
+    """The lines of Python, those that begin in a string marked."""
+    tokens = tokenize.generate_tokens(iter(lines).__next__)
+    inside = {at for token in tokens for at in range(token.start[0], token.end[0]) if token.type != tokenize.NEWLINE}
+    return [HELD + line if at in inside else line for at, line in enumerate(lines)]
 
 
 def _noted(was: Sequence[str], own: list[str]) -> list[str]:
@@ -349,14 +361,14 @@ def _meaning(node: Node) -> list[str]:
 
 def _dump(node: ast.stmt) -> str:
     """A statement's syntax without the annotations of its variables, which do nothing: small models leave them out."""
+    return ast.dump(_Plain().visit(deepcopy(node)))
 
-    class Plain(ast.NodeTransformer):
-        def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.stmt:
-            if node.value is None or not isinstance(node.target, ast.Name):
-                return node
-            return ast.copy_location(ast.Assign([node.target], node.value), node)
 
-    return ast.dump(Plain().visit(deepcopy(node)))
+class _Plain(ast.NodeTransformer):
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.stmt:
+        if node.value is None or not isinstance(node.target, ast.Name):
+            return node
+        return ast.copy_location(ast.Assign([node.target], node.value), node)
 
 
 def _first(node: ast.stmt) -> int:

@@ -19,7 +19,7 @@ from loop.judge.axis import Axis
 from loop.propose import optimiser, space
 from loop.propose.admit import UNCHANGED, Refused, admit, change_hash
 from loop.propose.domain import Value
-from loop.propose.edits import REWRITE, Edit, Setting
+from loop.propose.edits import KNOBS, REWRITE, Edit, Setting
 from loop.propose.functions import Function, functions
 from loop.propose.optimiser import Tried
 from loop.propose.rewrite import fits
@@ -86,7 +86,7 @@ class Preparation:
                 edit = Setting(self.knobs, values, drawn.knobs).onto(values)
                 proposal = Proposal(
                     proposer=OPTIMISER,
-                    operator=edit.operator,
+                    operator=KNOBS,
                     parent=incumbent.number,
                     hypothesis=f"{edit.sentence} ({drawn.why})",
                     change=edit.change,
