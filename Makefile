@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO = ../cockpit-demo
 
-.PHONY: install model demo test lint types tests test-model wheel clean
+.PHONY: install model demo test lint types tests test-model bench-judging wheel clean
 
 install: .venv/installed  ## what a developer needs, into .venv
 
@@ -31,6 +31,9 @@ types: install
 
 tests: install
 	$(BIN)/python -m pytest -n 2 --dist worksteal --tb native
+
+bench-judging: install  ## how often the judge is wrong: simulated studies, an hour or two of all cores
+	$(BIN)/python -m tests.bench.judging
 
 test-model: model  ## a study in which the small model proposes
 	$(BIN)/python -m pytest -m model

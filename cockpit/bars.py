@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from cockpit import figures
 from cockpit.feed import Snapshot
-from cockpit.glyphs import offered, promising
+from cockpit.glyphs import promising
 from cockpit.line import Line, Piece, apart, fit, line
-from cockpit.pages import clock
+from cockpit.pages import clock, few
 from cockpit.panels import PANELS
 from cockpit.view import LEAST_COLUMNS, LEAST_ROWS, View
 from store.records import Ended
@@ -43,8 +43,11 @@ def status(study: Snapshot, name: str, now: float, width: int) -> Line:
     facts, rows = study.facts, study.experiments
     left: list[Piece] = [(f" {name}", "bold"), gap, *state(study, now, slim=slim), gap]
     left.append((f"{len(rows)} {'exp' if slim else 'experiment' if len(rows) == 1 else 'experiments'}", "text"))
-    if offers := sum(map(offered, rows)):
+    if offers := sum(one.offered for one in rows):
         left.append((f"{gap}◊ {offers} offer{'s' if offers > 1 else ''}", "bold offer"))
+    if study.keeps and study.keeps.confirmed:
+        luck = f"{few(study.keeps.expected_false)} by luck"
+        left.append((f", {luck}" if slim else f"{gap}{study.keeps.confirmed} confirmed, {luck}", "dim"))
     hopeful = sum(map(promising, rows))
     if hopeful:
         left.append((f"{gap}{hopeful} promising", "bold good"))

@@ -10,7 +10,7 @@ from cockpit.figures import named
 from store import events, views
 from store.database import Database
 from store.place import RECORD, Place, engine_pid
-from store.records import Decision, Engine, Event, Experiment, Frontier, Ledger, Reference, Run, Study
+from store.records import Decision, Engine, Event, Experiment, Frontier, Keeps, Ledger, Reference, Run, Study
 
 POLL_SECONDS = 0.2
 LEAST_SECONDS = 0.5  # between two pictures, so that a burst of events becomes one
@@ -42,6 +42,7 @@ class Snapshot:
     incumbent: int
     decision: Decision | None  # the last that stands
     frontier: Frontier
+    keeps: Keeps | None
     reference: tuple[Reference, ...]
     ledger: Ledger
     seconds: Mapping[int, float]  # of a slot, by experiment
@@ -125,6 +126,7 @@ async def read(place: Place, database: Database) -> Snapshot:
             incumbent=await views.incumbent(database),
             decision=await views.last_decision(database),
             frontier=drawn,
+            keeps=await views.keeps(database),
             reference=tuple(reference),
             ledger=await views.ledger(database),
             seconds=await views.seconds(database),

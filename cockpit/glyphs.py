@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from store.records import UP, Evidence, Experiment, State, Word
+from store.records import Evidence, Experiment, State, Word
 
 
 class Look(NamedTuple):
@@ -41,16 +41,10 @@ def look(one: Experiment) -> Look:
         return BASELINE
     if one.state is not State.JUDGED or one.verdict is None:
         return STATES.get(one.state, STATES[State.MEASURED])
-    if offered(one):
+    if one.offered:
         return OFFER
     said = WORDS[one.verdict.word]
     return said if one.verdict.evidence is not Evidence.SCREENED else said._replace(style="dim")
-
-
-def offered(one: Experiment) -> bool:
-    """Whether it is confirmed, and waits for a person."""
-    said = one.verdict
-    return one.state is State.JUDGED and said is not None and said.evidence is Evidence.CONFIRMED and said.word in UP
 
 
 def promising(one: Experiment) -> bool:

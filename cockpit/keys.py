@@ -79,7 +79,7 @@ def help_lines(width: int) -> list[Line]:
     lines += [line(), *(beside(states, words, half) if half < width else [*states, line(), *words])]
     said = (
         ("Evidence", "screened: a first look, a part is chance; promising: on several seeds;"),
-        ("", "confirmed: on seeds never used for choosing (not yet in this version)"),
+        ("", "confirmed: on seeds never used for choosing, and so an offer"),
         ("Figures", "changes against trunk in per cent; ± is half a 95 % interval; P a probability"),
     )
     return [

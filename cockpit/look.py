@@ -12,10 +12,10 @@ from store.place import Place, engine_pid, find
 
 if TYPE_CHECKING:
     from store.database import Database
-    from store.records import Call, Engine, Experiment, Frontier, Reference, Run, Study
+    from store.records import Call, Engine, Experiment, Frontier, Keeps, Reference, Run, Study
 
-    Standing = tuple[Study | None, Engine | None, list[Experiment], int, bool]
-    Drawn = tuple[tuple[Frontier, list[Reference]], list[Experiment]]
+    Standing = tuple[Study | None, Engine | None, list[Experiment], int, Keeps | None, bool]
+    Drawn = tuple[tuple[Frontier, list[Reference]], list[Experiment], Keeps | None]
 
 Directory = Annotated[
     Path, typer.Argument(metavar="DIR", help="A folder of the study's repository.", show_default=False)
@@ -53,13 +53,13 @@ def status(directory: Directory = Path(), as_json: Json = False) -> None:
 
     place = find(directory)
     pid = engine_pid(place.folder)  # before the record: an engine that ends in between has not died
-    nothing: Standing = (None, None, [], 0, False)
-    study, engine, rows, incumbent, paused = wait(ask(place, _standing, nothing))
-    keys = output.status_keys(place.name, study, engine, pid, rows, incumbent, paused)
+    nothing: Standing = (None, None, [], 0, None, False)
+    study, engine, rows, incumbent, counted, paused = wait(ask(place, _standing, nothing))
+    keys = output.status_keys(place.name, study, engine, pid, rows, incumbent, counted, paused)
     if as_json:
         output.document(keys)
     else:
-        output.line(pages.status_page(keys))
+        output.line(pages.status_page(keys, counted))
 
 
 async def _standing(database: "Database") -> "Standing":
@@ -67,7 +67,7 @@ async def _standing(database: "Database") -> "Standing":
 
     rows, incumbent = await views.experiments(database), await views.incumbent(database)
     study, engine = await views.study(database), await views.last_engine(database)
-    return study, engine, rows, incumbent, await views.paused(database)
+    return study, engine, rows, incumbent, await views.keeps(database), await views.paused(database)
 
 
 @app.command()
@@ -109,18 +109,18 @@ def frontier(directory: Directory = Path(), as_json: Json = False) -> None:
     from store.database import ask
     from store.records import Frontier
 
-    nothing: Drawn = ((Frontier((), 0.0), []), [])
-    (drawn, reference), rows = wait(ask(find(directory), _drawn, nothing))
+    nothing: Drawn = ((Frontier((), 0.0), []), [], None)
+    (drawn, reference), rows, counted = wait(ask(find(directory), _drawn, nothing))
     if as_json:
         output.document(output.frontier_keys(drawn, reference, rows))
     else:
-        output.table(pages.frontier_page(drawn, reference, rows))
+        output.table(pages.frontier_page(drawn, reference, rows, counted))
 
 
 async def _drawn(database: "Database") -> "Drawn":
     from store import views
 
-    return await views.frontier(database), await views.experiments(database)
+    return await views.frontier(database), await views.experiments(database), await views.keeps(database)
 
 
 @app.command()

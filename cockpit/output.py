@@ -24,6 +24,7 @@ from store.records import (
     Event,
     Experiment,
     Frontier,
+    Keeps,
     Ledger,
     Measurement,
     Reference,
@@ -206,6 +207,7 @@ def experiment_keys(experiment: Experiment) -> dict[str, Any]:
         "verdict": said.word if said else None,
         "evidence": said.evidence if said else None,
         "sentence": said.sentence if said else None,
+        "explanation": said.explanation or None if said else None,
         "against": name_of(said.incumbent) if said else None,
         "figures": said.figures if said else None,
         "created_at": time_of(experiment.created_at),
@@ -255,6 +257,7 @@ def status_keys(
     pid: int | None,
     experiments: list[Experiment],
     incumbent: int,
+    counted: Keeps | None,
     paused: bool = False,
 ) -> dict[str, Any]:
     """Where a study stands. `pid` is the engine's that runs now; one that went without a word has died."""
@@ -269,7 +272,8 @@ def status_keys(
         "promising": sum(verdict.promising for verdict in undecided),
         "engine": None if pid is None else {"pid": pid},
         "experiments": len(experiments),
-        "offers": 0,
+        "offers": sum(one.offered for one in experiments),
+        **keeps_keys(counted),
         "ended_by": ended_by,
         "wall": engine.facts["wall"] if engine else None,
         "no_wall": engine.facts.get("no_wall") or None if engine else None,
@@ -277,6 +281,19 @@ def status_keys(
         "model": engine.facts["model"] if engine else None,
         "model_host": engine.facts.get("model_host") if engine else None,
         "model_why": engine.facts.get("model_why") if engine else None,
+    }
+
+
+def keeps_keys(counted: Keeps | None) -> dict[str, Any]:
+    """How far what is confirmed can be trusted. Null where nothing is judged yet, or no objective has noise."""
+    if counted is None:
+        return {"screened": 0, "confirmed": 0, "expected_false_keeps": None, "keep_if_better": None}
+    other = {key: getattr(counted, key) for key in ("objective", "kept", "refuted", "once")}
+    return {
+        "screened": counted.screened,
+        "confirmed": counted.confirmed,
+        "expected_false_keeps": counted.expected_false,
+        "keep_if_better": other if counted.objective else None,
     }
 
 

@@ -1,12 +1,14 @@
 """What the commands print for people: pages of plain text, with short numbers."""
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from itertools import chain, repeat
 from typing import Any
 
-from store.records import Call, Experiment, Frontier, Ledger, Reference, Run, name_of
+from store.records import Call, Experiment, Frontier, Keeps, Ledger, Reference, Run, name_of
 
-FRONTIER_FOOT = "* the balanced pick. Nothing is confirmed on fresh seeds: a part of what is shown is chance"
+FRONTIER_FOOT = "* the balanced pick. A part of what is not confirmed is chance"
 SLUG_COLUMNS = 26  # of a list: what came of it is to be read beside it
 ARROWS = {"minimize": "▾", "maximize": "▴"}  # which way is better
 
@@ -19,6 +21,11 @@ def clock(seconds: float) -> str:
 def count(number: int, noun: str) -> str:
     """A number of things, for people."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def few(number: float) -> str:
+    """A number of things that is small and not whole: `0.07`, `1.3`."""
+    return f"{number:.1f}" if number >= 1 else f"{number:.1g}"
 
 
 def search_space(facts: Mapping[str, Any]) -> str:
@@ -76,6 +83,9 @@ def experiment_page(experiment: Experiment, runs: Iterable[Run], calls: Iterable
     if said := experiment.verdict:
         lines.append(f"verdict {said.word}, {said.evidence}, against {name_of(said.incumbent)}")
         lines.append(f"        {said.sentence}")
+        heads = chain(["why     "], repeat(" " * 8))
+        sentences = re.split(r"(?<=\.) (?=[A-Z])", said.explanation)
+        lines += [f"{head}{part}" for head, part in zip(heads, sentences, strict=False) if part]
     lines += [f"  {m.objective:24} {m.value:<14.6g} {m.source}, {count(m.n, 'run')}" for m in experiment.measurements]
     for run in runs:
         how = run.outcome or "running"
@@ -91,7 +101,7 @@ def experiment_page(experiment: Experiment, runs: Iterable[Run], calls: Iterable
     return "\n".join(lines)
 
 
-def status_page(keys: dict[str, Any]) -> str:
+def status_page(keys: dict[str, Any], counted: Keeps | None) -> str:
     """Where a study stands, from its keys."""
     state = keys["state"] + (f", pid {keys['engine']['pid']}" if keys["engine"] else "")
     lines = [f"study {keys['study']}   {state}" + (f", {keys['ended_by']}" if keys["ended_by"] else "")]
@@ -101,6 +111,7 @@ def status_page(keys: dict[str, Any]) -> str:
         count(keys["offers"], "offer"),
     ]
     lines.append("   ".join(counts))
+    lines += trust(counted)
     if keys["trunk"]:
         lines.append(f"trunk {keys['trunk']}, the tree of {keys['incumbent']}")
         lines.append(f"model {model(keys)}   wall {keys['wall']}   memory by {keys['meter']}")
@@ -115,13 +126,30 @@ def model(facts: dict[str, Any]) -> str:
     return f"{facts['model']}, {host}" if host else str(facts["model"])
 
 
-def frontier_page(frontier: Frontier, reference: list[Reference], experiments: Iterable[Experiment]) -> str:
-    """The frontier as a table: each value, and how far it is from the baseline's."""
+def frontier_page(
+    frontier: Frontier, reference: list[Reference], experiments: Iterable[Experiment], counted: Keeps | None
+) -> str:
+    """The frontier as a table: each value, and how far it is from the baseline's; then how far it can be trusted."""
     rows = list(experiments)
     if not reference:
         return "no frontier yet: it is drawn when the baseline is measured"
     table = _table(frontier_columns(frontier, reference, rows))
-    return "\n".join([frontier_head(frontier, rows), *table, FRONTIER_FOOT])
+    return "\n".join([frontier_head(frontier, rows), *table, FRONTIER_FOOT, *trust(counted)])
+
+
+def trust(counted: Keeps | None) -> list[str]:
+    """How far what is confirmed can be trusted, and what keeping whatever looks better would have come to."""
+    if counted is None:
+        return []
+    head = f"{counted.confirmed} confirmed of {counted.screened} screened"
+    lines = [f"{head}; expected false keeps: {few(counted.expected_false)}"]
+    if counted.objective:
+        rule = f"keep-if-{'higher' if counted.maximize else 'lower'} on {counted.objective}"
+        parts = [f"{counted.refuted} did not hold on fresh seeds"] if counted.kept else []
+        parts += [f"{counted.once} {'was' if counted.once == 1 else 'were'} not run again"] if counted.once else []
+        tail = f"; {', '.join(parts)}" if parts else ""
+        lines.append(f"{rule} would have merged {counted.kept or 'none'} of these{tail}")
+    return lines
 
 
 def frontier_head(frontier: Frontier, experiments: Iterable[Experiment]) -> str:

@@ -22,7 +22,7 @@ from cockpit.pages import count
 from cockpit.patch import Change, Kind
 from cockpit.text import clean
 from cockpit.widgets.panel import Lines
-from store.records import Evidence, Experiment, State, Word, name_of
+from store.records import Experiment, State, Word, name_of
 
 
 class Sheet(ModalScreen[str | None]):
@@ -188,7 +188,7 @@ def hindrance(study: Snapshot, one: Experiment, verb: str) -> str:
 
 def confirmed(one: Experiment) -> bool:
     """Whether its verdict rests on fresh seeds."""
-    return one.verdict is not None and one.verdict.evidence is Evidence.CONFIRMED
+    return one.verdict is not None and one.verdict.confirmed
 
 
 def merge_lines(study: Snapshot, one: Experiment, changes: Sequence[Change] | str | None, width: int) -> list[Line]:

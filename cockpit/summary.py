@@ -13,7 +13,7 @@ from cockpit.glyphs import promising
 from cockpit.text import clean
 from store import views
 from store.database import Database
-from store.records import Ended, Experiment, Frontier, Ledger, Reference, State, Study
+from store.records import Ended, Evidence, Experiment, Frontier, Keeps, Ledger, Reference, State, Study
 
 PAGE = "GITHUB_STEP_SUMMARY"  # the file for a page in Markdown: docs.github.com, "Workflow commands"
 MOST_CHARACTERS = 100_000  # of a diff on that page, which has room for 1 MiB
@@ -38,6 +38,7 @@ class Summary:
     experiments: list[Experiment]
     runs: int
     frontier: Frontier
+    keeps: Keeps | None
     reference: list[Reference]
     spent: Ledger
     incumbent: int
@@ -63,10 +64,10 @@ class Summary:
     def which(self) -> str:
         """What the best one is, or why there is none."""
         if self.best is None:
-            return (
-                "no diff to look at first: nothing on the frontier that is undecided is the balanced pick, or promising"
-            )
-        return f"{'the balanced pick' if self.best.number == self.balanced else 'promising'}, {self.best.id}"
+            return "no diff to look at first: nothing undecided on the frontier is offered, balanced or promising"
+        said, picked = self.best.verdict, ["the balanced pick"] if self.best.number == self.balanced else []
+        known = [said.evidence] if said and said.evidence is not Evidence.SCREENED else []
+        return ", ".join([*picked, *known, self.best.id])
 
     @property
     def balanced(self) -> int:
@@ -83,6 +84,7 @@ async def read(database: Database, why: Ended) -> Summary:
         experiments=rows,
         runs=await views.run_count(database),
         frontier=drawn,
+        keeps=await views.keeps(database),
         reference=reference,
         spent=await views.ledger(database),
         incumbent=await views.incumbent(database),
@@ -91,17 +93,22 @@ async def read(database: Database, why: Ended) -> Summary:
 
 
 def best(rows: list[Experiment], frontier: Frontier) -> Experiment | None:
-    """The balanced pick, or else the newest of the front that is promising; none that a person has decided."""
-    on = [(point.balanced, rows[point.experiment]) for point in frontier.points]
-    picked = [one for balanced, one in on if balanced and one.state is State.JUDGED]
-    hopeful = [one for _, one in on if promising(one)]
-    return next(iter(picked + hopeful[::-1]), None)
+    """The one of the front that is the surest, the balanced pick before others; none that a person has decided.
+
+    What is offered, the newest first, then the balanced pick all the same, then what is promising.
+    """
+    order = sorted(frontier.points, key=lambda point: (point.balanced, point.experiment))
+    on = [rows[point.experiment] for point in order]
+    offers = [one for one in on if one.offered]
+    picked = [rows[point.experiment] for point in frontier.points if point.balanced]
+    hopeful = [one for one in picked if one.state is State.JUDGED] + [one for one in on if promising(one)][::-1]
+    return next(iter(offers[::-1] + hopeful), None)
 
 
 def say(summary: Summary) -> None:
     """For people. Raises ReaderGone."""
     output.line(f"\n{summary.counts}\n")
-    output.table(pages.frontier_page(summary.frontier, summary.reference, summary.experiments) + "\n")
+    output.table(pages.frontier_page(summary.frontier, summary.reference, summary.experiments, summary.keeps) + "\n")
     output.table(pages.ledger_page(summary.spent) + "\n")
     if summary.best is not None:
         output.line(f"{summary.which}: {summary.lack}".rstrip())
@@ -125,6 +132,7 @@ def keys(summary: Summary) -> dict[str, Any]:
         "spend": summary.spent.total,
         "spend_by_outcome": summary.spent.by_outcome,
         "frontier": output.frontier_keys(summary.frontier, summary.reference, summary.experiments),
+        **output.keeps_keys(summary.keeps),
         "best": None if best is None else {"id": best.id, "diff": summary.diff or None},
     }
 
@@ -135,11 +143,12 @@ def markdown(summary: Summary) -> str:
     parts = [f"## cockpit: {_plain(name)}", f"{_plain(summary.counts)}. Ended: {_plain(summary.why)}."]
     if summary.ended_by is Ended.BASELINE_FAILED:
         failed = summary.experiments[summary.incumbent]
-        parts.append(_plain(f"{failed.id} failed: {failed.failure}: {failed.detail}"))
+        parts += [_plain(f"{failed.id} failed: {failed.failure}: {failed.detail}")] if failed.failure else []
     if summary.reference:
         drawn = pages.frontier_columns(summary.frontier, summary.reference, summary.experiments)
         parts += ["### Frontier", _plain(pages.frontier_head(summary.frontier, summary.experiments)), _table(drawn)]
         parts.append(_plain(pages.FRONTIER_FOOT))
+        parts.append("\n".join(f"- {_plain(line)}" for line in pages.trust(summary.keeps)))
     if summary.spent.total:
         parts += ["### Spend", _table(pages.ledger_columns(summary.spent))]
         parts.append("\n".join(f"- {_plain(line)}" for line in pages.proposals(summary.spent)))

@@ -38,7 +38,8 @@ from loop.branches import Branches, GitError
 from loop.decisions import Decisions
 from loop.effects import carry_out, settle_references
 from loop.judge import axis, bounds, standing
-from loop.judge.standing import BASELINE, SCREEN
+from loop.judge.preset import check as check_preset
+from loop.judge.standing import BASELINE, CHALLENGE, SCREEN
 from loop.propose import optimiser
 from loop.propose.portfolio import Portfolio
 from loop.propose.prepare import AHEAD, Preparation, functions_of, knobs_of
@@ -118,6 +119,7 @@ class Engine:
         self.limits = Limits()  # of this life, once the study is open
         self.adopted: list[tuple[Experiment, Run]] = []
         self.outcomes: list[tuple[int, Outcome]] = []  # of incumbents' runs that ended in this life
+        self.in_vain = 0  # runs of the incumbent for a challenger that failed in a row
         self.given_up = 0  # experiments in a row
         self.portfolio: Portfolio | None = None  # once the study is open
 
@@ -148,6 +150,7 @@ class Engine:
         self.quiet = Quiet()
         wall = await sandbox.build(self.place, self.bench.interpreter, lent, sealed, variables)
         stages.check(self.place.config, settings, wall)
+        check_preset(self.place.config, self.revision)
         self.execution = Execution(
             self.place, self.revision, self.branches, self.database, self.bench, wall, self.stop, self.quiet
         )
@@ -343,8 +346,10 @@ class Engine:
         """The next run."""
         rows, incumbent = await views.experiments(self.database), await views.incumbent(self.database)
         runs = await standing.known(self.database, self.revision.settings, self.bench.hash)
-        chosen = {run.seed for run in await views.runs(self.database, incumbent) if run.purpose in standing.CHOSEN}
-        return next_job(rows, runs, self.seed, incumbent, chosen, count)
+        own = await views.runs(self.database, incumbent)
+        chosen = {run.seed for run in own if run.purpose in standing.CHOSEN}
+        spoiled = {run.seed for run in own if run.purpose == CHALLENGE and run.bench == self.bench.hash and run.failed}
+        return next_job(rows, runs, self.seed, incumbent, chosen, count, spoiled)
 
     async def _wanted(self, count: int | None) -> bool:
         return count is None or await views.count(self.database) < count
@@ -363,7 +368,7 @@ class Engine:
             if self.stop.why or (await self._experiment(experiment.number)).state is State.REJECTED:
                 return
         else:
-            if job.purpose == BASELINE:
+            if job.purpose in (BASELINE, CHALLENGE):
                 raise MachineFailed(f"{TRIES} runs of {experiment.id} in a row were ended from outside, not by cockpit")
             why = f"{TRIES} runs in a row were ended from outside, and not by cockpit"
             await journal.given_up(self.database, experiment, why)
@@ -377,7 +382,10 @@ class Engine:
         await arrange(self.branches, self.database, experiment.number)
 
     def _heard(self, experiment: Experiment, purpose: str, outcome: Outcome) -> None:
-        if purpose == BASELINE:
+        """An incumbent that fails on its baseline's seeds has failed; on those of challengers it may, now and then."""
+        if purpose == CHALLENGE and outcome is not Outcome.INTERRUPTED:
+            self.in_vain = 0 if outcome is Outcome.OK else self.in_vain + 1
+        if purpose == BASELINE or self.in_vain == TRIES:
             self.outcomes.append((experiment.number, outcome))
 
     def _failed(self, incumbent: int = 0) -> bool:

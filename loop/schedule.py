@@ -1,7 +1,8 @@
 """What is to be run next. It follows from the record alone, so an engine goes on where one that was killed has stopped.
 
-    the incumbent    on its seeds, the second and third in turn with the first proposals
+    the incumbent    on its seeds, the second and third in turn with the first proposals; not on one where it failed
     race             what the judge asks for: a candidate on the incumbent's next seed, and the incumbent on it first
+    confirm          the same on a fresh seed, for which nothing was chosen
     screen           the oldest experiment that waits, on the incumbent's first seed
 
 A study has one list of seeds, drawn from its own. The incumbent's are those of the list on which it was not chosen: a
@@ -9,13 +10,16 @@ value for which it was picked is better than it is.
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from loop.judge.rule import RACE_SEEDS
-from loop.judge.standing import BASELINE, RACE, SCREEN, Runs
-from store.records import Experiment, State, Word
+from loop.judge.preset import preset
+from loop.judge.standing import BASELINE, CHALLENGE, CONFIRM, RACE, SCREEN, Runs
+from store.records import Evidence, Experiment, State, Word
+
+FIRST_LOOKS = 6  # experiments are looked at before one is confirmed: the noise is known better then
+INCUMBENT_RUNS = 24  # as many are enough of it: then a challenger is confirmed on seeds that it has been run on
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,47 +41,79 @@ def seeds(study_seed: int) -> Iterator[int]:
             yield seed
 
 
-def own_seeds(study_seed: int, incumbent: int, chosen: set[int], count: int) -> list[int]:
-    """The first `count` seeds of an incumbent, which was chosen on these. The baseline was not chosen at all."""
-    unchosen = (seed for seed in seeds(study_seed) if not incumbent or seed not in chosen)
-    return list(islice(unchosen, count))
+def own_seeds(study_seed: int, incumbent: int, chosen: Collection[int], spoiled: Collection[int] = ()) -> Iterator[int]:
+    """The seeds of an incumbent, which was chosen on some, and has failed on others. The baseline was not chosen."""
+    return (seed for seed in seeds(study_seed) if seed not in spoiled and (not incumbent or seed not in chosen))
+
+
+def fresh_seed(
+    beyond: Iterable[int], own: Collection[int], fresh: Collection[int], taken: Collection[int], have: Collection[int]
+) -> int:
+    """The next seed to confirm a candidate on, of the incumbent's beyond those of the race.
+
+    Not one of the candidate's `own`, some of which are `fresh` ones. And not one `taken` by another candidate, so that
+    the incumbent gains a run: at each challenge one, and with every seed until it has INCUMBENT_RUNS.
+    """
+    reuse = bool(fresh) and len(have) >= INCUMBENT_RUNS
+    return next(seed for seed in beyond if seed not in own and (reuse or seed not in taken))
 
 
 def waiting(rows: list[Experiment], runs: Runs, incumbent: int) -> list[Experiment]:
     """The measured experiments without a verdict, or with one that does not stand any more.
 
-    It rests on another trunk than they were made from, or on bounds that are others now.
+    It rests on another trunk than they were made from, or on bounds or a rule that are others now.
     """
+    rule = preset(runs.settings).rule
 
     def waits(row: Experiment) -> bool:
         said = row.verdict
         if row.state is not State.JUDGED or said is None:
             return row.state is State.MEASURED
-        stale = said.incumbent != incumbent == row.parent
+        stale = said.incumbent != incumbent == row.parent or (said.incumbent == incumbent and said.rule != rule)
         return stale or runs.breach(row.number) != (said.sentence if said.word is Word.INFEASIBLE else "")
 
     return [row for row in rows if waits(row) and runs.whole(row.number) and row.number not in (0, incumbent)]
 
 
 def next_job(
-    rows: list[Experiment], runs: Runs, study_seed: int, incumbent: int, chosen: set[int], count: int | None
+    rows: list[Experiment],
+    runs: Runs,
+    study_seed: int,
+    incumbent: int,
+    chosen: Collection[int],
+    count: int | None,
+    spoiled: Collection[int] = (),
 ) -> Job | None:
     """The next run, of the first `count` experiments; None where nothing waits to be run."""
-    first, wanted = rows[incumbent], runs.settings.seeds.baseline
-    own = own_seeds(study_seed, incumbent, chosen if runs.noisy() else set(), max(wanted, RACE_SEEDS))
+    first, wanted, racing = rows[incumbent], runs.settings.seeds.baseline, preset(runs.settings).race_seeds
+    order = own_seeds(study_seed, incumbent, chosen if runs.noisy() else (), spoiled)
+    own = list(islice(order, max(wanted, racing)))
     have = runs.common(runs.yardstick(incumbent))
     lacking = [seed for seed in own if seed not in have]
+    promising: Experiment | None = None
     if ready(runs, incumbent):
         for row in rows:
-            asks = row.state is State.JUDGED and row.verdict and row.verdict.asks and row.verdict.incumbent == incumbent
-            left = [seed for seed in own[:RACE_SEEDS] if seed not in runs.seeds(row.number)]
-            if asks and left:
-                return Job(first, left[0], BASELINE) if left[0] not in have else Job(row, left[0], RACE)
+            said = row.verdict
+            if row.state is not State.JUDGED or said is None or not said.asks or said.incumbent != incumbent:
+                continue
+            tried = runs.seeds(row.number)
+            if said.evidence is Evidence.PROMISING:
+                promising = promising or row
+            elif left := [seed for seed in own[:racing] if seed not in tried]:
+                return Job(row, left[0], RACE) if left[0] in have else Job(first, left[0], CHALLENGE)
     elif len(waiting(rows, runs, incumbent)) >= max(1, len(have)):
         return Job(first, lacking[0], BASELINE)
-    for row in rows:
-        if row.state is State.QUEUED and row.number and (count is None or row.number < count):
-            return Job(row, own[0], SCREEN)
+    queued = [row for row in rows if row.state is State.QUEUED and row.number and (count is None or row.number < count)]
+    looked = sum(row.number > 0 and row.state is not State.QUEUED for row in rows)
+    if promising and (looked >= FIRST_LOOKS or not queued):
+        others = (row.number for row in rows if row.number not in (promising.number, incumbent))
+        taken = {seed for number in others for seed in runs.fresh(number)}
+        tried, fresh = runs.seeds(promising.number), runs.fresh(promising.number)
+        seed = fresh_seed(order, tried, fresh, taken, have)
+        return Job(promising, seed, CONFIRM) if seed in have else Job(first, seed, CHALLENGE)
+    if queued:
+        unknown = own[0] in lacking and ready(runs, incumbent)  # a merged one's, on which nothing was compared yet
+        return Job(first, own[0], CHALLENGE) if unknown else Job(queued[0], own[0], SCREEN)
     if waiting(rows, runs, incumbent) and not ready(runs, incumbent):
         return Job(first, lacking[0], BASELINE)
     return None

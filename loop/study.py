@@ -24,14 +24,11 @@ from store.place import safe_name
 
 # Keys of the contract that this version does not serve yet. Reading one without acting on it would be a lie.
 NOT_YET = {
-    ("study", "preset"),
     ("study", "worth"),
     ("study", "stop_when"),
     ("run", "eval"),
     ("run", "scorer"),
     ("run", "artifact"),
-    ("seeds", "race"),
-    ("seeds", "confirm"),
     ("fidelity",),
     ("prices",),
     ("budget", "runs"),
@@ -142,6 +139,7 @@ class Question(Table):
     name: str | None = None
     goal: str = ""
     seed: int = Field(default=0, ge=0)
+    preset: Literal["fast", "balanced", "strict"] = "balanced"
 
     @field_validator("name")
     @classmethod
@@ -260,6 +258,8 @@ class Seeds(Table):
     """[seeds]: on how many an experiment is run."""
 
     baseline: int = Field(default=3, ge=2, le=20)
+    race: int | None = Field(default=None, ge=2, le=20)  # at most; else the preset's
+    confirm: int | None = Field(default=None, ge=1, le=20)  # fresh ones, at most; else the preset's
 
 
 class Budget(Table):

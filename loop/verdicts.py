@@ -1,6 +1,8 @@
 """The verdicts that can be said now: each measured experiment is judged as soon as the incumbent has its seeds."""
 
 from loop.judge import standing
+from loop.judge.keeps import keeps
+from loop.judge.preset import preset
 from loop.schedule import ready, waiting
 from loop.study import ConfigError, Revision
 from loop.where import where
@@ -16,12 +18,15 @@ async def judge_what_waits(place: Place, revision: Revision, database: Database,
     runs = await standing.known(database, settings, bench)
     if not ready(runs, incumbent):
         return
-    still = [axis.name for axis in runs.axes() if runs.constant(axis.name) and not axis.deterministic]
+    axes = runs.axes()
+    still = [axis.name for axis in axes if runs.constant(axis.name) and not axis.deterministic]
     if still and len(runs.seeds(0)) >= settings.seeds.baseline:
         raise ConfigError(_no_noise(place, revision, still[0]))
+    sure = {row.number for row in rows if row.verdict and row.verdict.confirmed}
     for row in waiting(rows, runs, incumbent):
         said = await standing.verdict(database, runs, bench, row.number, incumbent)
-        await journal.judged(database, said)
+        sure = sure - {row.number} | ({row.number} if said.confirmed else set())
+        await journal.judged(database, said, keeps(runs, axes, preset(settings), sure))
 
 
 def _no_noise(place: Place, revision: Revision, name: str) -> str:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 from store import calls, ledger
@@ -15,6 +15,7 @@ from store.records import (
     Ended,
     Experiment,
     Frontier,
+    Keeps,
     Measurement,
     Moves,
     Outcome,
@@ -311,18 +312,21 @@ async def given_up(database: Database, experiment: Experiment, detail: str) -> N
 # --- the judge -------------------------------------------------------------------------------------------------------
 
 
-async def judged(database: Database, verdict: Verdict) -> None:
-    """The judge has spoken. Each verdict is kept; the newest one stands."""
+async def judged(database: Database, verdict: Verdict, counted: Keeps) -> None:
+    """The judge has spoken. Each verdict is kept; the newest one stands. With it, how far what is confirmed is so."""
     async with database.transaction() as change:
         values = {field.name: getattr(verdict, field.name) for field in fields(verdict) if field.name != "id"}
         await change.insert("verdicts", **{**values, "asks": int(verdict.asks)})
+        await change.execute("DELETE FROM keeps WHERE bench = ?", verdict.bench)
+        await change.insert("keeps", bench=verdict.bench, **{**asdict(counted), "maximize": int(counted.maximize)})
         await settle(change, verdict.experiment, verdict.bench)
         await ledger.total(change)
         text = f"{name_of(verdict.experiment)} {verdict.line}"
         await say(
             change, "judged", text + ("; another seed" if verdict.asks else ""), experiment=verdict.experiment,
             at=verdict.at, id=name_of(verdict.experiment), against=name_of(verdict.incumbent), verdict=verdict.word,
-            evidence=verdict.evidence, sentence=verdict.sentence, asks=verdict.asks, figures=verdict.figures,
+            evidence=verdict.evidence, sentence=verdict.sentence, explanation=verdict.explanation, asks=verdict.asks,
+            figures=verdict.figures,
         )  # fmt: skip
 
 

@@ -178,6 +178,11 @@ class Run:
     measurements: tuple[Measurement, ...] = ()
 
     @property
+    def failed(self) -> bool:
+        """Whether it has ended by a fault of the tree's own."""
+        return self.outcome not in (None, Outcome.OK, Outcome.INTERRUPTED)
+
+    @property
     def folder(self) -> str:
         """Where its files are, relative to the study's folder."""
         return f"runs/{self.id:06d}"
@@ -246,12 +251,18 @@ class Verdict:
     sentence: str
     figures: dict[str, Any]
     at: float
+    explanation: str = ""  # how the rule came to it, in two sentences
     id: int = 0
 
     @property
     def promising(self) -> bool:
         """Whether it is up somewhere on several seeds, and not confirmed: what a person may want to look at."""
         return self.evidence is Evidence.PROMISING and self.word in UP
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether it is up somewhere, and that on seeds never used for choosing."""
+        return self.evidence is Evidence.CONFIRMED and self.word in UP
 
     @property
     def line(self) -> str:
@@ -348,6 +359,11 @@ class Experiment:
         """The name on screen and in commands: `e0042`."""
         return name_of(self.number)
 
+    @property
+    def offered(self) -> bool:
+        """Whether it is put to a person for decision: confirmed, and not decided yet."""
+        return self.state is State.JUDGED and self.verdict is not None and self.verdict.confirmed
+
 
 def name_of(number: int) -> str:
     """What an experiment is called: `e0042`."""
@@ -379,6 +395,23 @@ class Frontier:
 
     points: tuple[Point, ...]
     hypervolume: float
+
+
+@dataclass(frozen=True, slots=True)
+class Keeps:
+    """How far the confirmed experiments can be trusted; and what a rule that keeps what looks better would have merged.
+
+    That rule decides by one run each, on one objective, and keeps what is better than the best so far.
+    """
+
+    screened: int
+    confirmed: int
+    expected_false: float  # of so many screened, by the null rate of the preset
+    objective: str  # of the other rule; empty where none has noise
+    maximize: bool
+    kept: int  # by the other rule
+    refuted: int  # of those: no better than the baseline on their other seeds
+    once: int  # of those: never run on another seed
 
 
 @dataclass(frozen=True, slots=True)

@@ -275,3 +275,19 @@ CREATE TABLE calls (                -- what a model was asked, from the asking o
 CREATE INDEX calls_proposal ON calls (proposal);
 
 ALTER TABLE spans ADD COLUMN call INTEGER REFERENCES calls (id);
+
+-- version 6
+
+ALTER TABLE verdicts ADD COLUMN explanation TEXT NOT NULL DEFAULT '';    -- how the rule came to it
+
+CREATE TABLE keeps (                -- how far the confirmed ones can be trusted, and what keep-if-better would have done
+    bench TEXT PRIMARY KEY REFERENCES benches (hash),
+    screened INTEGER NOT NULL,
+    confirmed INTEGER NOT NULL,
+    expected_false REAL NOT NULL,   -- of so many screened, by the null rate of the preset
+    objective TEXT NOT NULL,        -- by which the other rule decides; empty where none has noise
+    maximize INTEGER NOT NULL CHECK (maximize IN (0, 1)),
+    kept INTEGER NOT NULL,          -- by the other rule, from one run each
+    refuted INTEGER NOT NULL,       -- of those: no better than the baseline on their other seeds
+    once INTEGER NOT NULL           -- of those: never run on another seed
+) STRICT;

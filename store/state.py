@@ -15,7 +15,8 @@ async def settle(change: Change, number: int, bench: str) -> None:
                 SELECT runs.* FROM runs JOIN experiments ON number = experiment
                 WHERE experiment = ?1 AND bench = ?2 AND runs.tree = experiments.tree
             ), bad AS (
-                SELECT outcome, detail FROM own WHERE outcome NOT IN ('ok', 'interrupted') AND NOT EXISTS (
+                SELECT outcome, detail FROM own
+                WHERE outcome NOT IN ('ok', 'interrupted') AND purpose <> 'challenge' AND NOT EXISTS (
                     SELECT 1 FROM own AS again
                     WHERE again.outcome = 'ok' AND (again.seed, again.purpose) = (own.seed, own.purpose)
                 ) ORDER BY id DESC LIMIT 1

@@ -12,6 +12,7 @@ from store.records import (
     Evidence,
     Experiment,
     Frontier,
+    Keeps,
     Ledger,
     Measurement,
     Outcome,
@@ -110,7 +111,8 @@ async def failed(database: Database, bench: str, before: int | None = None) -> s
     rows = await database.rows(
         """
         SELECT DISTINCT experiment FROM runs JOIN experiments ON number = experiment AND experiments.tree = runs.tree
-        WHERE bench = ?1 AND outcome NOT IN ('ok', 'interrupted') AND (?2 IS NULL OR runs.id < ?2) AND NOT EXISTS (
+        WHERE bench = ?1 AND outcome NOT IN ('ok', 'interrupted') AND purpose <> 'challenge'
+        AND (?2 IS NULL OR runs.id < ?2) AND NOT EXISTS (
             SELECT 1 FROM runs AS again WHERE again.outcome = 'ok' AND again.bench = runs.bench
             AND (again.tree, again.seed, again.purpose) = (runs.tree, runs.seed, runs.purpose)
         )
@@ -235,6 +237,17 @@ async def frontier(database: Database) -> tuple[Frontier, list[Reference]]:
     return Frontier(tuple(points), rows[0]["hypervolume"]), [frozen[name] for name in steering if name in frozen]
 
 
+async def keeps(database: Database) -> Keeps | None:
+    """How far what is confirmed can be trusted, on the bench that the last engine set up; None before a verdict."""
+    rows = await database.rows(
+        f"""
+        SELECT screened, confirmed, expected_false, objective, maximize, kept, refuted, once
+        FROM keeps WHERE bench = {BENCH}
+        """
+    )
+    return Keeps(**{**rows[0], "maximize": bool(rows[0]["maximize"])}) if rows else None
+
+
 async def ledger(database: Database) -> Ledger:
     """What was spent until now, and on what."""
     amounts: dict[str, dict[str, float]] = {}
@@ -315,6 +328,7 @@ async def _verdicts(database: Database, number: int | None = None) -> dict[int, 
             sentence=row["sentence"],
             figures=json.loads(row["figures"]),
             at=row["at"],
+            explanation=row["explanation"],
             id=row["id"],
         )
         for row in rows

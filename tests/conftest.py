@@ -116,6 +116,30 @@ loss = {{ direction = "minimize"{", deterministic = true" if deterministic else 
     return make
 
 
+Kept = Callable[[str, Place], bool]
+
+
+@pytest.fixture(scope="session")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    """A study that many tests begin with is made once: `kept(name, place)` is true where it was made before.
+
+    Then it stands in the place. Else it is made by the test, and `kept(name, place)` again keeps a copy.
+    """
+    folder, asked = tmp_path_factory.mktemp("kept"), set[str]()
+
+    def give(name: str, place: Place) -> bool:
+        if (folder / name).exists():
+            shutil.rmtree(place.root)
+            shutil.copytree(folder / name, place.root, symlinks=True)
+            return True
+        if name in asked:
+            shutil.copytree(place.root, folder / name, symlinks=True)
+        asked.add(name)
+        return False
+
+    return give
+
+
 def cockpit(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """The command, as a user types it."""
     return subprocess.run(

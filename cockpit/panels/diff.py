@@ -67,6 +67,7 @@ def case(study: Snapshot, one: Experiment, width: int) -> list[Line]:
         lines += [line((text, "bad")) for text in wrap(f"{one.failure}: {one.detail}", width, 3)]
     elif said and one.number:
         lines += [line((text, "bold")) for text in wrap(said.sentence, width, 2)]
+        lines += [line((text, "dim")) for text in wrap(said.explanation, width, 3) if said.explanation]
     elif one.number == 0:
         lines.append(line("the unchanged code: all is compared with it"))
     else:

@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from cockpit import figures
 from cockpit.card import changed
 from cockpit.feed import Objective, Snapshot
-from cockpit.glyphs import look, offered, promising
+from cockpit.glyphs import look, promising
 from cockpit.line import LazyLines, Line, Piece, fit, line, right, wrap
 from cockpit.pages import search_space
 from cockpit.progress import sentence
@@ -36,7 +36,7 @@ class Column(NamedTuple):
 
 def groups(rows: Sequence[Experiment]) -> list[tuple[str, str, list[int]]]:
     """Title, its style and the numbers: what waits for a person, what goes on, what has been."""
-    waiting = [one.number for one in rows if offered(one)]
+    waiting = [one.number for one in rows if one.offered]
     hopeful = [one.number for one in rows if promising(one)]
     active = [one.number for one in rows if one.state is State.RUNNING]
     coming = [one.number for one in rows if one.state is State.QUEUED]

@@ -10,10 +10,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-PRIOR_DF = 4.0  # what the pool counts for in each experiment's variance, until there is enough to tell
+PRIOR_DF = 4.0  # what the pool counts for in each experiment's variance: as much as five runs
 WILDEST = 16.0  # times the median: what explodes does not blind the judge to all others
 NORMAL_FROM = 1e7  # degrees of freedom: Student's t is the normal one, and the logarithms below lose their last digits
-MOMENTS_FROM = 20  # experiments with two runs or more: then what the pool counts for is estimated
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +46,33 @@ class Difference:
         return quantile((1 + share) / 2, self.df) * self.error if self.error else 0.0
 
 
+class Groups:
+    """The variances within groups of values, each the runs of one experiment, or its paired differences."""
+
+    def __init__(self) -> None:
+        self._variances: dict[int, tuple[float, int]] = {}
+
+    def put(self, key: int, values: Sequence[float]) -> None:
+        """The values of a group, anew where it has grown. One of a single value says nothing."""
+        if len(values) > 1:
+            self._variances[key] = (_squares(values) / (len(values) - 1), len(values) - 1)
+
+    def pool(self) -> Pool:
+        """What all of them together say."""
+        df = float(sum(own for _, own in self._variances.values()))
+        told = [(variance, own) for variance, own in self._variances.values() if variance > 0]
+        if not told:
+            return Pool(0.0, df, min(PRIOR_DF, df))
+        most = WILDEST * _median(told)
+        return Pool(sum(min(variance, most) * own for variance, own in told) / df, df, min(PRIOR_DF, df))
+
+
 def pool(groups: Iterable[Sequence[float]]) -> Pool:
-    """The pool of the variances within these groups: each is the runs of one experiment, or its paired differences."""
-    sums = [(_squares(group), len(group) - 1) for group in groups if len(group) > 1]
-    df = float(sum(own for _, own in sums))
-    if not df:
-        return Pool(0.0, 0.0, 0.0)
-    told = [(squares / own, own) for squares, own in sums if squares > 0]
-    most = WILDEST * _median(told) if told else 0.0
-    variance = sum(min(squares, most * own) for squares, own in sums) / df
-    if len(told) < MOMENTS_FROM:
-        return Pool(variance, df, min(PRIOR_DF, df))
-    return _moments(told, df)
+    """The pool of the variances within these groups."""
+    found = Groups()
+    for key, group in enumerate(groups):
+        found.put(key, group)
+    return found.pool()
 
 
 def _median(variances: Sequence[tuple[float, int]]) -> float:
@@ -69,16 +83,6 @@ def _median(variances: Sequence[tuple[float, int]]) -> float:
         if heard >= half:
             return variance
     return 0.0
-
-
-def _moments(variances: Sequence[tuple[float, int]], df: float) -> Pool:
-    """The prior that these variances, each with its df, come from: Smyth (2004), section 6.2."""
-    logs = [math.log(variance) - _digamma(own / 2) + math.log(own / 2) for variance, own in variances]
-    mean, n = math.fsum(logs) / len(logs), len(logs)
-    spread = math.fsum((one - mean) ** 2 for one in logs) / (n - 1)
-    excess = spread - math.fsum(_trigamma(own / 2) for _, own in variances) / n
-    prior_df = min(2 * _inverse_trigamma(excess), df) if excess > 0 else df
-    return Pool(math.exp(mean + _digamma(prior_df / 2) - math.log(prior_df / 2)), df, prior_df)
 
 
 def moderated(squares: float, own_df: float, known: Pool) -> tuple[float, float]:
@@ -93,7 +97,8 @@ def difference(
     """How much better the candidate is than the other one, from the gains of each by seed.
 
     The paired difference over common seeds, or the unpaired one of all runs, whichever has the smaller standard error
-    (Welch's, with Satterthwaite's degrees of freedom). None where nothing is known of the noise.
+    (Welch's, with Satterthwaite's degrees of freedom, though never more than all runs of the study have: the pool,
+    which counts for each of the two, is made of them). None where nothing is known of the noise.
     """
     found = []
     one, two = list(candidate.values()), list(other.values())
@@ -101,10 +106,12 @@ def difference(
     if df and df_two:
         a, b = variance / len(one), variance_two / len(two)
         whole = (a + b) ** 2 / (a * a / df + b * b / df_two) if a + b else df + df_two
+        whole = min(whole, known.df or whole)
         found.append(Difference(_mean(one) - _mean(two), math.sqrt(a + b), whole, len(one), len(two)))
     pairs = [gain - other[seed] for seed, gain in candidate.items() if seed in other]
     if pairs and known_paired.df >= PRIOR_DF:  # less says nothing of pairs, and by luck a lot
         variance, df = moderated(_squares(pairs), len(pairs) - 1, known_paired)
+        df = min(df, known_paired.df)
         found.append(Difference(_mean(pairs), math.sqrt(variance / len(pairs)), df, len(one), len(two), paired=True))
     return min(found, key=lambda known: known.error) if found else None
 
@@ -167,32 +174,3 @@ def _incomplete_beta(x: float, a: float, b: float) -> float:
         if abs(c * d - 1) < 1e-15:
             break
     return front * fraction
-
-
-def _digamma(x: float) -> float:
-    """By recurrence to a large argument, and its asymptotic series there (Abramowitz and Stegun 6.3.18)."""
-    shift = 0.0
-    while x < 10:
-        shift, x = shift - 1 / x, x + 1
-    square = 1 / (x * x)
-    return (
-        shift + math.log(x) - 1 / (2 * x) - square * (1 / 12 - square * (1 / 120 - square * (1 / 252 - square / 240)))
-    )
-
-
-def _trigamma(x: float) -> float:
-    """By recurrence and its asymptotic series (Abramowitz and Stegun 6.4.12)."""
-    shift = 0.0
-    while x < 10:
-        shift, x = shift + 1 / (x * x), x + 1
-    square = 1 / (x * x)
-    return shift + 1 / x + square / 2 + square / x * (1 / 6 - square * (1 / 30 - square * (1 / 42 - square / 30)))
-
-
-def _inverse_trigamma(y: float) -> float:
-    """The x of which the trigamma function is y, by halving: it falls all the way."""
-    low, high = 1e-8, 1e8
-    while high / low > 1 + 1e-12:
-        middle = math.sqrt(low * high)
-        low, high = (middle, high) if _trigamma(middle) > y else (low, middle)
-    return low

@@ -2,32 +2,35 @@
 
     screen   1 seed. Enough unless P > .60 on some noisy objective, or a trade-off is worth a second look
     race     up to 4 seeds, the incumbent's own. Enough unless P > .40; at 2 seeds or more and P > .95: promising
+    confirm  3 to 5 fresh seeds, of both. Confirmed where P > .998 on all data together, and P > .95 on the fresh seeds
+             alone. Enough where P < .80
 
-P is the probability that the candidate is better on an objective. With m noisy objectives a threshold x becomes
-1 - (1 - x) / m, for any of them may pass it. A deterministic gain has P = 1 and would carry every smaller and worse
-candidate along; so what loses somewhere earns more seeds only while each loss is within `give_up`, and only if no other
-experiment is as good in everything with P > .90.
+The numbers are those of the preset *balanced*. P is the probability that the candidate is better on an objective. With
+m noisy objectives a threshold x becomes 1 - (1 - x) / m, for any of them may pass it.
+
+A deterministic gain has P = 1 and would carry every smaller and worse candidate along. So its P is that of its price:
+that no loss is beyond `give_up` (on the fresh seeds alone P > .80 is enough, for there a loss only has to be near).
+And what gains for certain, or loses somewhere, earns more seeds only while the mean of each loss is within `give_up`,
+and only if no other experiment is as good in everything with P > .90.
 
 The words. *Up* is an objective whose mean beats its smallest effect with P > .998, shared among m; *down* one that is
-worse by more than that with P > .95; *safe* one that is not worse by more than that with P > .90. The .998 is what
-confirmation asks of all data together: these runs are also those for which the candidate was chosen, and the baseline's
-luck is in every comparison. (With .95, in simulated studies of 60 nulls with one noisy objective, two in three called
-some null *better*; with .998 one in eleven.)
+worse by more than that with P > .95; *safe* one that is not worse by more than that with P > .95. (With .90, in
+simulated studies, half of the false confirmations were of a small loss that was called safe.)
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 
 from loop.judge.axis import Axis, Kind
 from loop.judge.noise import Difference, Pool, difference
-from store.records import Evidence, Word
+from loop.judge.preset import Preset
+from store.records import UP, Evidence, Word
 
-NAME = "balanced"
-SCREEN, RACE, PROMISING = 0.60, 0.40, 0.95
-RACE_SEEDS = 4
-UP, DOWN, SAFE = 0.998, 0.95, 0.90
+DOWN, SAFE = 0.95, 0.95
 DOMINATED = 0.90
+BEATEN = "(beaten)"
 
 Gains = Mapping[str, Mapping[int, float]]  # by objective and seed
 
@@ -64,45 +67,117 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the judge says of a candidate. `asks` for another run of it, or has enough."""
+    """What the judge says of a candidate. `asks` for another run of it, or has enough.
+
+    What it asks for is a fresh seed where the candidate is promising, and one more of the race where it is not.
+    """
 
     word: Word
     evidence: Evidence
     asks: bool
     figures: tuple[Figure, ...]
+    chance: float | None = None  # P, on the scale of one noisy objective; None where the rule did not come to it
+    fresh: int = 0  # seeds for which it was not chosen
+    priced: bool = False  # it gains for certain, and P is that of its price
+    barred: str = ""  # a trade-off that is worth no seed: the objective of which too much is lost, or BEATEN
 
 
 def judge(
-    axes: Sequence[Axis], candidate: Gains, incumbent: Gains, others: Sequence[Gains], pools: Mapping[str, Pools]
+    axes: Sequence[Axis],
+    candidate: Gains,
+    incumbent: Gains,
+    others: Sequence[Gains],
+    pools: Mapping[str, Pools],
+    preset: Preset,
+    fresh: Collection[int] = (),
 ) -> Verdict:
     """The verdict on a candidate against the incumbent. `others` are the experiments that it may be no better than.
 
-    Each has a gain of every axis for every seed that it was run on.
+    Each has a gain of every axis for every seed that it was run on; for no seed in `fresh` was the candidate chosen.
     """
     noisy = max(1, sum(not axis.deterministic for axis in axes))
-    figures = tuple(_figure(axis, candidate[axis.name], incumbent[axis.name], pools[axis.name], noisy) for axis in axes)
-    seeds = min(figure.difference.n for figure in figures)
-    hopeful = 1 - (1 - PROMISING) / noisy
-    word = _word(figures, hopeful)
-    best = max((figure.better for figure in figures if not figure.axis.deterministic), default=0.0)
-    gained = any(figure.axis.deterministic and figure.moved is Moved.UP for figure in figures)
-    lost = [figure for figure in figures if figure.difference.mean < -figure.axis.smallest]
-    traded = gained or bool(lost)
-    worth = not traded or (
-        all(-figure.difference.mean <= figure.axis.give_up for figure in lost)
-        and not any(dominated(axes, candidate, other, pools) for other in others)
+    figures = tuple(
+        _figure(axis, candidate[axis.name], incumbent[axis.name], pools[axis.name], noisy, preset.confirm)
+        for axis in axes
     )
-
-    def passes(threshold: float) -> bool:
-        return worth and (best > 1 - (1 - threshold) / noisy or gained)
-
-    if word is Word.EQUAL or all(figure.axis.deterministic for figure in figures):
+    seeds = min(figure.difference.n for figure in figures)
+    word = _word(figures, preset.screen, _shared(preset.promising, noisy))
+    if all(figure.axis.deterministic for figure in figures):
+        barred = _barred(axes, figures, candidate, others, pools) if word is Word.TRADE_OFF else ""
+        evidence = Evidence.CONFIRMED if word in UP and not barred else Evidence.SCREENED
+        return Verdict(word, evidence, False, figures, barred=barred)
+    if word is Word.EQUAL:
         return Verdict(word, Evidence.SCREENED, False, figures)
+    gained = any(one.axis.deterministic and one.moved is Moved.UP for one in figures)
+    lost = any(one.difference.mean < -one.axis.smallest for one in figures)
+    if (gained or lost) and (barred := _barred(axes, figures, candidate, others, pools)):
+        return Verdict(word, Evidence.SCREENED, False, figures, barred=barred)
+    better, price = _surest(figures, noisy), _price(figures) if gained else 0.0
+    chance = max(better, price)
+    known = partial(Verdict, word, figures=figures, chance=chance, fresh=len(fresh), priced=price > better)
     if seeds < 2:
-        return Verdict(word, Evidence.SCREENED, passes(SCREEN), figures)
-    if passes(PROMISING):
-        return Verdict(word, Evidence.PROMISING, False, figures)
-    return Verdict(word, Evidence.SCREENED, seeds < RACE_SEEDS and passes(RACE), figures)
+        return known(Evidence.SCREENED, chance > preset.screen)
+    if not fresh:
+        if chance > preset.promising:
+            return known(Evidence.PROMISING, True)
+        return known(Evidence.SCREENED, seeds < preset.race_seeds and chance > preset.race)
+    if chance <= preset.drop:
+        return known(Evidence.SCREENED, False)
+    least, most = preset.fresh
+    if len(fresh) >= least:
+        alone = [
+            _figure(one.axis, _only(fresh, candidate[one.axis.name]), incumbent[one.axis.name], pools[one.axis.name])
+            for one in figures
+        ]
+        held = tuple(
+            one if own.better > _shared(preset.promising, noisy) or one.axis.deterministic else _not_up(one)
+            for one, own in zip(figures, alone, strict=True)
+        )
+        word = _word(held, preset.screen, _shared(preset.promising, noisy))
+        shown = any(one.moved is Moved.UP and not one.axis.deterministic for one in held)
+        priced = gained and price > preset.confirm and _price(alone) > preset.drop
+        if word in UP and (shown or priced):
+            return Verdict(word, Evidence.CONFIRMED, False, held, chance, len(fresh), priced=not shown)
+    return known(Evidence.PROMISING, len(fresh) < most)
+
+
+def _surest(figures: Sequence[Figure], noisy: int) -> float:
+    """The probability of a gain in the likeliest of the noisy objectives, on the scale of a single one."""
+    return max((1 - noisy * (1 - one.better) for one in figures if not one.axis.deterministic), default=0.0)
+
+
+def _price(figures: Sequence[Figure]) -> float:
+    """The probability that no loss is beyond what would be given up, of the likeliest loss."""
+    return min(one.difference.above(-max(one.axis.give_up, one.axis.smallest)) for one in figures)
+
+
+def _not_up(one: Figure) -> Figure:
+    """What is shown of an objective of which the fresh seeds alone do not show that it is better."""
+    moved = Moved.SAFE if one.not_worse > SAFE else Moved.OPEN
+    return replace(one, moved=moved) if one.moved is Moved.UP else one
+
+
+def _only(seeds: Collection[int], gains: Mapping[int, float]) -> dict[int, float]:
+    return {seed: gain for seed, gain in gains.items() if seed in seeds}
+
+
+def _shared(threshold: float, noisy: int) -> float:
+    """A threshold that any of so many noisy objectives may pass."""
+    return 1 - (1 - threshold) / noisy
+
+
+def _barred(
+    axes: Sequence[Axis],
+    figures: Sequence[Figure],
+    candidate: Gains,
+    others: Sequence[Gains],
+    pools: Mapping[str, Pools],
+) -> str:
+    """Why a trade-off is worth no seed: a loss is beyond what would be given up, or something else beats it."""
+    for one in figures:
+        if -one.difference.mean > max(one.axis.give_up, one.axis.smallest):
+            return one.axis.name
+    return BEATEN if any(dominated(axes, candidate, other, pools) for other in others) else ""
 
 
 def infeasible(said: Verdict) -> Verdict:
@@ -111,39 +186,56 @@ def infeasible(said: Verdict) -> Verdict:
 
 
 def _figure(
-    axis: Axis, candidate: Mapping[int, float], incumbent: Mapping[int, float], known: Pools, noisy: int
+    axis: Axis,
+    candidate: Mapping[int, float],
+    incumbent: Mapping[int, float],
+    known: Pools,
+    noisy: int = 1,
+    up: float = 1.0,
 ) -> Figure:
-    """An objective with a deterministic value, or one of which no noise is known, is what its mean is."""
-    found = None if axis.deterministic else difference(candidate, incumbent, known.single, known.paired)
-    own = sum(incumbent.values()) / len(incumbent)
-    if found is None:
-        mean = sum(candidate.values()) / len(candidate) - own
-        found = Difference(mean, 0.0, 0.0, len(candidate), len(incumbent))
-    common = candidate.keys() & incumbent.keys() if not axis.deterministic else ()
-    same = bool(common) and all(candidate[seed] == incumbent[seed] for seed in common)
-    if same:  # whatever the incumbent's other seeds were
-        found = Difference(0.0, 0.0, 0.0, len(candidate), len(incumbent), paired=True)
+    """What is shown of an objective."""
+    found, same = _difference(axis, candidate, incumbent, known)
     better, not_worse = found.above(0.0), found.above(-axis.smallest)
     if same or (axis.deterministic and not found.mean):
         moved = Moved.EQUAL
-    elif better > 1 - (1 - UP) / noisy and found.mean > axis.smallest:
+    elif better > _shared(up, noisy) and found.mean > axis.smallest:
         moved = Moved.UP
     elif 1 - better > DOWN and found.mean < -axis.smallest:
         moved = Moved.DOWN
     else:
         moved = Moved.SAFE if not_worse > SAFE else Moved.OPEN
-    return Figure(axis, found, own, better, not_worse, moved)
+    return Figure(axis, found, _mean(incumbent), better, not_worse, moved)
 
 
-def _word(figures: Sequence[Figure], hopeful: float) -> Word:
+def _difference(
+    axis: Axis, candidate: Mapping[int, float], other: Mapping[int, float], known: Pools
+) -> tuple[Difference, bool]:
+    """The difference, and whether it is none to the last digit on the same seeds, whatever the other's others were.
+
+    A deterministic value, or one of which no noise is known, is what its mean is.
+    """
+    if not axis.deterministic:
+        common = candidate.keys() & other.keys()
+        if common and all(candidate[seed] == other[seed] for seed in common):
+            return Difference(0.0, 0.0, 0.0, len(candidate), len(other), paired=True), True
+        if found := difference(candidate, other, known.single, known.paired):
+            return found, False
+    return Difference(_mean(candidate) - _mean(other), 0.0, 0.0, len(candidate), len(other)), False
+
+
+def _mean(gains: Mapping[int, float]) -> float:
+    return sum(gains.values()) / len(gains)
+
+
+def _word(figures: Sequence[Figure], tempting: float, hopeful: float) -> Word:
     """One word for all objectives together. Nothing is called worse of which a gain is more likely than `hopeful`."""
     times = [figure for figure in figures if figure.axis.kind is Kind.TIME and figure.moved is not Moved.EQUAL]
     rest = [figure for figure in figures if figure not in times]
     # A dead change: the same to the last digit at the same seed. Times never are the same, so of them it is asked that
     # none looks better; after two runs, that none is likely to be.
     if rest and all(figure.moved is Moved.EQUAL for figure in rest):
-        tempting = [one for one in times if one.better > (SCREEN if one.difference.n < 2 else hopeful)]
-        if not tempting and all(one.moved in (Moved.SAFE, Moved.OPEN) for one in times):
+        quick = [one for one in times if one.better > (tempting if one.difference.n < 2 else hopeful)]
+        if not quick and all(one.moved in (Moved.SAFE, Moved.OPEN) for one in times):
             return Word.EQUAL
     ups = any(figure.moved is Moved.UP for figure in figures)
     downs = any(figure.moved is Moved.DOWN for figure in figures)
@@ -157,9 +249,9 @@ def _word(figures: Sequence[Figure], hopeful: float) -> Word:
 def dominated(axes: Sequence[Axis], candidate: Gains, other: Gains, pools: Mapping[str, Pools]) -> bool:
     """Whether the other one is as good wherever it matters with P > .90, and better by what matters somewhere."""
     beaten = False
-    for axis in axes:
-        figure = _figure(axis, candidate[axis.name], other[axis.name], pools[axis.name], 1)
-        if figure.difference.above(axis.smallest) >= 1 - DOMINATED:
+    for axis in sorted(axes, key=lambda axis: not axis.deterministic):  # what is soon said first
+        found, _ = _difference(axis, candidate[axis.name], other[axis.name], pools[axis.name])
+        if found.above(axis.smallest) >= 1 - DOMINATED:
             return False
-        beaten = beaten or figure.difference.above(-axis.smallest) < 1 - DOMINATED
+        beaten = beaten or found.above(-axis.smallest) < 1 - DOMINATED
     return beaten

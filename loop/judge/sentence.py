@@ -1,12 +1,17 @@
 """How a verdict is said: one line, from its numbers alone. What moved, how far and how surely, and on how many seeds.
 
-A probability in brackets is that of the clause it stands in: "nll 0.4 % worse (P = .97)".
+A probability in brackets is that of the clause it stands in: "nll 0.4 % worse (P = .97)". And how it came about, in two
+sentences: what the rule looked at, and what follows.
 """
 
-from loop.judge.axis import Kind
-from loop.judge.rule import Figure, Moved, Verdict
-from store.records import Word
+import math
 
+from loop.judge.axis import Kind
+from loop.judge.preset import Preset
+from loop.judge.rule import DOMINATED, Figure, Moved, Verdict
+from store.records import UP, Evidence, Word
+
+SURE = 0.9995  # and said to be more than .999
 ORDER = (Moved.UP, Moved.DOWN, Moved.OPEN, Moved.SAFE)
 
 
@@ -18,6 +23,64 @@ def sentence(verdict: Verdict, incumbent: str) -> str:
         return f"the same as {incumbent} to the last digit, {on}"
     figures = sorted((one for one in verdict.figures if one.moved in ORDER), key=lambda one: ORDER.index(one.moved))
     return f"{', '.join(map(_clause, figures))}; {on}" if figures else f"nothing moved; {on}"
+
+
+def explanation(said: Verdict, by: Preset) -> str:
+    """How the rule came to a verdict, and what it asks for: two sentences."""
+    seeds = min(figure.difference.n for figure in said.figures)
+    if said.word is Word.INFEASIBLE:
+        return "The mean of its runs breaks a bound of [constraints]. It earns no further seeds and cannot be merged."
+    if said.word is Word.EQUAL:
+        return "On the same seeds it gives what the incumbent gives, to the last digit. It is not run again."
+    if said.barred:
+        why = f"Something on the frontier is as good in everything with P > {_plain(DOMINATED)}"
+        if lost := next((one.axis for one in said.figures if one.axis.name == said.barred), None):
+            most = max(lost.give_up, lost.smallest)
+            share = percent(math.expm1(most) if lost.log else most)
+            why = f"More of {lost.label} is lost than would be given up for anything, which is {share} %"
+        return f"{why}. So it earns no further seeds, and is offered to nobody."
+    if said.chance is None:
+        what = "It is up, and nothing is lost beyond what would be given up" if said.word in UP else "Nothing is up"
+        return f"No objective has any noise, so one run says it all. {what}."
+    of = "no loss is beyond what would be given up" if said.priced else "it is better on some noisy objective"
+    sure = "P > .999" if said.chance >= SURE else f"P = {_plain(max(said.chance, 0.0))}"
+    fresh = f", {said.fresh} of them fresh" if said.fresh else ""
+    noisy = sum(not figure.axis.deterministic for figure in said.figures)
+    of += f", as any of {noisy} may be by luck" if noisy > 1 and not said.priced else ""
+    known = f"{sure} that {of}, after {on_seeds(seeds)}{fresh}"
+    return f"{known}. {_follows(said, by, seeds)}"
+
+
+def _follows(said: Verdict, by: Preset, seeds: int) -> str:
+    least, most = by.fresh
+    if said.evidence is Evidence.CONFIRMED:
+        alone = f"more than {_plain(by.drop if said.priced else by.promising)} on the fresh ones alone"
+        return f"With more than {_plain(by.confirm)} on all seeds, and {alone}, it is confirmed."
+    if said.evidence is Evidence.PROMISING and not said.fresh:
+        return f"Above {_plain(by.promising)} it is promising, and is run on {least} to {most} fresh seeds."
+    if said.evidence is Evidence.PROMISING:
+        alone = f"more than {_plain(by.drop if said.priced else by.promising)} on the fresh ones alone"
+        needs = f"To be confirmed it takes more than {_plain(by.confirm)} on all seeds, and {alone}"
+        return f"{needs}; {'it is run again' if said.asks else f'{most} fresh seeds have not shown that'}."
+    if said.fresh:
+        return f"At {_plain(by.drop)} or less the confirmation is given up."
+    if seeds < 2:
+        return (
+            f"A second seed takes more than {_plain(by.screen)}; {'it is run again' if said.asks else 'one is enough'}."
+        )
+    if said.asks:
+        return f"Above {_plain(by.race)} the race goes on, to {by.race_seeds} seeds at most."
+    ends = f"The race ends after {by.race_seeds} seeds, or with {_plain(by.race)} or less"
+    return f"{ends}; promising takes more than {_plain(by.promising)}."
+
+
+def _plain(probability: float) -> str:
+    """A probability without its zero: `.998`."""
+    return (
+        f"{probability:.4f}".rstrip("0").removeprefix("0")
+        if probability > 0.99
+        else f"{probability:.2f}".removeprefix("0")
+    )
 
 
 def on_seeds(count: int) -> str:
@@ -59,6 +122,6 @@ def percent(share: float) -> str:
 def _surely(figure: Figure, probability: float) -> str:
     if figure.axis.deterministic:
         return ""
-    if probability >= 0.9995:
+    if probability >= SURE:
         return " (P > .999)"
     return f" (P = {probability:.{3 if probability > 0.99 else 2}f})".replace("0.", ".")

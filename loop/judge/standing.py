@@ -10,8 +10,9 @@ from loop.judge.axis import FARTHEST, Axis, axis, references
 from loop.judge.bounds import breach
 from loop.judge.frontier import frontier
 from loop.judge.noise import pool
-from loop.judge.rule import NAME, Figure, Gains, Pools, infeasible, judge
-from loop.judge.sentence import sentence
+from loop.judge.preset import preset
+from loop.judge.rule import Figure, Gains, Pools, infeasible, judge
+from loop.judge.sentence import explanation, sentence
 from loop.study import Settings
 from store import views
 from store.database import Database
@@ -19,7 +20,8 @@ from store.records import Frontier, Reference, State, Value, Verdict, name_of
 
 SURE = 0.95  # of the interval around a gain that is kept with it
 FAR = 1.0  # a loss as large as the baseline's own value: what diverges has a noise of its own
-BASELINE, SCREEN, RACE = "baseline", "screen", "race"  # what a run is for
+BASELINE, SCREEN, RACE, CONFIRM = "baseline", "screen", "race", "confirm"  # what a run is for
+CHALLENGE = "challenge"  # of an incumbent that has its baseline's runs; where it fails, it stays what it is
 CHOSEN = (SCREEN, RACE)  # the purposes of runs for which an experiment may have been chosen
 
 Seeds = Mapping[str, Mapping[int, float]]  # the value of each objective, by seed
@@ -52,6 +54,10 @@ class Runs:
         What has no noise flatters nobody.
         """
         return (self.unchosen if incumbent and self.noisy() else self.of).get(incumbent, {})
+
+    def fresh(self, number: int) -> set[int]:
+        """The seeds on which it was not chosen, where there is a value of everything that steers."""
+        return self.common(self.unchosen.get(number, {}))
 
     def seeds(self, number: int) -> set[int]:
         """The seeds on which an experiment has a value of everything that steers."""
@@ -136,7 +142,7 @@ async def verdict(database: Database, runs: Runs, bench: str, number: int, incum
     on = [point.experiment for point in (await views.frontier(database))[0].points]
     own, others = runs.of[number], [one for one in on if one not in (number, incumbent) and runs.whole(one)]
     axes = runs.axes({one.objective: one.base for one in await views.reference(database, bench)})
-    against = runs.yardstick(incumbent)
+    against, chosen = runs.yardstick(incumbent), preset(runs.settings)
     said = await asyncio.to_thread(
         judge,
         axes,
@@ -144,6 +150,8 @@ async def verdict(database: Database, runs: Runs, bench: str, number: int, incum
         _gains(axes, against),
         [_gains(axes, runs.of[one]) for one in others],
         _pools(axes, runs, incumbent, against),
+        chosen,
+        runs.fresh(number),
     )
     broken = runs.breach(number)
     if broken:
@@ -153,11 +161,12 @@ async def verdict(database: Database, runs: Runs, bench: str, number: int, incum
         bench=bench,
         incumbent=incumbent,
         runs=min(len(own[one.name]) for one in axes),
-        rule=NAME,
+        rule=chosen.rule,
         word=said.word,
         evidence=said.evidence,
         asks=said.asks,
         sentence=broken or sentence(said, name_of(incumbent)),
+        explanation=explanation(said, chosen),
         figures={figure.axis.name: _keys(figure) for figure in said.figures},
         at=time.time(),
     )

@@ -12,6 +12,7 @@ from store.records import (
     Evidence,
     Experiment,
     Frontier,
+    Keeps,
     Ledger,
     Measurement,
     Outcome,
@@ -66,7 +67,7 @@ def figure(
 def verdict(number: int, word: Word, evidence: Evidence, sentence: str, **figures: Any) -> Verdict:
     """A verdict against the baseline."""
     runs = {Evidence.SCREENED: 1, Evidence.PROMISING: 3}.get(evidence, 7)
-    return Verdict(number, "37242fc0", 0, runs, "rule", word, evidence, False, sentence, figures, NOW - 60, number)
+    return Verdict(number, "37242fc0", 0, runs, "rule", word, evidence, False, sentence, figures, NOW - 60, id=number)
 
 
 def measured(nll: float, predict: float, parameters: float, n: int = 1) -> tuple[Measurement, ...]:
@@ -150,6 +151,7 @@ def every_kind() -> Snapshot:
         incumbent=0,
         decision=Decision("reject", 6, "", None, "a", "a", id=2),
         frontier=Frontier((Point(0, False), Point(1, True), Point(2, False), Point(5, False)), 1.42),
+        keeps=Keeps(9, 0, 0.027, "nll", False, 3, 2, 1),
         reference=(Reference("nll", "minimize", 0.1268, 0.139, 3),),
         ledger=Ledger(total, spent, {"optimiser": 6, "model": 2}, {"model": {Refusal.DUPLICATE: 1}}),
         seconds={0: 35.0, 1: 34.0, 2: 12.0, 3: 9.0, 4: 11.0, 5: 36.0, 6: 11.0},
@@ -165,5 +167,5 @@ def unbegun() -> Snapshot:
     """A study of which nothing is recorded."""
     return replace(
         every_kind(), study=None, engine=None, pid=None, experiments=(), decision=None, frontier=Frontier((), 0.0),
-        reference=(), ledger=Ledger({}, {}, {}, {}), seconds={}, running=(), events=(),
+        keeps=None, reference=(), ledger=Ledger({}, {}, {}, {}), seconds={}, running=(), events=(),
     )  # fmt: skip

@@ -13,18 +13,20 @@ import pytest
 
 from store.place import RECORD, Place, engine_pid, take_engine_lock
 from tests.cockpit.test_cli import keys
-from tests.conftest import Write, cockpit, git
+from tests.conftest import Kept, Write, cockpit, git
 from tests.loop.test_search import TRAIN
 
 TRUNK = "refs/heads/cockpit/tried/trunk"
 
 
 @pytest.fixture
-def searched(write: Write) -> Place:
+def searched(write: Write, kept: Kept) -> Place:
     """A study of four experiments."""
     place = write(TRAIN.replace(" | broken", ""))
-    done = cockpit("--batch", "--experiments", "4", str(place.root))
-    assert done.returncode == 0, done.stderr
+    if not kept("decided by command", place):
+        done = cockpit("--batch", "--experiments", "4", str(place.root))
+        assert done.returncode == 0, done.stderr
+        kept("decided by command", place)
     return place
 
 

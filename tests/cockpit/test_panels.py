@@ -212,7 +212,7 @@ def test_an_empty_frontier_is_drawn_and_printed_and_said_to_be_empty() -> None:
     for number in (0, 1):
         assert any("not on the frontier" in line for line in text(2, study, 80, 30, selected=number))
     assert any("⊘ infeasible" in line for line in text(1, study, 120))
-    page = pages.frontier_page(study.frontier, list(study.reference), study.experiments)
+    page = pages.frontier_page(study.frontier, list(study.reference), study.experiments, None)
     assert page.startswith("0 experiments of ")
     assert output.frontier_keys(study.frontier, list(study.reference), study.experiments)["points"] == []
     assert summary.best(list(study.experiments), study.frontier) is None

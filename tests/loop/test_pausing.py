@@ -207,7 +207,7 @@ async def test_the_time_after_an_engine_was_killed_is_down_whoever_answers_next(
         if answerer == "obey":
             assert await views.engine_seconds(database) == dead["ended_at"] - dead["started_at"]
             life, pid_now = await views.last_engine(database), engine_pid(place.folder)
-            status = status_keys("tried", None, life, pid_now, [], 0, await views.paused(database))
+            status = status_keys("tried", None, life, pid_now, [], 0, None, await views.paused(database))
             assert (status["state"], status["ended_by"]) == ("ended", "died")
             await research(place, Limits(experiments=1), Stop())
     spent = await kind_seconds(place)

@@ -7,32 +7,34 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loop.judge.rule import RACE_SEEDS
-from loop.judge.standing import BASELINE, CHOSEN, RACE, SCREEN, Runs
-from loop.schedule import Job, next_job, own_seeds, seeds, waiting
+from loop.judge.preset import PRESETS
+from loop.judge.standing import BASELINE, CHALLENGE, CHOSEN, CONFIRM, RACE, SCREEN, Runs
+from loop.schedule import INCUMBENT_RUNS, Job, fresh_seed, next_job, own_seeds, seeds, waiting
 from loop.study import parse
 from store.place import CONFIG
 from store.records import Evidence, Experiment, State, Value, Verdict, Word
 
 TEXT = '[run]\ntrain = "true"\n[objectives]\nloss = { direction = "minimize" }\n'
 SETTINGS = parse(TEXT, Path(CONFIG)).settings
-FIRST = list(islice(seeds(0), 8))
+FIRST = list(islice(seeds(0), 40))
+RACE_SEEDS, RULE = PRESETS["balanced"].race_seeds, PRESETS["balanced"].rule
 
 
 def experiment(number: int, state: State = State.QUEUED) -> Experiment:
     return Experiment(number, "x", state, f"tree{number}", "", f"branch{number}", 0.0, parent=0)
 
 
-def said(number: int, incumbent: int, *, asks: bool, runs: int) -> Verdict:
-    return Verdict(number, "", incumbent, runs, "", Word.INCONCLUSIVE, Evidence.SCREENED, asks, "", {}, 0.0)
+def said(number: int, incumbent: int, *, asks: bool, runs: int, promising: bool = False) -> Verdict:
+    evidence = Evidence.PROMISING if promising else Evidence.SCREENED
+    return Verdict(number, "", incumbent, runs, RULE, Word.INCONCLUSIVE, evidence, asks, "", {}, 0.0)
 
 
 class Simulated:
-    """A study whose runs all end well, and a judge that asks as it is told."""
+    """A study whose runs all end well, and a judge that asks as it is told: fresh seeds from `promising` runs on."""
 
-    def __init__(self, count: int, wishes: list[int], incumbent: int = 0) -> None:
+    def __init__(self, count: int, wishes: list[int], incumbent: int = 0, promising: int = 99) -> None:
         self.rows = [experiment(0, State.MEASURED), *(experiment(number) for number in range(1, count))]
-        self.wishes, self.incumbent, self.runs = wishes, incumbent, Runs(SETTINGS)
+        self.wishes, self.incumbent, self.runs, self.promising = wishes, incumbent, Runs(SETTINGS), promising
         self.jobs: list[Job] = []
         self.run(Job(self.rows[0], FIRST[0], BASELINE))
 
@@ -47,7 +49,9 @@ class Simulated:
                 if row.state is State.MEASURED and row.number not in (0, self.incumbent):
                     have = len(self.runs.seeds(row.number))
                     wish = self.wishes[row.number % len(self.wishes)]
-                    verdict = said(row.number, self.incumbent, asks=have < min(wish, RACE_SEEDS), runs=have)
+                    promising = have >= self.promising
+                    most = wish if promising else min(wish, RACE_SEEDS)
+                    verdict = said(row.number, self.incumbent, asks=have < most, runs=have, promising=promising)
                     self.rows[row.number] = replace(row, state=State.JUDGED, verdict=verdict)
 
     def whole(self, count: int | None = None) -> list[Job]:
@@ -81,8 +85,41 @@ def test_the_baseline_alone_is_run_once_and_with_others_on_three_seeds_in_turn()
 
 def test_a_fourth_seed_is_run_on_the_incumbent_first() -> None:
     jobs = Simulated(2, [4]).whole()
-    assert [(job.experiment.number, job.purpose) for job in jobs[-3:]] == [(1, RACE), (0, BASELINE), (1, RACE)]
+    assert [(job.experiment.number, job.purpose) for job in jobs[-3:]] == [(1, RACE), (0, CHALLENGE), (1, RACE)]
     assert jobs[-1].seed == jobs[-2].seed == FIRST[3]
+
+
+def test_what_is_promising_is_run_on_fresh_seeds_and_the_incumbent_gains_a_run_with_each() -> None:
+    jobs = Simulated(3, [5], promising=2).whole()
+    first, second = ([job for job in jobs if job.experiment.number == number] for number in (1, 2))
+    assert [job.purpose for job in first] == [SCREEN, RACE, CONFIRM, CONFIRM, CONFIRM]
+    assert [job.seed for job in first] == [*FIRST[:2], *FIRST[4:7]]
+    assert [job.seed for job in second] == [*FIRST[:2], *FIRST[7:10]], "fresh for the incumbent too"
+    confirmed = [jobs.index(job) for job in jobs if job.purpose == CONFIRM]
+    for at in confirmed:
+        assert (jobs[at - 1].experiment.number, jobs[at - 1].purpose, jobs[at - 1].seed) == (
+            0,
+            CHALLENGE,
+            jobs[at].seed,
+        )
+
+
+def test_a_study_looks_at_six_before_it_confirms_the_first() -> None:
+    jobs = Simulated(9, [5, 5, 1], promising=2).whole()
+    purposes = [job.purpose for job in jobs]
+    before = purposes[: purposes.index(CONFIRM)]
+    assert before.count(SCREEN) == 6
+    assert before.count(RACE) == 4, "what is no more than a race goes on meanwhile"
+    assert purposes.count(SCREEN) == 8
+
+
+def test_an_incumbent_that_is_known_well_gains_one_run_a_challenge() -> None:
+    have = set(FIRST[:INCUMBENT_RUNS])
+    taken, own = set(FIRST[4:INCUMBENT_RUNS]), set(FIRST[:2])
+    assert fresh_seed(FIRST[4:], own, set(), taken, have) == FIRST[INCUMBENT_RUNS]
+    fresh = {FIRST[INCUMBENT_RUNS]}
+    assert fresh_seed(FIRST[4:], own | fresh, fresh, taken, have | fresh) == FIRST[4]
+    assert fresh_seed(FIRST[4:], own | fresh, fresh, taken, set(FIRST[:8])) == FIRST[INCUMBENT_RUNS + 1]
 
 
 def test_an_experiment_beyond_the_number_asked_for_waits() -> None:
@@ -90,8 +127,8 @@ def test_an_experiment_beyond_the_number_asked_for_waits() -> None:
 
 
 def test_what_was_merged_is_compared_on_seeds_for_which_it_was_not_chosen() -> None:
-    assert own_seeds(0, 0, {FIRST[0]}, 3) == FIRST[:3]
-    assert own_seeds(0, 1, set(FIRST[:2]), 3) == FIRST[2:5]
+    assert list(islice(own_seeds(0, 0, {FIRST[0]}), 3)) == FIRST[:3]
+    assert list(islice(own_seeds(0, 1, set(FIRST[:2])), 3)) == FIRST[2:5]
     study = Simulated(4, [1, 2])
     study.run(Job(study.rows[1], FIRST[0], SCREEN))
     study.run(Job(study.rows[1], FIRST[1], RACE))
@@ -99,6 +136,37 @@ def test_what_was_merged_is_compared_on_seeds_for_which_it_was_not_chosen() -> N
     later = study.whole()[3:]
     assert [job.seed for job in later if job.experiment.number == 1] == FIRST[2:5]
     assert {job.seed for job in later if job.experiment.number in (2, 3)} <= set(FIRST[2:6])
+
+
+def test_an_incumbent_is_not_run_again_on_a_seed_where_it_has_failed() -> None:
+    study = Simulated(2, [4])
+    jobs = study.whole()
+    assert [job.seed for job in jobs[-2:]] == [FIRST[3]] * 2
+    study = Simulated(2, [4])
+    while (job := next_job(study.rows, study.runs, 0, 0, set(), None, {FIRST[3]})) is not None:
+        study.run(job)
+    assert [job.seed for job in study.jobs[-2:]] == [FIRST[4]] * 2
+
+
+def test_what_is_screened_after_a_merge_is_compared_on_the_same_seed() -> None:
+    study = Simulated(3, [1])
+    for seed, purpose in ((FIRST[0], SCREEN), (FIRST[1], RACE), *((seed, CONFIRM) for seed in FIRST[4:7])):
+        study.run(Job(study.rows[1], seed, purpose))
+    study.incumbent, study.rows[1] = 1, replace(study.rows[1], state=State.MERGED)
+    later = study.whole()[6:]
+    assert [(job.experiment.number, job.purpose, job.seed) for job in later] == [
+        (1, CHALLENGE, FIRST[2]), (2, SCREEN, FIRST[2]),
+    ]  # fmt: skip
+
+
+def test_what_another_rule_has_judged_is_judged_again() -> None:
+    study = Simulated(3, [1])
+    study.whole()
+    assert waiting(study.rows, study.runs, 0) == []
+    fast = parse(TEXT + '[study]\npreset = "fast"\n', Path(CONFIG)).settings
+    assert waiting(study.rows, Runs(fast, study.runs.of), 0) == study.rows[1:]
+    study.rows[1] = replace(study.rows[1], verdict=replace(said(1, 0, asks=False, runs=1), rule="balanced"))
+    assert waiting(study.rows, study.runs, 0) == [study.rows[1]], "a record of the version before"
 
 
 def test_a_race_against_what_is_no_longer_trunk_is_not_gone_on_with() -> None:

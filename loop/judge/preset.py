@@ -1,0 +1,60 @@
+"""How strict the judge is: the thresholds of the rule, three sets of them, and what each lets through.
+
+A set is chosen by `[study] preset`; `[seeds] race` and `confirm` change how many seeds it goes to. `null_rate` is the
+largest share of changes that do nothing which was confirmed in any kind of the simulated studies of `docs/judging.md`:
+what to expect of luck among the experiments that were screened.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from loop.study import ConfigError, Revision, Settings
+from loop.where import where
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """The thresholds of the rule, probabilities all, and how many seeds each part of it goes to."""
+
+    name: str
+    screen: float  # after one seed: less is enough
+    race: float  # after each seed more: less is enough
+    race_seeds: int  # at most, the first among them
+    promising: float  # from two seeds on
+    drop: float  # while it is confirmed: less is enough
+    confirm: float  # of all data together
+    fresh: tuple[int, int]  # seeds on which it is confirmed: at least, at most
+    null_rate: float
+
+    @property
+    def rule(self) -> str:
+        """Names the rule in the record: what was judged by another one is judged again."""
+        return f"{self.name}: race {self.race_seeds}, confirm {self.fresh[0]} to {self.fresh[1]}"
+
+
+PRESETS = {
+    one.name: one
+    for one in (
+        Preset("fast", 0.70, 0.50, 3, 0.90, 0.80, 0.99, (2, 3), 0.0057),
+        Preset("balanced", 0.60, 0.40, 4, 0.95, 0.80, 0.998, (3, 5), 0.0023),
+        Preset("strict", 0.60, 0.40, 6, 0.95, 0.90, 0.9995, (4, 8), 0.002),
+    )
+}
+
+
+def preset(settings: Settings) -> Preset:
+    """The preset of a study, with the file's own numbers of seeds."""
+    chosen, seeds = PRESETS[settings.study.preset], settings.seeds
+    least, most = chosen.fresh
+    return replace(chosen, race_seeds=seeds.race or chosen.race_seeds, fresh=(least, max(least, seeds.confirm or most)))
+
+
+def check(file: Path, revision: Revision) -> None:
+    """Raises ConfigError where fewer fresh seeds are asked for than the preset confirms on."""
+    chosen, asked = PRESETS[revision.settings.study.preset], revision.settings.seeds.confirm
+    if asked is not None and asked < chosen.fresh[0]:
+        raise ConfigError(
+            f"{where(file, revision.text, ('seeds', 'confirm'))}: `[seeds] confirm` is {asked}, and the preset "
+            f"{chosen.name} confirms on {chosen.fresh[0]} fresh seeds at least; put as many or more"
+            + ("" if chosen.name == "fast" else ', or `[study] preset = "fast"`')
+        )

@@ -1,0 +1,387 @@
+"""How often the judge is wrong: studies of simulated runs, whose truth is known. `make bench-judging` runs the whole.
+
+A world says how runs come about: how many objectives are noisy, how runs of equal seed correlate, how heavy the tails
+of the noise are, how much noisier than the baseline a candidate may be, whether what is confirmed is merged, and
+whether half of the candidates lower a deterministic cost by 1 to 30 % and lose up to four sigma of quality. A study in
+it asks `loop.judge.rule.judge` of one candidate after another, and obeys. Beside it, on the same first runs: *greedy*,
+which keeps whatever is better than the best so far, and *naive Pareto*, which keeps what no single run dominates.
+
+No time is measured: the figures are the same on any machine. `python -m tests.bench.judging --help` says what it takes.
+"""
+
+import argparse
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Executor, ProcessPoolExecutor
+from dataclasses import dataclass, field, fields, replace
+from itertools import count, islice, product
+from random import Random
+
+import moocore
+
+from loop.judge.axis import Axis, axis
+from loop.judge.noise import Groups, Pool
+from loop.judge.preset import PRESETS, Preset
+from loop.judge.rule import Moved, Pools, Verdict, judge
+from loop.schedule import fresh_seed
+from loop.study import Objective
+from store.records import Evidence, Word
+
+SIGMA = 0.01  # of a run of the baseline, as a share of its value; a quality's `give_up` is two of them
+TENTH, FIVE, SPREAD = 0.1, 5.0, 0.5  # of the candidates; times as noisy; of the logarithm of sigma
+CHEAPER, DEAREST = (0.01, 0.30), 4.0  # what a cost is lowered by; and the most sigmas that are lost with it
+REAL = 0.1  # of the candidates have an effect, where any has
+NOTHING = Pool(0.0, 0.0, 0.0)
+QUALITY = Objective(direction="maximize")
+COST = axis("weights", Objective(direction="minimize", deterministic=True), 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """How runs come about."""
+
+    noisy: int = 1
+    correlation: float = 0.0  # between runs of equal seed
+    tails: str = "normal"  # or "t3"
+    sigmas: str = "equal"  # or "log-normal", or "one in ten": of candidates
+    moves: bool = False  # what is confirmed is merged
+    cost: bool = False
+    effect: float = 0.0  # in sigmas, on the first objective, of one candidate in ten
+
+
+@dataclass(slots=True)
+class Subject:
+    """A simulated experiment: its true gains, and what its runs gave, by objective and seed."""
+
+    means: list[float]
+    sigma: float
+    cost: float  # the gain in it
+    gains: dict[str, dict[int, float]]
+    fresh: set[int] = field(default_factory=set)
+
+    @property
+    def seeds(self) -> set[int]:
+        """On which it was run."""
+        return set(self.gains["q0"])
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What came of studies. A false confirmation claims what is not so: see `_untrue`."""
+
+    studies: float = 1.0
+    nulls: float = 0.0
+    null_runs: float = 0.0  # the incumbent's own among them
+    reals: float = 0.0
+    real_runs: float = 0.0
+    found: float = 0.0  # of the real ones
+    confirmed: float = 0.0
+    false: float = 0.0
+    early: float = 0.0  # of the false ones, among the first twenty
+    greedy: float = 0.0  # kept
+    greedy_false: float = 0.0
+    pareto: float = 0.0  # kept; here every null, and what loses, is false
+    pareto_false: float = 0.0
+    false_squares: float = 0.0
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(Tally)))
+
+
+def moderated(groups: Groups) -> Pool:
+    """What cockpit does: the pool counts for as much as a few runs."""
+    return groups.pool()
+
+
+def pooled(groups: Groups) -> Pool:
+    """One sigma for all, as sure as all runs make it."""
+    known = groups.pool()
+    return replace(known, prior_df=known.df)
+
+
+NOISE = {"moderated": moderated, "pooled": pooled}
+
+
+@dataclass(slots=True)
+class Study:
+    """A study in a world."""
+
+    world: World
+    preset: Preset
+    draw: Random
+    noise: str = "moderated"  # how it is known
+    names: list[str] = field(init=False)
+    common: dict[int, list[float]] = field(default_factory=dict)  # what runs of equal seed share
+    singles: list[Groups] = field(init=False)
+    pairs: list[Groups] = field(init=False)
+    incumbent: Subject = field(init=False)
+    number: int = 0  # the incumbent's
+    chosen: set[int] = field(default_factory=set)  # the incumbent's
+    taken: set[int] = field(default_factory=set)
+    on: list[Subject] = field(default_factory=list)  # the frontier
+    spent: int = 0
+
+    def __post_init__(self) -> None:
+        self.names = [f"q{index}" for index in range(self.world.noisy)]
+        self.singles = [Groups() for _ in self.names]
+        self.incumbent = self.subject([0.0] * len(self.names), 1.0, 0.0)
+        self.stand(0)
+
+    def subject(self, means: list[float], scale: float, cost: float) -> Subject:
+        """One that was not run yet."""
+        return Subject(means, SIGMA * scale, cost, {name: {} for name in self.names})
+
+    def stand(self, number: int) -> None:
+        """The incumbent is another one: it has its baseline's seeds, and nothing is known of pairs with it."""
+        self.number, self.pairs, self.taken = number, [Groups() for _ in self.names], set()
+        for seed in self.order():
+            if len(self.incumbent.seeds) >= 3:
+                break
+            if seed not in self.incumbent.seeds:
+                self.run(number, self.incumbent, seed)
+
+    def order(self) -> Iterator[int]:
+        """The incumbent's seeds."""
+        return (seed for seed in count() if seed not in self.chosen)
+
+    def run(self, number: int, one: Subject, seed: int) -> None:
+        """A run of one."""
+        self.spent += 1
+        shared = self.common.setdefault(seed, [self.unit() for _ in self.names])
+        own, both = math.sqrt(1 - self.world.correlation), math.sqrt(self.world.correlation)
+        for index, name in enumerate(self.names):
+            value = one.means[index] + one.sigma * (both * shared[index] + own * self.unit())
+            one.gains[name][seed] = value
+            self.singles[index].put(number, list(one.gains[name].values()))
+        if self.world.cost:
+            one.gains.setdefault(COST.name, {})[seed] = one.cost
+
+    def unit(self) -> float:
+        """Noise of variance 1."""
+        z = self.draw.gauss(0, 1)
+        return z if self.world.tails == "normal" else z / math.sqrt(self.draw.gammavariate(1.5, 2.0))
+
+    def candidate(self) -> tuple[Subject, bool]:
+        """The next one, and whether it has an effect."""
+        world, draw = self.world, self.draw
+        real, scale = bool(world.effect) and draw.random() < REAL, 1.0
+        if world.sigmas == "log-normal":
+            scale = math.exp(draw.gauss(0, SPREAD))
+        elif world.sigmas == "one in ten":
+            scale = FIVE if draw.random() < TENTH else 1.0
+        means, cost = list(self.incumbent.means), self.incumbent.cost
+        means[0] += SIGMA * world.effect * real
+        if world.cost and draw.random() < 0.5:
+            cost -= math.log(1 - draw.uniform(*CHEAPER))
+            means[0] -= SIGMA * draw.uniform(0, DEAREST)
+        return self.subject(means, scale, cost), real
+
+    def judged(self, number: int, one: Subject) -> tuple[Verdict, list[Axis]]:
+        """The verdict on a candidate, from all that is known now."""
+        pools, axes = {}, []
+        for index, name in enumerate(self.names):
+            base = self.incumbent.gains[name]
+            self.pairs[index].put(number, [gain - base[s] for s, gain in one.gains[name].items() if s in base])
+            pools[name] = Pools(*map(NOISE[self.noise], (self.singles[index], self.pairs[index])))
+            axes.append(axis(name, QUALITY, 1.0, math.sqrt(pools[name].single.variance)))
+        if self.world.cost:
+            pools[COST.name] = Pools(NOTHING, NOTHING)
+            axes.append(COST)
+        others = [other.gains for other in self.on if other is not self.incumbent]
+        return judge(axes, one.gains, self.incumbent.gains, others, pools, self.preset, one.fresh), axes
+
+    def screened(self, number: int, one: Subject) -> tuple[Verdict, list[Axis]]:
+        """A candidate's life: it is run for as long as the judge asks."""
+        racing = list(islice(self.order(), self.preset.race_seeds))
+        if racing[0] not in self.incumbent.seeds:
+            self.run(self.number, self.incumbent, racing[0])
+        self.run(number, one, racing[0])
+        said, axes = self.judged(number, one)
+        while said.asks:
+            if said.evidence is Evidence.PROMISING:
+                beyond = islice(self.order(), len(racing), None)
+                seed = fresh_seed(beyond, one.seeds, one.fresh, self.taken, self.incumbent.seeds)
+                one.fresh.add(seed)
+            else:
+                seed = next(seed for seed in racing if seed not in one.seeds)
+            if seed not in self.incumbent.seeds:
+                self.run(self.number, self.incumbent, seed)
+            self.run(number, one, seed)
+            said, axes = self.judged(number, one)
+        self.taken |= one.fresh
+        return said, axes
+
+    def draw_frontier(self, one: Subject, axes: list[Axis]) -> None:
+        """The frontier with one more."""
+        self.on.append(one)
+        rows = [[axis.effects(_value(axis, _mean(other.gains[axis.name]))) for axis in axes] for other in self.on]
+        kept = moocore.is_nondominated([[float(cell) for cell in row] for row in rows], maximise=True)
+        self.on = [other for other, stays in zip(self.on, kept, strict=True) if stays]
+
+    def whole(self, experiments: int) -> Tally:
+        """So many candidates, one after another."""
+        first, runs, spent = [], Tally(studies=0), self.spent
+        best, kept, wrong = _mean(self.incumbent.gains["q0"]), 0, 0
+        for number in range(1, experiments + 1):
+            one, real = self.candidate()
+            held = self.incumbent
+            said, axes = self.screened(number, one)
+            look = [next(iter(own.values())) for own in one.gains.values()]
+            first.append((look, real))
+            if look[0] > best:
+                best, kept, wrong = look[0], kept + 1, wrong + (not real)
+            yes = said.evidence is Evidence.CONFIRMED
+            false = yes and _untrue(said, axes, one, held)
+            if self.world.cost:
+                self.draw_frontier(one, axes)
+            if yes and self.world.moves:
+                self.chosen |= one.seeds - one.fresh
+                for own in one.gains.values():
+                    for seed in one.seeds - one.fresh:
+                        own.pop(seed, None)
+                self.incumbent = one
+                self.stand(number)
+            cost, spent = self.spent - spent, self.spent
+            runs += Tally(
+                0, not real, cost * (not real), real, cost * real, real and yes and not false, yes, false,
+                false and number <= 20,
+            )  # fmt: skip
+        front = moocore.is_nondominated([look for look, _ in first], maximise=True)
+        lucky = sum(bool(stays) and not real for stays, (_, real) in zip(front, first, strict=True))
+        return replace(
+            runs, studies=1, greedy=kept, greedy_false=wrong, pareto=sum(map(bool, front)), pareto_false=lucky,
+            false_squares=runs.false**2,
+        )  # fmt: skip
+
+
+def _mean(gains: Mapping[int, float]) -> float:
+    return math.fsum(gains.values()) / len(gains)
+
+
+def _value(one: Axis, gain: float) -> float:
+    """The value of which this is the gain, over a baseline of one."""
+    return math.exp(-gain) if one.log else 1 + gain
+
+
+def _untrue(said: Verdict, axes: Iterable[Axis], one: Subject, other: Subject) -> bool:
+    """Whether a confirmed verdict claims what is not so.
+
+    An objective is called up which is not; or all is called safe where one is worse by more than the smallest effect;
+    or one is worse by more than would be given up.
+    """
+    for index, (own, figure) in enumerate(zip(axes, said.figures, strict=True)):
+        true = one.cost - other.cost if own is COST else one.means[index] - other.means[index]
+        called_up = figure.moved is Moved.UP and true <= 0
+        called_safe = said.word is Word.BETTER and true < -own.smallest
+        if called_up or called_safe or true < -max(own.give_up, own.smallest):
+            return True
+    return False
+
+
+# --- many of them ----------------------------------------------------------------------------------------------------
+
+NULLS = [
+    World(noisy, correlation, tails, sigmas, moves, cost)
+    for cost, noisy, sigmas, tails, correlation, moves in product(
+        (False, True),
+        (1, 2, 4),
+        ("equal", "log-normal", "one in ten"),
+        ("normal", "t3"),
+        (0.0, 0.5, 0.8),
+        (False, True),
+    )
+]
+GAINS = [
+    World(noisy, correlation, sigmas=sigmas, effect=effect)
+    for sigmas, noisy, correlation, effect in product(
+        ("equal", "log-normal"), (1, 2, 4), (0.0, 0.5, 0.8), (0.5, 1.0, 2.0, 3.0)
+    )
+]
+FAST_OR_STRICT = [world for world in NULLS if not world.correlation and not world.moves and world.tails == "normal"]
+PARTS = {  # of the whole: the worlds, the preset, how the noise is known
+    "balanced": (NULLS, "balanced", "moderated"),
+    "fast": (FAST_OR_STRICT, "fast", "moderated"),
+    "strict": (FAST_OR_STRICT, "strict", "moderated"),
+    "pooled": (FAST_OR_STRICT, "balanced", "pooled"),
+}
+
+
+def studies(world: World, preset: Preset, number: int, experiments: int, noise: str, pool: Executor) -> Tally:
+    """What came of so many studies, each with a seed of its own."""
+    jobs = ((world, preset, seed, experiments, noise) for seed in range(number))
+    return sum(pool.map(_study, jobs, chunksize=max(1, number // 16)), Tally(studies=0))
+
+
+def _study(job: tuple[World, Preset, int, int, str]) -> Tally:
+    world, preset, seed, experiments, noise = job
+    return Study(world, preset, Random(f"{seed} {world}"), noise).whole(experiments)
+
+
+def _named(world: World) -> str:
+    """A world in a few words."""
+    return (
+        f"{world.noisy} noisy, correlation {world.correlation:g}, {world.tails:6} {world.sigmas:10} "
+        f"{'moves' if world.moves else 'stays'} {'cost' if world.cost else '    '}"
+    )
+
+
+def _error(tally: Tally) -> float:
+    """The standard error of the mean number of false confirmations."""
+    mean = tally.false / tally.studies
+    return math.sqrt(max(0.0, tally.false_squares / tally.studies - mean * mean) / tally.studies)
+
+
+def null_line(world: World, tally: Tally, experiments: int) -> str:
+    """What came of studies in which nothing is better, per 300 experiments."""
+    per = 300 / experiments / tally.studies
+    return (
+        f"{_named(world)} | false {tally.false * per:5.2f} +- {_error(tally) * 300 / experiments:.2f}, "
+        f"in the first 20 {tally.early / tally.studies * 15:5.2f}, offers {tally.confirmed * per:6.2f}, "
+        f"runs a null {tally.null_runs / tally.nulls:.2f} | "
+        f"greedy {tally.greedy_false * per:5.2f}, naive Pareto {tally.pareto_false * per:6.2f}"
+    )
+
+
+def gain_line(world: World, tally: Tally) -> str:
+    """What came of studies in which one candidate in ten is better: power, and how many of what is kept are real."""
+
+    def share(part: float, of: float) -> str:
+        return f"{part / of:.2f}" if of else "   -"
+
+    return (
+        f"{_named(world)} {world.effect:g} sigma | power {share(tally.found, tally.reals)}, "
+        f"keep precision {share(tally.confirmed - tally.false, tally.confirmed)}, "
+        f"runs a real one {share(tally.real_runs, tally.reals)} | keep precision of greedy "
+        f"{share(tally.greedy - tally.greedy_false, tally.greedy)}, "
+        f"of naive Pareto {share(tally.pareto - tally.pareto_false, tally.pareto)}"
+    )
+
+
+def main() -> None:
+    """The whole, or parts of it, a line a world as it is done."""
+    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked.add_argument(
+        "parts", nargs="*", metavar="PART", help=f"{', '.join([*PARTS, 'power'])}; all of them unless told"
+    )
+    asked.add_argument("--studies", type=int, default=100, metavar="N", help="a world; 100 unless told")
+    given = asked.parse_args()
+    parts = given.parts or [*PARTS, "power"]
+    with ProcessPoolExecutor() as pool:
+        for part in parts:
+            print(f"# {part}: {given.studies} studies a world")
+            if part == "power":
+                for world in GAINS:
+                    print(
+                        gain_line(world, studies(world, PRESETS["balanced"], given.studies, 100, "moderated", pool)),
+                        flush=True,
+                    )
+                continue
+            worlds, preset, noise = PARTS[part]
+            for world in worlds:
+                print(
+                    null_line(world, studies(world, PRESETS[preset], given.studies, 300, noise, pool), 300), flush=True
+                )
+
+
+if __name__ == "__main__":
+    main()
