@@ -410,7 +410,7 @@ class Keeps:
     objective: str  # of the other rule; empty where none has noise
     maximize: bool
     kept: int  # by the other rule
-    refuted: int  # of those: no better than the baseline on their other seeds
+    refuted: int  # of those: on their other seeds no better than what they would have replaced
     once: int  # of those: never run on another seed
 
 

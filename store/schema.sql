@@ -288,6 +288,6 @@ CREATE TABLE keeps (                -- how far the confirmed ones can be trusted
     objective TEXT NOT NULL,        -- by which the other rule decides; empty where none has noise
     maximize INTEGER NOT NULL CHECK (maximize IN (0, 1)),
     kept INTEGER NOT NULL,          -- by the other rule, from one run each
-    refuted INTEGER NOT NULL,       -- of those: no better than the baseline on their other seeds
+    refuted INTEGER NOT NULL,       -- of those: on other seeds no better than what they replaced
     once INTEGER NOT NULL           -- of those: never run on another seed
 ) STRICT;
