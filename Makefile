@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO = ../cockpit-demo
 
-.PHONY: install model demo test lint types tests test-model bench-judging wheel clean
+.PHONY: install model demo test lint types tests test-model bench-judging bench-growing wheel clean
 
 install: .venv/installed  ## what a developer needs, into .venv
 
@@ -37,6 +37,9 @@ bench-judging: install  ## how often the judge is wrong: simulated studies, an h
 
 test-model: model  ## a study in which the small model proposes
 	$(BIN)/python -m pytest -m model
+
+bench-growing: install  ## what one experiment more takes in a study of a hundred, and of ten thousand: minutes
+	$(BIN)/python -m tests.bench.growing
 
 wheel: install  ## build the wheel, install it in a clean environment and use it there
 	.ci/wheel

@@ -84,7 +84,7 @@ def card(study: Snapshot, candidate: Experiment, against: Experiment | None, wid
 def changed(objective: Objective, figure: Mapping[str, Any], base: float | None) -> tuple[str, str, str]:
     """A change, half of its interval, and the sign of per cent; from nothing there is no share, but an amount."""
     if base == 0:
-        return f"{figure['change']:+.2g}".replace("-", "−"), "", ""
+        return f"{figure['change']:+.{'0f' if abs(figure['change']) >= 100 else '2g'}}".replace("-", "−"), "", ""
     half = figure.get("margin", 0.0)
     return figures.delta(figure["change"], half, quality=objective.quality), figures.margin(half), "%"
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cockpit.figures import named
-from store import events, views
+from store import budgets, events, views
 from store.database import Database
 from store.place import RECORD, Place, engine_pid
-from store.records import Decision, Engine, Event, Experiment, Frontier, Keeps, Ledger, Reference, Run, Study
+from store.records import Decision, Engine, Event, Experiment, Frontier, Keeps, Ledger, Limit, Reference, Run, Study
 
 POLL_SECONDS = 0.2
 LEAST_SECONDS = 0.5  # between two pictures, so that a burst of events becomes one
@@ -45,6 +45,7 @@ class Snapshot:
     keeps: Keeps | None
     reference: tuple[Reference, ...]
     ledger: Ledger
+    limits: tuple[Limit, ...]
     seconds: Mapping[int, float]  # of a slot, by experiment
     running: tuple[Run, ...]
     events: tuple[Event, ...]  # the newest, oldest first
@@ -129,6 +130,7 @@ async def read(place: Place, database: Database) -> Snapshot:
             keeps=await views.keeps(database),
             reference=tuple(reference),
             ledger=await views.ledger(database),
+            limits=tuple(await budgets.read(database)),
             seconds=await views.seconds(database),
             running=tuple(await views.unfinished_runs(database)),
             events=tuple(await events.events_after(database, max(0, last - NEWEST))),

@@ -12,10 +12,24 @@ from store.place import Place, engine_pid, find
 
 if TYPE_CHECKING:
     from store.database import Database
-    from store.records import Call, Engine, Experiment, Frontier, Keeps, Reference, Run, Study
+    from store.records import (
+        Call,
+        Engine,
+        Experiment,
+        Frontier,
+        Keeps,
+        Ledger,
+        Limit,
+        Progress,
+        Reference,
+        Returns,
+        Run,
+        Study,
+    )
 
-    Standing = tuple[Study | None, Engine | None, list[Experiment], int, Keeps | None, bool]
-    Drawn = tuple[tuple[Frontier, list[Reference]], list[Experiment], Keeps | None]
+    Standing = tuple[Study | None, Engine | None, list[Experiment], int, Keeps | None, bool, list[Limit]]
+    Booked = tuple[Ledger, list[Limit], dict[str, dict[str, dict[str, float]]]]
+    Drawn = tuple[tuple[Frontier, list[Reference]], list[Experiment], Keeps | None, Returns | None, list[Progress]]
 
 Directory = Annotated[
     Path, typer.Argument(metavar="DIR", help="A folder of the study's repository.", show_default=False)
@@ -53,21 +67,22 @@ def status(directory: Directory = Path(), as_json: Json = False) -> None:
 
     place = find(directory)
     pid = engine_pid(place.folder)  # before the record: an engine that ends in between has not died
-    nothing: Standing = (None, None, [], 0, None, False)
-    study, engine, rows, incumbent, counted, paused = wait(ask(place, _standing, nothing))
-    keys = output.status_keys(place.name, study, engine, pid, rows, incumbent, counted, paused)
+    nothing: Standing = (None, None, [], 0, None, False, [])
+    study, engine, rows, incumbent, counted, paused, budgets = wait(ask(place, _standing, nothing))
+    keys = output.status_keys(place.name, study, engine, pid, rows, incumbent, counted, paused, budgets)
     if as_json:
         output.document(keys)
     else:
-        output.line(pages.status_page(keys, counted))
+        output.line(pages.status_page(keys, counted, budgets))
 
 
 async def _standing(database: "Database") -> "Standing":
-    from store import views
+    from store import budgets, views
 
     rows, incumbent = await views.experiments(database), await views.incumbent(database)
     study, engine = await views.study(database), await views.last_engine(database)
-    return study, engine, rows, incumbent, await views.keeps(database), await views.paused(database)
+    counted, paused = await views.keeps(database), await views.paused(database)
+    return study, engine, rows, incumbent, counted, paused, await budgets.read(database)
 
 
 @app.command()
@@ -109,33 +124,45 @@ def frontier(directory: Directory = Path(), as_json: Json = False) -> None:
     from store.database import ask
     from store.records import Frontier
 
-    nothing: Drawn = ((Frontier((), 0.0), []), [], None)
-    (drawn, reference), rows, counted = wait(ask(find(directory), _drawn, nothing))
+    nothing: Drawn = ((Frontier(), []), [], None, None, [])
+    (drawn, reference), rows, counted, lately, grown = wait(ask(find(directory), _drawn, nothing))
     if as_json:
-        output.document(output.frontier_keys(drawn, reference, rows))
+        keys = output.frontier_keys(drawn, reference, rows)
+        more = {"returns": output.returns_keys(lately), "progress": output.progress_keys(grown)}
+        output.document({**keys, **more})
     else:
-        output.table(pages.frontier_page(drawn, reference, rows, counted))
+        lines = [pages.frontier_page(drawn, reference, rows, counted, lately), *pages.grown(grown)]
+        output.table("\n".join(lines))
 
 
 async def _drawn(database: "Database") -> "Drawn":
     from store import views
 
-    return await views.frontier(database), await views.experiments(database), await views.keeps(database)
+    drawn, rows = await views.frontier(database), await views.experiments(database)
+    return drawn, rows, await views.keeps(database), await views.returns(database), await views.progress(database)
 
 
 @app.command()
 def ledger(directory: Directory = Path(), as_json: Json = False) -> None:
-    """Show what was spent, by what came of it."""
+    """Show what was spent: by what came of it, by stage, proposer, operator and model; and the budgets."""
     from cockpit import output, pages
-    from store import views
     from store.database import ask
     from store.records import Ledger
 
-    spent = wait(ask(find(directory), views.ledger, Ledger({}, {}, {}, {})))
+    place = find(directory)
+    going_on = engine_pid(place.folder) is not None
+    nothing: Booked = (Ledger({}, {}, {}, {}), [], {})
+    spent, limits, spend = wait(ask(place, _booked, nothing))
     if as_json:
-        output.document(output.ledger_keys(spent))
+        output.document(output.ledger_keys(spent, limits, spend, going_on=going_on))
     else:
-        output.table(pages.ledger_page(spent))
+        output.table(pages.ledger_page(spent, limits, spend, going_on=going_on))
+
+
+async def _booked(database: "Database") -> "Booked":
+    from store import budgets, views
+
+    return await views.ledger(database), await budgets.read(database), await views.spend_by(database)
 
 
 @app.command()

@@ -11,7 +11,8 @@ import shutil
 import stat
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,12 +27,16 @@ from store.records import (
     Frontier,
     Keeps,
     Ledger,
+    Limit,
     Measurement,
+    Progress,
     Reference,
+    Returns,
     Run,
     State,
     Study,
     name_of,
+    offers,
 )
 
 
@@ -210,6 +215,7 @@ def experiment_keys(experiment: Experiment) -> dict[str, Any]:
         "explanation": said.explanation or None if said else None,
         "against": name_of(said.incumbent) if said else None,
         "figures": said.figures if said else None,
+        "worth": said.worth if said else None,
         "created_at": time_of(experiment.created_at),
         "measurements": measurement_keys(experiment.measurements),
     }
@@ -259,10 +265,12 @@ def status_keys(
     incumbent: int,
     counted: Keeps | None,
     paused: bool = False,
+    limits: Iterable[Limit] = (),
 ) -> dict[str, Any]:
     """Where a study stands. `pid` is the engine's that runs now; one that went without a word has died."""
     undecided = [one.verdict for one in experiments if one.verdict and one.state is State.JUDGED]
     ended_by = None if engine is None or pid is not None else engine.ended_by or Ended.DIED
+    offered = [one.id for one in offers(experiments)]
     goes_on = "paused" if paused and engine is not None and engine.pid == pid else "running"
     return {
         "study": name,
@@ -272,9 +280,11 @@ def status_keys(
         "promising": sum(verdict.promising for verdict in undecided),
         "engine": None if pid is None else {"pid": pid},
         "experiments": len(experiments),
-        "offers": sum(one.offered for one in experiments),
+        "offers": len(offered),
+        "offered": offered,
         **keeps_keys(counted),
         "ended_by": ended_by,
+        "budgets": budget_keys(limits, going_on=pid is not None),
         "wall": engine.facts["wall"] if engine else None,
         "no_wall": engine.facts.get("no_wall") or None if engine else None,
         "meter": engine.facts["meter"] if engine else None,
@@ -298,7 +308,7 @@ def keeps_keys(counted: Keeps | None) -> dict[str, Any]:
 
 
 def frontier_keys(frontier: Frontier, reference: list[Reference], experiments: Iterable[Experiment]) -> dict[str, Any]:
-    """The frontier. Evidence is null for what is not judged, as the baseline; probability in this version."""
+    """The frontier. Evidence is null for what is not judged, as the baseline; a probability before noise is known."""
     by_number = {experiment.number: experiment for experiment in experiments}
     return {
         "points": [
@@ -308,7 +318,7 @@ def frontier_keys(frontier: Frontier, reference: list[Reference], experiments: I
                 "runs": min((m.n for m in by_number[point.experiment].measurements), default=0),
                 "evidence": said.evidence if (said := by_number[point.experiment].verdict) else None,
                 "verdict": said.word if said else None,
-                "probability": None,
+                "probability": point.probability,
                 "balanced": point.balanced,
             }
             for point in frontier.points
@@ -316,19 +326,62 @@ def frontier_keys(frontier: Frontier, reference: list[Reference], experiments: I
         "reference": {one.objective: one.value for one in reference},
         "baseline": {one.objective: one.base for one in reference},
         "hypervolume": frontier.hypervolume,
+        "optimistic": frontier.optimistic,
     }
 
 
-def ledger_keys(ledger: Ledger) -> dict[str, Any]:
+def returns_keys(lately: Returns | None) -> dict[str, Any] | None:
+    """What the last while has bought; null before a verdict."""
+    return None if lately is None else asdict(lately)
+
+
+def progress_keys(grown: Iterable[Progress]) -> list[dict[str, Any]]:
+    """How the frontier grew, against what was spent by then, oldest first."""
+    return [{**asdict(one), "at": time_of(one.at)} for one in grown]
+
+
+def budget_keys(limits: Iterable[Limit], *, going_on: bool = False) -> list[dict[str, Any]]:
+    """The budgets. When one is used up is null where that is not known, or no engine goes on."""
+    units = {"time": "seconds", "device_hours": "hours"}
+    return [
+        {
+            "budget": one.budget,
+            "unit": units.get(one.budget, one.budget),
+            "limit": one.most,
+            "spent": one.spent,
+            "reserved": one.reserved,
+            "per_hour": one.rate,
+            "ends_at": None if one.ends_at is None or not going_on else time_of(one.ends_at),
+            "at": time_of(one.at),
+        }
+        for one in limits
+    ]
+
+
+def ledger_keys(
+    ledger: Ledger,
+    limits: Iterable[Limit] = (),
+    spend: Mapping[str, Mapping[str, Mapping[str, float]]] | None = None,
+    *,
+    going_on: bool = False,
+) -> dict[str, Any]:
     """What was spent: the outcomes add up to the total."""
+    spend = spend or {}
+    by = {f"by_{group}": spend.get(group, {}) for group in ("stage", "operator", "model")}
     return {
         "total": ledger.total,
         "by_outcome": ledger.by_outcome,
         "proposals": {"admitted": sum(ledger.admitted.values()), "refused": ledger.refusals},
         "by_proposer": {
-            proposer: {"admitted": ledger.admitted.get(proposer, 0), "refused": ledger.refused.get(proposer, {})}
-            for proposer in sorted({*ledger.admitted, *ledger.refused})
+            proposer: {
+                "admitted": ledger.admitted.get(proposer, 0),
+                "refused": ledger.refused.get(proposer, {}),
+                "spend": spend.get("proposer", {}).get(proposer, {}),
+            }
+            for proposer in sorted({*ledger.admitted, *ledger.refused, *spend.get("proposer", {})})
         },
+        **by,
+        "budgets": budget_keys(limits, going_on=going_on),
     }
 
 

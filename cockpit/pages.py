@@ -1,14 +1,18 @@
 """What the commands print for people: pages of plain text, with short numbers."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from itertools import chain, repeat
+from itertools import chain, pairwise, repeat
 from typing import Any
 
-from store.records import Call, Experiment, Frontier, Keeps, Ledger, Reference, Run, name_of
+from cockpit import figures
+from store.records import Call, Experiment, Frontier, Keeps, Ledger, Limit, Progress, Reference, Returns, Run, name_of
 
-FRONTIER_FOOT = "* the balanced pick. A part of what is not confirmed is chance"
+FRONTIER_FOOT = "* the balanced pick"
+SURE_FOOT = "   P the probability of being on the frontier in truth"
+DAY_SECONDS = 86_400
+GROWN = 8  # gains that are listed, the last ones
 SLUG_COLUMNS = 26  # of a list: what came of it is to be read beside it
 ARROWS = {"minimize": "▾", "maximize": "▴"}  # which way is better
 
@@ -86,6 +90,7 @@ def experiment_page(experiment: Experiment, runs: Iterable[Run], calls: Iterable
         heads = chain(["why     "], repeat(" " * 8))
         sentences = re.split(r"(?<=\.) (?=[A-Z])", said.explanation)
         lines += [f"{head}{part}" for head, part in zip(heads, sentences, strict=False) if part]
+        lines += [f"worth   {said.worth:+.3g}, at the rates of [study] worth"] if said.worth is not None else []
     lines += [f"  {m.objective:24} {m.value:<14.6g} {m.source}, {count(m.n, 'run')}" for m in experiment.measurements]
     for run in runs:
         how = run.outcome or "running"
@@ -101,14 +106,14 @@ def experiment_page(experiment: Experiment, runs: Iterable[Run], calls: Iterable
     return "\n".join(lines)
 
 
-def status_page(keys: dict[str, Any], counted: Keeps | None) -> str:
-    """Where a study stands, from its keys."""
+def status_page(keys: dict[str, Any], counted: Keeps | None, limits: Sequence[Limit] = ()) -> str:
+    """Where a study stands, from its keys; and its budgets."""
     state = keys["state"] + (f", pid {keys['engine']['pid']}" if keys["engine"] else "")
     lines = [f"study {keys['study']}   {state}" + (f", {keys['ended_by']}" if keys["ended_by"] else "")]
     counts = [
         count(keys["experiments"], "experiment"),
         f"{keys['promising']} promising",
-        count(keys["offers"], "offer"),
+        ": ".join([count(keys["offers"], "offer"), *([", ".join(keys["offered"])] if keys["offered"] else [])]),
     ]
     lines.append("   ".join(counts))
     lines += trust(counted)
@@ -117,6 +122,8 @@ def status_page(keys: dict[str, Any], counted: Keeps | None) -> str:
         lines.append(f"model {model(keys)}   wall {keys['wall']}   memory by {keys['meter']}")
         lines += [f"no model: {keys['model_why']}"] if keys["model"] == "none" and keys["model_why"] else []
         lines += [f"no wall: {keys['no_wall']}"] if keys["no_wall"] else []
+    if limits:
+        lines += ["", *_table(budget_columns(limits, going_on=keys["engine"] is not None))]
     return "\n".join(lines)
 
 
@@ -127,14 +134,41 @@ def model(facts: dict[str, Any]) -> str:
 
 
 def frontier_page(
-    frontier: Frontier, reference: list[Reference], experiments: Iterable[Experiment], counted: Keeps | None
+    frontier: Frontier,
+    reference: list[Reference],
+    experiments: Iterable[Experiment],
+    counted: Keeps | None,
+    lately: Returns | None,
 ) -> str:
     """The frontier as a table: each value, and how far it is from the baseline's; then how far it can be trusted."""
     rows = list(experiments)
     if not reference:
         return "no frontier yet: it is drawn when the baseline is measured"
     table = _table(frontier_columns(frontier, reference, rows))
-    return "\n".join([frontier_head(frontier, rows), *table, FRONTIER_FOOT, *trust(counted)])
+    told = [*trust(counted), *bought(lately, frontier)]
+    return "\n".join([frontier_head(frontier, rows), *table, frontier_foot(frontier), *told])
+
+
+def frontier_foot(frontier: Frontier) -> str:
+    """What the marks in that table mean."""
+    return FRONTIER_FOOT + (SURE_FOOT if any(point.probability is not None for point in frontier.points) else "")
+
+
+def grown(rows: Sequence[Progress]) -> list[str]:
+    """How the hypervolume grew, against what was spent: the beginning, each gain, and now."""
+    if not rows:
+        return []
+    steps = [one for before, one in pairwise(rows) if one.hypervolume != before.hypervolume]
+    chosen = [rows[0], *steps[-GROWN:], *([rows[-1]] if rows[-1] not in steps[-1:] and len(rows) > 1 else [])]
+    columns = [
+        ["hypervolume", *(f"{one.hypervolume:.3g}" for one in chosen)],
+        ["promising too", *(f"{one.optimistic:.3g}" for one in chosen)],
+        ["experiments", *(str(one.experiments) for one in chosen)],
+        ["slot", *(figures.lasted(one.seconds) for one in chosen)],
+        ["tokens", *(f"{one.tokens:,.0f}" for one in chosen)],
+        ["after", *(figures.lasted(one.at - rows[0].at) for one in chosen)],
+    ]
+    return ["", *_table(columns)]
 
 
 def trust(counted: Keeps | None) -> list[str]:
@@ -152,11 +186,36 @@ def trust(counted: Keeps | None) -> list[str]:
     return lines
 
 
+def bought(lately: Returns | None, frontier: Frontier) -> list[str]:
+    """What the last while has bought, and what as many experiments more promise."""
+    if lately is None:
+        return []
+    what = f"{count(lately.experiments, 'experiment')} judged, {lately.confirmed} confirmed"
+    size = f"hypervolume {lately.before:.3g} to {frontier.hypervolume:.3g}"
+    return [
+        f"the last {lately.seconds / 3600:g} h: {what}, {size}",
+        f"a confirmed gain among as many more: {chance(lately.chance)}",
+    ]
+
+
+def chance(probability: float | None) -> str:
+    """A probability for people: `P = .41`, `P < .01`; nothing where it is not known."""
+    if probability is None or 0.01 <= probability <= 0.99:
+        return "" if probability is None else f"P = {probability:.2f}".replace("0.", ".")
+    return "P < .01" if probability < 0.5 else "P > .99"
+
+
 def frontier_head(frontier: Frontier, experiments: Iterable[Experiment]) -> str:
     """How many are on the frontier, and how much it encloses."""
     measured = sum(bool(experiment.measurements) for experiment in experiments)
     head = f"{count(len(frontier.points), 'experiment')} of {measured} on the frontier   "
-    return head + f"hypervolume {frontier.hypervolume:.3g}, the baseline's is 1"
+    return head + enclosed(frontier)
+
+
+def enclosed(frontier: Frontier) -> str:
+    """How much the frontier encloses of what is confirmed, and what is promising besides."""
+    more = f", {frontier.optimistic:.3g} with what is promising" if frontier.optimistic > frontier.hypervolume else ""
+    return f"hypervolume {frontier.hypervolume:.3g} confirmed{more}; the baseline's is 1"
 
 
 def frontier_columns(
@@ -168,35 +227,80 @@ def frontier_columns(
     on = [by_number[point.experiment] for point in frontier.points]
     columns = [["", *names], *(_against(one, on) for one in reference)]
     columns.append(["", *(f"{one.verdict.word}, {one.verdict.evidence}" if one.verdict else "" for one in on)])
+    if any(point.probability is not None for point in frontier.points):
+        said = (chance(point.probability).removeprefix("P ").removeprefix("= ") for point in frontier.points)
+        columns.append(["P", *(one or "-" for one in said)])
     columns.append(["runs", *(str(min((m.n for m in experiment.measurements), default=0)) for experiment in on)])
     columns.append(["", *(experiment.slug for experiment in on)])
     return columns
 
 
-def ledger_page(ledger: Ledger) -> str:
-    """What was spent, and on what."""
+def ledger_page(
+    ledger: Ledger,
+    limits: Sequence[Limit] = (),
+    spend: Mapping[str, Mapping[str, Mapping[str, float]]] | None = None,
+    *,
+    going_on: bool = False,
+) -> str:
+    """What was spent, by what came of it and by what else is asked for; what was proposed; and the budgets."""
+    budgets = ["", *_table(budget_columns(limits, going_on=going_on))] if limits else []
     if not ledger.total:
-        return "nothing spent yet"
-    return "\n".join([*_table(ledger_columns(ledger)), *proposals(ledger)])
+        return "\n".join(["nothing spent yet", *budgets])
+    lines = [*_table(ledger_columns(ledger)), *proposals(ledger)]
+    for group, amounts in (spend or {}).items():
+        if amounts:
+            lines += ["", *_table([["", *amounts], *_resources(ledger, amounts)], title=f"by {group}")]
+    return "\n".join([*lines, *budgets])
 
 
 def ledger_columns(ledger: Ledger) -> list[list[str]]:
     """The columns of that table, each with its title."""
-    resources = sorted(ledger.total, key=lambda name: (name != "seconds", name))
     booked = {**ledger.by_outcome, "total": ledger.total}
-    columns = [["", *booked]]
-    columns += [
-        [name.replace("_", " "), *(_amount(name, amounts.get(name, 0.0)) for amounts in booked.values())]
-        for name in resources
-    ]
+    columns = [["", *booked], *_resources(ledger, booked)]
     whole = ledger.total["seconds"] or 1.0
     columns.append(["share", *(f"{amounts.get('seconds', 0.0) / whole:.0%}" for amounts in booked.values())])
     return columns
 
 
+def _resources(ledger: Ledger, booked: Mapping[str, Mapping[str, float]]) -> list[list[str]]:
+    """A column for each resource that was spent at all."""
+    return [
+        [name.replace("_", " "), *(_amount(name, amounts.get(name, 0.0)) for amounts in booked.values())]
+        for name in sorted(ledger.total, key=lambda name: (name != "seconds", name))
+    ]
+
+
 def _amount(resource: str, amount: float) -> str:
     """So many seconds, or so many tokens."""
     return f"{amount:.1f}" if resource.endswith("seconds") else f"{amount:,.0f}"
+
+
+def budget_columns(limits: Sequence[Limit], *, going_on: bool = False) -> list[list[str]]:
+    """The budgets, each a row: what is spent, of how much. While an engine goes on, also how fast, and until when."""
+    columns = [
+        ["", *(one.budget.replace("_", " ") for one in limits)],
+        ["spent", *(budgeted(one.budget, one.spent) for one in limits)],
+        ["reserved", *(budgeted(one.budget, one.reserved) if one.reserved else "" for one in limits)],
+        ["limit", *(budgeted(one.budget, one.most) for one in limits)],
+    ]
+    if going_on:
+        rates = [None if one.budget == "time" else one.rate for one in limits]
+        columns.append(["an hour", *("" if rate is None else f"{rate:,.3g}" for rate in rates)])
+        columns.append(["used up", *("" if one.ends_at is None else moment(one.ends_at, one.at) for one in limits)])
+    return columns
+
+
+def budgeted(budget: str, amount: float) -> str:
+    """So much of what a budget counts."""
+    if budget == "time":
+        return figures.lasted(amount)
+    return f"{amount:.2f}" if budget in ("device_hours", "money") else f"{amount:,.0f}"
+
+
+def moment(at: float, now: float) -> str:
+    """When something will be: the time of day, or the date where that is more than a day away."""
+    then = datetime.fromtimestamp(at).astimezone()
+    return then.strftime("%H:%M") if at - now < DAY_SECONDS else then.strftime("%d %b")
 
 
 def proposals(ledger: Ledger) -> list[str]:
@@ -226,9 +330,10 @@ def _change(value: float | None, base: float) -> str:
     return "=" if value == base else f"{(value - base) / abs(base):+.1%}"
 
 
-def _table(columns: list[list[str]]) -> list[str]:
-    """Columns side by side, numbers to the right; the first and one without a title to the left."""
+def _table(columns: list[list[str]], title: str = "") -> list[str]:
+    """Columns side by side, numbers to the right; those without a title to the left. The table may have one."""
     widths = [max(map(len, column)) for column in columns]
+    widths[0] = max(widths[0], len(title))
     lines = []
     for row in zip(*columns, strict=True):
         cells = [
@@ -236,4 +341,5 @@ def _table(columns: list[list[str]]) -> list[str]:
             for cell, width, column in zip(row, widths, columns, strict=True)
         ]
         lines.append("  ".join(cells).rstrip())
+    lines[0] = title + lines[0][len(title) :]
     return lines

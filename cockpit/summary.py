@@ -11,15 +11,34 @@ from typing import Any
 from cockpit import output, pages
 from cockpit.glyphs import promising
 from cockpit.text import clean
-from store import views
+from store import budgets, views
 from store.database import Database
-from store.records import Ended, Evidence, Experiment, Frontier, Keeps, Ledger, Reference, State, Study
+from store.records import (
+    Ended,
+    Evidence,
+    Experiment,
+    Frontier,
+    Keeps,
+    Ledger,
+    Limit,
+    Reference,
+    Returns,
+    State,
+    Study,
+    offers,
+)
 
 PAGE = "GITHUB_STEP_SUMMARY"  # the file for a page in Markdown: docs.github.com, "Workflow commands"
 MOST_CHARACTERS = 100_000  # of a diff on that page, which has room for 1 MiB
+RAISE = "more of `[budget] {}`, and the same command goes on from here"
 WHY = {
     Ended.EXPERIMENTS: "the number of experiments asked for is reached",
-    Ended.TIME: "the time is used up",
+    Ended.TIME: f"the time is used up, or too short for a run; {RAISE.format('time')}",
+    Ended.RUNS: f"the runs are used up; {RAISE.format('runs')}",
+    Ended.TOKENS: f"no tokens are left for a model to think; {RAISE.format('tokens')}",
+    Ended.MONEY: f"the money is spent, or what is left too little for a run; {RAISE.format('money')}",
+    Ended.DEVICE_HOURS: f"the device hours are used up, or too few for a run; {RAISE.format('device_hours')}",
+    Ended.RETURNS: "a confirmed gain has become as unlikely as `[study] stop_when` says",
     Ended.NO_PROPOSER: "nothing is left to propose: no knob has an untried value, and no model has anything new",
     Ended.BASELINE_FAILED: "the baseline failed: the code that all is compared with gave no measurement",
     Ended.MACHINE_FAILED: "the machine failed: no room, no git, no record, or runs that something else keeps ending",
@@ -39,8 +58,10 @@ class Summary:
     runs: int
     frontier: Frontier
     keeps: Keeps | None
+    returns: Returns | None
     reference: list[Reference]
     spent: Ledger
+    limits: list[Limit]
     incumbent: int
     best: Experiment | None  # that a person is to look at first, of the frontier
     diff: str = ""  # what the best one changes
@@ -85,8 +106,10 @@ async def read(database: Database, why: Ended) -> Summary:
         runs=await views.run_count(database),
         frontier=drawn,
         keeps=await views.keeps(database),
+        returns=await views.returns(database),
         reference=reference,
         spent=await views.ledger(database),
+        limits=await budgets.read(database),
         incumbent=await views.incumbent(database),
         best=best(rows, drawn),
     )
@@ -95,21 +118,24 @@ async def read(database: Database, why: Ended) -> Summary:
 def best(rows: list[Experiment], frontier: Frontier) -> Experiment | None:
     """The one of the front that is the surest, the balanced pick before others; none that a person has decided.
 
-    What is offered, the newest first, then the balanced pick all the same, then what is promising.
+    What is offered, at the user's rates the one of most worth, else the newest; then the balanced pick all the same,
+    then what is promising.
     """
     order = sorted(frontier.points, key=lambda point: (point.balanced, point.experiment))
     on = [rows[point.experiment] for point in order]
-    offers = [one for one in on if one.offered]
+    offered = offers(on)
+    weighed = [one for one in offered if one.verdict and one.verdict.worth is not None]
     picked = [rows[point.experiment] for point in frontier.points if point.balanced]
     hopeful = [one for one in picked if one.state is State.JUDGED] + [one for one in on if promising(one)][::-1]
-    return next(iter(offers[::-1] + hopeful), None)
+    return next(iter(weighed + [one for one in on if one.offered][::-1] + hopeful), None)
 
 
 def say(summary: Summary) -> None:
     """For people. Raises ReaderGone."""
     output.line(f"\n{summary.counts}\n")
-    output.table(pages.frontier_page(summary.frontier, summary.reference, summary.experiments, summary.keeps) + "\n")
-    output.table(pages.ledger_page(summary.spent) + "\n")
+    told = (summary.frontier, summary.reference, summary.experiments, summary.keeps, summary.returns)
+    output.table(pages.frontier_page(*told) + "\n")
+    output.table(pages.ledger_page(summary.spent, summary.limits) + "\n")
     if summary.best is not None:
         output.line(f"{summary.which}: {summary.lack}".rstrip())
         output.patch(summary.diff)
@@ -131,7 +157,9 @@ def keys(summary: Summary) -> dict[str, Any]:
         "runs": summary.runs,
         "spend": summary.spent.total,
         "spend_by_outcome": summary.spent.by_outcome,
+        "budgets": output.budget_keys(summary.limits),
         "frontier": output.frontier_keys(summary.frontier, summary.reference, summary.experiments),
+        "returns": output.returns_keys(summary.returns),
         **output.keeps_keys(summary.keeps),
         "best": None if best is None else {"id": best.id, "diff": summary.diff or None},
     }
@@ -147,11 +175,13 @@ def markdown(summary: Summary) -> str:
     if summary.reference:
         drawn = pages.frontier_columns(summary.frontier, summary.reference, summary.experiments)
         parts += ["### Frontier", _plain(pages.frontier_head(summary.frontier, summary.experiments)), _table(drawn)]
-        parts.append(_plain(pages.FRONTIER_FOOT))
-        parts.append("\n".join(f"- {_plain(line)}" for line in pages.trust(summary.keeps)))
+        parts.append(_plain(pages.frontier_foot(summary.frontier)))
+        lines = [*pages.trust(summary.keeps), *pages.bought(summary.returns, summary.frontier)]
+        parts.append("\n".join(f"- {_plain(line)}" for line in lines))
     if summary.spent.total:
         parts += ["### Spend", _table(pages.ledger_columns(summary.spent))]
         parts.append("\n".join(f"- {_plain(line)}" for line in pages.proposals(summary.spent)))
+        parts += [_table(pages.budget_columns(summary.limits))] if summary.limits else []
     if summary.best is not None:
         parts += [f"### Diff: {summary.which}", _plain(summary.lack) or _fenced(clean(summary.diff))]
     elif summary.reference:

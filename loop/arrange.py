@@ -18,7 +18,7 @@ async def arrange(branches: Branches, database: Database, *numbers: int) -> None
     One that somebody has moved or works on is theirs. Raises GitError where one is missing and cannot be made.
     """
     async with branches.turn:
-        stand, checked_out = await branches.references(), await branches.checked_out()
+        stand, checked_out = await branches.stand()
         found = [await views.experiment(database, number) for number in numbers] or await views.experiments(database)
         places = [belongs(one) for one in found if one is not None]
         if not numbers and (study := await views.study(database)):
@@ -50,12 +50,12 @@ async def admit_baseline(
     trunk, branch = f"cockpit/{study}/trunk", f"cockpit/{study}/e0000-baseline"
     commits = (commit, before.commit if before else None)
     await refuse_strangers(branches, study, [(name, one) for name in (trunk, branch) for one in commits])
-    tree, stand = await branches.tree(commit), await branches.references()
+    tree, (stand, checked_out) = await branches.tree(commit), await branches.stand()
     moves: Moves = {
         SHOWN + name: (stand.get(SHOWN + name), commit) for name in (trunk, branch) if stand.get(SHOWN + name) != commit
     }
     effect = References(branches, moves)
-    if why := effect.hindered(stand, await branches.checked_out()):
+    if why := effect.hindered(stand, checked_out):
         raise GitError(why)
     if before is None:
         baseline = Experiment(0, "baseline", State.QUEUED, tree, commit, branch, time.time())

@@ -11,6 +11,7 @@ not take from it (a GIT_DIR or GIT_INDEX_FILE of a hook that called us would rea
 
 import asyncio
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -37,7 +38,10 @@ SAFE = {
     "gc.auto": "0",
     "maintenance.auto": "false",
 }
+HUNK = re.compile(rb"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")  # so many lines away, and so many in their place
 SHOWN, HIDDEN = "refs/heads/", "refs/"  # what `git branch` lists, and what it does not
+OID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")  # the whole name of an object, in either format
+LISTED = 8  # trees whose files are kept in mind: trunk, what is proposed from, what has just been run
 NOBODY = {  # what cockpit commits, cockpit signs
     "GIT_AUTHOR_NAME": "cockpit",
     "GIT_AUTHOR_EMAIL": "cockpit@localhost",
@@ -105,6 +109,7 @@ class Branches:
     place: Place
     settings: Mapping[str, str] = field(default_factory=lambda: SAFE)
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # of who looks first and moves then
+    listed: dict[str, dict[str, str]] = field(default_factory=dict)  # the files of a few trees: an oid says them all
 
     @classmethod
     async def of(cls, place: Place) -> "Branches":
@@ -149,26 +154,32 @@ class Branches:
         The branches are under SHOWN, those out of the way under HIDDEN. A hidden one keeps its name, for git looks
         under `refs/` too: `git log cockpit/…`, but no line of `git branch`.
         """
-        out = await self._git(
-            "for-each-ref", "--format=%(refname) %(objectname)", f"{SHOWN}cockpit/", f"{HIDDEN}cockpit/"
-        )
-        return dict(line.split() for line in out.decode().splitlines())
+        return (await self.stand())[0]
 
-    async def checked_out(self) -> set[str]:
-        """The branches that a working tree has checked out."""
-        out = await self._git("for-each-ref", "--format=%(refname) %(worktreepath)", f"{SHOWN}cockpit/")
-        words = [line.partition(" ") for line in out.decode(errors="replace").splitlines()]
-        return {name.removeprefix(SHOWN) for name, _, path in words if path}
+    async def stand(self) -> tuple[dict[str, str], set[str]]:
+        """The references, and the branches among them that a working tree has checked out, in one look."""
+        out = await self._git(
+            "for-each-ref", "--format=%(refname) %(objectname) %(worktreepath)%00",  # a path may hold a line feed
+            f"{SHOWN}cockpit/", f"{HIDDEN}cockpit/",
+        )  # fmt: skip
+        words = [entry.split(" ", 2) for entry in out.decode(errors="replace").split("\0\n") if entry]
+        return {name: commit for name, commit, _ in words}, {name.removeprefix(SHOWN) for name, _, at in words if at}
 
     async def tree(self, commit: str) -> str:
         """The tree of a commit."""
         return (await self._git("rev-parse", "--verify", f"{commit}^{{tree}}")).decode().strip()
 
     async def files(self, tree: str) -> dict[str, str]:
-        """All files of a tree, each with its mode and the digest of its content."""
-        out = await self._git("ls-tree", "-r", "-z", "--full-tree", tree)
-        entries = [entry.partition("\t") for entry in out.decode("utf-8", "surrogateescape").split("\0") if entry]
-        return {path: facts for facts, _, path in entries}
+        """All files of a tree, each with its mode and the digest of its content. A commit will do too."""
+        if (files := self.listed.pop(tree, None)) is None:
+            out = await self._git("ls-tree", "-r", "-z", "--full-tree", tree)
+            entries = [entry.partition("\t") for entry in out.decode("utf-8", "surrogateescape").split("\0") if entry]
+            files = {path: facts for facts, _, path in entries}
+        if OID.fullmatch(tree):  # and not a name, which may stand for another one later
+            while len(self.listed) >= LISTED:
+                del self.listed[next(iter(self.listed))]  # that was asked for the longest ago
+            self.listed[tree] = files
+        return dict(files)
 
     async def submodules(self, tree: str) -> list[str]:
         """The submodules of a tree. They are not checked out."""
@@ -203,6 +214,18 @@ class Branches:
             "--src-prefix=a/", "--dst-prefix=b/", old, new, index=absent,
         )  # fmt: skip
         return out.decode("utf-8", "replace")
+
+    async def changed_lines(self, old: str, new: str) -> int:
+        """How many lines were added or taken away from one tree to another. Every file is taken for text."""
+        absent = self.place.folder / "no-index"  # it is looked for attributes in
+        out = await self._git(
+            "diff-tree", "-p", "-U0", "-r", "--text", "--no-renames", "--diff-algorithm=myers", "--no-ext-diff",
+            "--no-textconv", "--no-color", old, new, index=absent,
+        )  # fmt: skip
+        # Not by --numstat, which counts nothing of a file that the repository calls binary. Without context no line of
+        # a file begins so.
+        sizes = [HUNK.match(line) for line in out.split(b"\n")]
+        return sum(int(count or 1) for size in sizes if size for count in size.groups())
 
     async def dirty(self) -> list[str]:
         """The tracked files that differ, in the working tree or the index, from HEAD."""

@@ -7,16 +7,18 @@ recorded as done: an engine that was killed in between is followed by one that g
 import sqlite3
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from loop.arrange import arrange
 from loop.branches import SHOWN, Branches, GitError
 from loop.effects import References, bring_about
-from loop.propose.context import LINE_CHARACTERS, plain
-from loop.run.execution import Stop
 from store import commands, views
 from store.database import Database
 from store.place import Place
 from store.records import Answer, Command, Decision, Ended, Evidence, Experiment, Moves, State, Word, name_of
+
+if TYPE_CHECKING:  # an engine that lives for one command is there the sooner for what it need not import
+    from loop.run.execution import Stop
 
 
 class NotDone(Exception):
@@ -30,7 +32,7 @@ class Decisions:
     place: Place
     branches: Branches
     database: Database
-    stop: Stop | None = None
+    stop: "Stop | None" = None
 
     async def obey(self) -> bool:
         """Carry out what is pending, in the order of asking. Whether there was anything."""
@@ -152,6 +154,8 @@ class Decisions:
 
     async def _note(self, command: Command) -> None:
         """What a person has to say, which the next proposals of the model are told."""
+        from loop.propose.context import LINE_CHARACTERS, plain
+
         text = plain(str(command.arguments.get("text", "")))
         if not text or len(text) > LINE_CHARACTERS:
             raise NotDone(f"a note has 1 to {LINE_CHARACTERS} characters, and this one {len(text)}")
@@ -195,7 +199,7 @@ class Decisions:
             stop.finish(Ended.STOPPED)
         await commands.heeded(self.database, command, "stopping", f"stopping: {text}")
 
-    def _research(self, command: Command) -> Stop:
+    def _research(self, command: Command) -> "Stop":
         if self.stop is None:
             raise NotDone(commands.NO_ENGINE.format(verb=command.verb))
         return self.stop

@@ -78,7 +78,7 @@ class References:
 
     async def hindrance(self) -> str:
         """What a person has done with one of them meanwhile: then it is theirs."""
-        return self.hindered(await self.branches.references(), await self.branches.checked_out())
+        return self.hindered(*await self.branches.stand())
 
     def hindered(self, stand: Mapping[str, str], checked_out: Container[str]) -> str:
         """What hinders them, where all references stand so and these branches are checked out."""

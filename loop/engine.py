@@ -28,33 +28,36 @@ import asyncio
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from loop import budget
 from loop.arrange import admit_baseline, arrange
 from loop.branches import Branches, GitError
 from loop.decisions import Decisions
 from loop.effects import carry_out, settle_references
-from loop.judge import axis, bounds, standing
+from loop.judge import axis, bounds
 from loop.judge.preset import check as check_preset
-from loop.judge.standing import BASELINE, CHALLENGE, SCREEN
+from loop.judge.returns import LEAST
+from loop.judge.runs import BASELINE, CHALLENGE, SCREEN
+from loop.judge.standing import Standing
 from loop.propose import optimiser
 from loop.propose.portfolio import Portfolio
 from loop.propose.prepare import AHEAD, Preparation, functions_of, knobs_of
 from loop.propose.which import choose
-from loop.run import bench, launch, sandbox, stages
-from loop.run.devices import kind
-from loop.run.execution import METER, Execution, MachineFailed, Stop
+from loop.run import bench, costs, launch, sandbox, stages
+from loop.run.devices import kind, usable
+from loop.run.execution import METER, SLOT, Execution, MachineFailed, Stop
 from loop.run.quiet import Quiet
 from loop.schedule import Job, next_job, seeds
 from loop.study import ConfigError, Constraint, Objective, Revision, read
 from loop.verdicts import judge_what_waits
-from store import effects, journal, views
+from store import budgets, effects, journal, views
 from store.database import Database
 from store.place import SCRATCH, Place, take_engine_lock
-from store.records import START, Ended, Experiment, Frontier, Outcome, Run, State, Study
+from store.records import START, Ended, Experiment, Frontier, Idle, Outcome, Run, State, Study
 
 TRIES = 3  # of a run that something outside has interrupted
 OBEY_SECONDS = 0.1  # between looks at what is asked
@@ -151,9 +154,13 @@ class Engine:
         wall = await sandbox.build(self.place, self.bench.interpreter, lent, sealed, variables)
         stages.check(self.place.config, settings, wall)
         check_preset(self.place.config, self.revision)
+        costs.check(self.place.config, self.revision)
+        self.standing = Standing(settings, self.bench.hash)
+        budget.check(self.place.config, self.revision, usable())
         self.execution = Execution(
-            self.place, self.revision, self.branches, self.database, self.bench, wall, self.stop, self.quiet
-        )
+            self.place, self.revision, self.branches, self.database, self.bench, wall, self.stop, self.quiet,
+            self.standing,
+        )  # fmt: skip
         knobs = await knobs_of(self.place, self.revision, self.branches, tree)
 
         chosen, share = await choose(self.place, self.revision, self.quiet), settings.model.share
@@ -162,7 +169,8 @@ class Engine:
             functions = sorted(
                 {f.path for f in await functions_of(settings, self.branches, tree, chosen.model.num_ctx)}
             )
-        self.limits = await self._limits(limits)
+        lived = await budgets.engine_seconds(self.database, time.time())
+        self.limits = self._limits(limits, lived)
 
         facts = {
             "study": self.place.name,
@@ -189,8 +197,15 @@ class Engine:
             "left_out": await self.branches.dirty(),
             "submodules": await self.branches.submodules(tree),
         }
+        own = {"experiments": limits.experiments, "time": limits.seconds}  # in the place of what the file says
         self.life = await journal.engine_started(
-            self.database, os.getpid(), facts, f"engine started, pid {os.getpid()}"
+            self.database,
+            os.getpid(),
+            facts,
+            f"engine started, pid {os.getpid()}",
+            budget.asked(settings.budget) | {name: most for name, most in own.items() if most is not None},
+            {"time": lived} if limits.seconds is not None else {},
+            {"money": settings.prices.device_hour} if settings.prices.device_hour else {},
         )
         if study is None:
             question = settings.study
@@ -203,21 +218,22 @@ class Engine:
         self.portfolio = Portfolio(preparation, chosen.model, share, lambda: self.stop.holds)
         await journal.study_revised(self.database, self.revision.digest, self.revision.text)
         await journal.bench_set(self.database, self.bench.hash, self.bench.facts)
-        drawn, reference = await standing.standing(self.database, settings, self.bench.hash)
+        await self.standing.catch_up(self.database)
+        drawn, reference = await self.standing.drawn()
         stood, bench_then = (await views.frontier(self.database))[0], await views.drawn_on(self.database)
-        if reference or (bench_then and (drawn or Frontier((), 0.0), self.bench.hash) != (stood, bench_then)):
-            await journal.frontier_drawn(self.database, drawn or Frontier((), 0.0), self.bench.hash, reference)
+        if reference or (bench_then and (drawn or Frontier(), self.bench.hash) != (stood, bench_then)):
+            await journal.frontier_drawn(self.database, drawn or Frontier(), self.bench.hash, reference)
         if not stands:
             await admit_baseline(self.branches, self.database, self.place.name, baseline, commit)
         await self._settle()
         await arrange(self.branches, self.database)
 
-    async def _limits(self, asked: Limits) -> Limits:
+    def _limits(self, asked: Limits, lived: float) -> Limits:
         """What this life may take in all; of the file's time, what earlier ones have left."""
-        budget, seconds = self.revision.settings.budget, asked.seconds
-        if seconds is None and budget.time is not None:
-            seconds = max(0.0, budget.time - await views.engine_seconds(self.database))
-        return Limits(asked.experiments or budget.experiments, seconds)
+        own, seconds = self.revision.settings.budget, asked.seconds
+        if seconds is None and own.time is not None:
+            seconds = max(0.0, own.time - lived)
+        return Limits(asked.experiments or own.experiments, seconds)
 
     def _has_more_to_say(self, run: Run) -> bool:
         """Whether an unfinished run goes on without an engine, or has ended while there was none."""
@@ -261,8 +277,8 @@ class Engine:
                 self._heard(experiment, run.purpose, await self.execution.follow(experiment, run))
                 await self._after(experiment)
             ended = await self._baseline() or await self._search(self.limits.experiments)
-            if ended is Ended.STOPPED and not self.stop.urgency:  # and not at once
-                await judge_what_waits(self.place, self.revision, self.database, self.bench.hash)
+            if ended in (Ended.STOPPED, *budget.ENDS.values()) and self.stop.urgency <= (ended is Ended.TIME):
+                await judge_what_waits(self.place, self.revision, self.database, self.standing)
             return ended
         finally:
             self.stop.finish(ended)  # it is too late for a pause
@@ -285,6 +301,8 @@ class Engine:
         baseline = await self._experiment(0)
         if measured and baseline.state is not State.MEASURED:  # a detour over another bench has ended badly
             await journal.measured_already(self.database, baseline, self.bench.hash)
+        most = self.limits.experiments
+        estimates = most is None or most > optimiser.STARTUP  # with fewer the estimator is never asked
         tries, warming = 0, None
         while not measured and not self._failed():
             await self.stop.going.wait()
@@ -293,7 +311,8 @@ class Engine:
             if (tries := tries + 1) > TRIES:
                 raise MachineFailed(f"{TRIES} runs of e0000 in a row were ended from outside, and not by cockpit")
             # What takes a while to import is there when the slot is free.
-            warming = warming or asyncio.create_task(asyncio.to_thread(optimiser.load))
+            if estimates and warming is None:
+                warming = asyncio.create_task(asyncio.to_thread(optimiser.load))
             outcome = await self.execution.execute(await self._experiment(0), next(seeds(self.seed)), BASELINE)
             if outcome is None:
                 tries -= 1
@@ -312,22 +331,32 @@ class Engine:
             stages.timed, self.revision.settings, self.place.folder, measured[-1]
         )
         while not self.stop.why:
-            await judge_what_waits(self.place, self.revision, self.database, self.bench.hash)
+            await judge_what_waits(self.place, self.revision, self.database, self.standing)
             if not self.stop.going.is_set():
                 await self.stop.going.wait()
                 continue
-            job = await self._next(count)
+            await self.standing.catch_up(self.database)
+            job = next_job(self.standing, self.seed, count)
+            fresh = job is None or job.purpose == SCREEN  # and nothing is half done
+            if fresh and await self._unlikely():
+                return Ended.RETURNS
+            if job is not None or await self._wanted(count):  # before anything is proposed for it, too
+                purpose = job.purpose if job else SCREEN
+                if lacking := await budget.for_run(self.database, purpose, self.execution.devices):
+                    return lacking
             if job is None:
-                if not await self.portfolio.prepare(count):
+                if not await self._proposed(self.portfolio.prepare(count)):
                     if self.stop.holds:
                         continue
-                    return Ended.NO_PROPOSER if await self._wanted(count) else Ended.EXPERIMENTS
+                    if not await self._wanted(count):
+                        return Ended.EXPERIMENTS
+                    return self.portfolio.ended or Ended.NO_PROPOSER
                 continue
             # During a first run alone, and one ahead and no more: what a proposal knows, and so what it proposes, would
             # else depend on what has been interrupted.
             queued = await views.queued(self.database, count)
             early = job.purpose == SCREEN and len(queued) <= AHEAD
-            coming = max((await views.last_runs(self.database)).values(), default=0) + 1
+            coming = await views.newest_run(self.database) + 1
             ahead = asyncio.create_task(self.portfolio.prepare(count, coming)) if early else None
             try:
                 await self._measure(job)
@@ -337,19 +366,24 @@ class Engine:
                     await asyncio.gather(ahead, return_exceptions=True)
                 raise
             if ahead is not None:
-                await ahead
+                await (ahead if ahead.done() else self._proposed(ahead))
             if self._failed(await views.incumbent(self.database)):
                 return Ended.BASELINE_FAILED
         return self.stop.why
 
-    async def _next(self, count: int | None) -> Job | None:
-        """The next run."""
-        rows, incumbent = await views.experiments(self.database), await views.incumbent(self.database)
-        runs = await standing.known(self.database, self.revision.settings, self.bench.hash)
-        own = await views.runs(self.database, incumbent)
-        chosen = {run.seed for run in own if run.purpose in standing.CHOSEN}
-        spoiled = {run.seed for run in own if run.purpose == CHALLENGE and run.bench == self.bench.hash and run.failed}
-        return next_job(rows, runs, self.seed, incumbent, chosen, count, spoiled)
+    async def _unlikely(self) -> bool:
+        """Whether a confirmed gain has become as unlikely as `stop_when` says."""
+        asked, lately = self.revision.settings.study.stop_when, await views.returns(self.database)
+        if asked.chance is None or lately is None or lately.seconds != asked.within:
+            return False
+        return self.standing.screened >= LEAST and lately.chance < asked.chance
+
+    async def _proposed(self, proposing: Awaitable[bool]) -> bool:
+        """What is proposed. Until then the slot waits for it."""
+        await journal.waits(self.database, SLOT, Idle.PROPOSAL)
+        proposed = await proposing
+        await journal.waits(self.database, SLOT, Idle.ENGINE)
+        return proposed
 
     async def _wanted(self, count: int | None) -> bool:
         return count is None or await views.count(self.database) < count
@@ -371,7 +405,9 @@ class Engine:
             if job.purpose in (BASELINE, CHALLENGE):
                 raise MachineFailed(f"{TRIES} runs of {experiment.id} in a row were ended from outside, not by cockpit")
             why = f"{TRIES} runs in a row were ended from outside, and not by cockpit"
-            await journal.given_up(self.database, experiment, why)
+            await self.standing.catch_up(self.database)
+            frontier, _ = await self.standing.drawn(experiment.number)
+            await journal.given_up(self.database, experiment, self.bench.hash, why, frontier)
             self.given_up += 1
         await self._after(experiment)
         if self.given_up == TRIES:
@@ -401,13 +437,14 @@ class Engine:
 
     async def close(self, why: Ended) -> None:
         """The end of this engine's life, recorded."""
+        since = time.time()
         if self.life is not None:
             try:
                 if self.portfolio is not None:
                     await self.portfolio.close()
             finally:
                 await self.execution.finish()
-                await journal.engine_ended(self.database, self.life, why)
+                await journal.engine_ended(self.database, self.life, why, since)
 
 
 def _facts(name: str, objective: Objective) -> dict[str, Any]:

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from itertools import islice
 
 from loop.judge.preset import preset
-from loop.judge.standing import BASELINE, CHALLENGE, CONFIRM, RACE, SCREEN, Runs
-from store.records import Evidence, Experiment, State, Word
+from loop.judge.runs import BASELINE, CHALLENGE, CONFIRM, RACE, SCREEN, Runs
+from loop.judge.standing import Standing
+from store.records import Evidence, Experiment, State
 
 FIRST_LOOKS = 6  # experiments are looked at before one is confirmed: the noise is known better then
 INCUMBENT_RUNS = 24  # as many are enough of it: then a challenger is confirmed on seeds that it has been run on
@@ -58,38 +59,15 @@ def fresh_seed(
     return next(seed for seed in beyond if seed not in own and (reuse or seed not in taken))
 
 
-def waiting(rows: list[Experiment], runs: Runs, incumbent: int) -> list[Experiment]:
-    """The measured experiments without a verdict, or with one that does not stand any more.
-
-    It rests on another trunk than they were made from, or on bounds or a rule that are others now.
-    """
-    rule = preset(runs.settings).rule
-
-    def waits(row: Experiment) -> bool:
-        said = row.verdict
-        if row.state is not State.JUDGED or said is None:
-            return row.state is State.MEASURED
-        stale = said.incumbent != incumbent == row.parent or (said.incumbent == incumbent and said.rule != rule)
-        return stale or runs.breach(row.number) != (said.sentence if said.word is Word.INFEASIBLE else "")
-
-    return [row for row in rows if waits(row) and runs.whole(row.number) and row.number not in (0, incumbent)]
-
-
-def next_job(
-    rows: list[Experiment],
-    runs: Runs,
-    study_seed: int,
-    incumbent: int,
-    chosen: Collection[int],
-    count: int | None,
-    spoiled: Collection[int] = (),
-) -> Job | None:
+def next_job(stand: Standing, study_seed: int, count: int | None = None) -> Job | None:
     """The next run, of the first `count` experiments; None where nothing waits to be run."""
-    first, wanted, racing = rows[incumbent], runs.settings.seeds.baseline, preset(runs.settings).race_seeds
-    order = own_seeds(study_seed, incumbent, chosen if runs.noisy() else (), spoiled)
+    runs, incumbent, rows = stand.runs, stand.incumbent, [stand.rows[number] for number in sorted(stand.open)]
+    first, wanted, racing = stand.rows[incumbent], runs.settings.seeds.baseline, preset(runs.settings).race_seeds
+    order = own_seeds(study_seed, incumbent, stand.chosen if runs.noisy() else (), stand.spoiled)
     own = list(islice(order, max(wanted, racing)))
     have = runs.common(runs.yardstick(incumbent))
     lacking = [seed for seed in own if seed not in have]
+    waiting = stand.waiting()
     promising: Experiment | None = None
     if ready(runs, incumbent):
         for row in rows:
@@ -101,12 +79,11 @@ def next_job(
                 promising = promising or row
             elif left := [seed for seed in own[:racing] if seed not in tried]:
                 return Job(row, left[0], RACE) if left[0] in have else Job(first, left[0], CHALLENGE)
-    elif len(waiting(rows, runs, incumbent)) >= max(1, len(have)):
+    elif len(waiting) >= max(1, len(have)):
         return Job(first, lacking[0], BASELINE)
     queued = [row for row in rows if row.state is State.QUEUED and row.number and (count is None or row.number < count)]
-    looked = sum(row.number > 0 and row.state is not State.QUEUED for row in rows)
-    if promising and (looked >= FIRST_LOOKS or not queued):
-        others = (row.number for row in rows if row.number not in (promising.number, incumbent))
+    if promising and (stand.looked >= FIRST_LOOKS or not queued):
+        others = (number for number in runs.unchosen if number not in (promising.number, incumbent))
         taken = {seed for number in others for seed in runs.fresh(number)}
         tried, fresh = runs.seeds(promising.number), runs.fresh(promising.number)
         seed = fresh_seed(order, tried, fresh, taken, have)
@@ -114,7 +91,7 @@ def next_job(
     if queued:
         unknown = own[0] in lacking and ready(runs, incumbent)  # a merged one's, on which nothing was compared yet
         return Job(first, own[0], CHALLENGE) if unknown else Job(queued[0], own[0], SCREEN)
-    if waiting(rows, runs, incumbent) and not ready(runs, incumbent):
+    if waiting and not ready(runs, incumbent):
         return Job(first, lacking[0], BASELINE)
     return None
 

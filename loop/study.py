@@ -4,9 +4,11 @@ import hashlib
 import re
 import shlex
 import tomllib
+from collections.abc import Iterator
 from fnmatch import fnmatch
+from math import isfinite
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -20,23 +22,16 @@ from pydantic import (
 )
 
 from loop.where import drop, holds, key, where
-from store.place import safe_name
+from store.place import no_toml, safe_name
 
 # Keys of the contract that this version does not serve yet. Reading one without acting on it would be a lie.
 NOT_YET = {
-    ("study", "worth"),
-    ("study", "stop_when"),
     ("run", "eval"),
     ("run", "scorer"),
     ("run", "artifact"),
     ("fidelity",),
-    ("prices",),
-    ("budget", "runs"),
-    ("budget", "tokens"),
-    ("budget", "device_hours"),
-    ("budget", "joules"),
-    ("budget", "money"),
 }
+CHANGED_LINES, PRICE = "changed_lines", "price_per_million_items"  # what cockpit works out itself: loop/run/costs.py
 PLAIN = r"[0-9]+\.?[0-9]*|\.[0-9]+"
 SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 BYTES = {
@@ -64,8 +59,25 @@ def _effect(value: object) -> object:
             raise ValueError('an effect is a share in quotes, "0.2 %", or a plain number in the unit of the objective')
         return Effect(size=float(match[1]) / 100, relative=True)
     if isinstance(value, int | float) and not isinstance(value, bool):
+        if value < 0 or not isfinite(value):
+            raise ValueError("an effect is a size: a finite number, and not below zero")
         return Effect(size=float(value), relative=False)
     return value
+
+
+def _more_than_nothing(effect: "Effect") -> "Effect":
+    if not effect.size:
+        raise ValueError("what is worth something is more than zero; put an effect, or take it out")
+    return effect
+
+
+def _chance(value: object) -> object:
+    match = re.fullmatch(rf"({PLAIN}) ?%", value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError('a chance is a share in quotes: "5 %"')
+    if not 0 < float(match[1]) < 100:
+        raise ValueError("a chance is more than 0 % and less than 100 %")
+    return float(match[1]) / 100
 
 
 def units(name: str) -> dict[str, int]:
@@ -133,6 +145,16 @@ class Effect(Table):
     relative: bool
 
 
+Worth = Annotated[Effect, BeforeValidator(_effect), AfterValidator(_more_than_nothing)]
+
+
+class StopWhen(Table):
+    """[study] stop_when: a study ends where a confirmed gain has become so unlikely."""
+
+    chance: Annotated[float, BeforeValidator(_chance)] | None = None  # never, unless it is given
+    within: Seconds = 2 * 3600.0  # as many experiments more as in the last while, so long
+
+
 class Question(Table):
     """[study]: what is asked."""
 
@@ -140,6 +162,8 @@ class Question(Table):
     goal: str = ""
     seed: int = Field(default=0, ge=0)
     preset: Literal["fast", "balanced", "strict"] = "balanced"
+    worth: dict[str, Worth] = {}  # effects on objectives that are worth as much as each other
+    stop_when: StopWhen = StopWhen()
 
     @field_validator("name")
     @classmethod
@@ -233,6 +257,7 @@ class Objective(Table):
     direction: Literal["minimize", "maximize"]
     smallest: Annotated[Effect | None, BeforeValidator(_effect)] = None
     give_up: Annotated[Effect | None, BeforeValidator(_effect)] = None
+    scale: Literal["linear", "log"] | None = None  # else as its kind is: loop/judge/axis.py
     label: str | None = None
     unit: str | None = None
     deterministic: bool = False
@@ -266,7 +291,24 @@ class Budget(Table):
     """[budget]: what a study may spend. Running out ends it cleanly."""
 
     experiments: int | None = Field(default=None, ge=1)
+    runs: int | None = Field(default=None, ge=1)
+    tokens: int | None = Field(default=None, ge=1)  # read and written by the model
     time: Seconds | None = None
+    device_hours: float | None = Field(default=None, gt=0, allow_inf_nan=False)  # of all GPUs that a run holds
+    money: float | None = Field(default=None, gt=0, allow_inf_nan=False)  # in the currency of [prices]
+    joules: object = None
+
+    @field_validator("joules")
+    @classmethod
+    def _unmeasured(cls, joules: object) -> object:
+        raise ValueError("this version of cockpit measures no joules, so it could not keep to that; take it out")
+
+
+class Prices(Table):
+    """[prices]: what cockpit cannot measure."""
+
+    device_hour: float | None = Field(default=None, gt=0, allow_inf_nan=False)  # of one device
+    currency: str | None = Field(default=None, min_length=1)
 
 
 class Model(Table):
@@ -306,7 +348,23 @@ class Settings(Table):
     constraints: dict[str, Constraint] = {}
     seeds: Seeds = Seeds()
     budget: Budget = Budget()
+    prices: Prices = Prices()
     model: Model = Model()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_by_name(cls, tables: Any) -> Any:
+        """What follows from the name of an objective: lines are counted, not sampled, and a price is in a currency."""
+        objectives, prices = tables.get("objectives"), tables.get("prices")
+        if not isinstance(objectives, dict):
+            return tables
+        currency = prices.get("currency") if isinstance(prices, dict) else None
+        known = {CHANGED_LINES: {"deterministic": True, "unit": "lines"}, PRICE: {"unit": currency}}
+        told = {
+            name: {**known.get(name, {}), **table} if isinstance(table, dict) else table
+            for name, table in objectives.items()
+        }
+        return {**tables, "objectives": told}
 
     @field_validator("objectives")
     @classmethod
@@ -375,7 +433,7 @@ def parse(text: str, file: Path) -> Revision:
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{file}: {error}") from error
+        raise ConfigError(no_toml(file, text, error)) from error
     errors = [
         f"{where(file, text, path)}: `{key(path)}` is not served by this version of cockpit; take it out"
         for path in sorted(NOT_YET)
@@ -387,9 +445,48 @@ def parse(text: str, file: Path) -> Revision:
         settings = Settings.model_validate(tables)
     except ValidationError as error:
         errors += [_sentence(file, text, problem["loc"], problem["type"], problem["msg"]) for problem in error.errors()]
+    else:
+        errors += [f"{where(file, text, path)}: `{key(path)}` {what}" for path, what in _misfits(settings)]
     if errors:
         raise ConfigError("\n".join(errors))
     return Revision(text=text, settings=settings)
+
+
+def _misfits(settings: Settings) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The keys that do not fit the rest of the file, each with why, and what to do."""
+    steering, worth = settings.steering, settings.study.worth
+    if worth and len(steering) < 2:
+        yield ("study", "worth"), f"weighs objectives against each other, and {steering[0]} alone steers; take it out"
+    for name in worth if len(steering) > 1 else ():
+        if name not in settings.objectives:
+            yield ("study", "worth", name), f"is no objective of this study; put one of {', '.join(steering)}"
+        elif name not in steering:
+            yield (
+                ("study", "worth", name),
+                "does not steer, so nothing is decided by it; take it out, or its `steers = false`",
+            )
+    if len(worth) == 1 and len(steering) > 1 and not worth.keys() - set(steering):
+        others = ", ".join(name for name in steering if name not in worth)
+        yield ("study", "worth"), f"says nothing with one objective alone; put what is worth as much: {others}"
+    sizes: dict[tuple[str, ...], Effect | None] = {("study", "worth", CHANGED_LINES): worth.get(CHANGED_LINES)}
+    if lines := settings.objectives.get(CHANGED_LINES):
+        if lines.scale == "log":
+            yield (
+                ("objectives", CHANGED_LINES, "scale"),
+                'cannot be "log": the baseline changes none, of which there is no logarithm; take it out',
+            )
+        sizes |= {("objectives", CHANGED_LINES, name): getattr(lines, name) for name in ("smallest", "give_up")}
+    for path, effect in sizes.items():
+        if effect and effect.relative:
+            yield path, "is a number of lines, as 20: the baseline changes none, of which there is no share"
+    if settings.budget.money is not None and settings.prices.device_hour is None:
+        yield (
+            ("budget", "money"),
+            "needs what an hour of a device costs: put `[prices] device_hour = 2.50`, or take it out",
+        )
+    if PRICE in settings.quantities and settings.prices.device_hour is None:
+        place = "objectives" if PRICE in settings.objectives else "constraints"
+        yield (place, PRICE), "needs what an hour of a device costs: put `[prices] device_hour = 2.50`, or take it out"
 
 
 def _sentence(file: Path, text: str, loc: tuple[int | str, ...], kind: str, message: str) -> str:
@@ -400,7 +497,7 @@ def _sentence(file: Path, text: str, loc: tuple[int | str, ...], kind: str, mess
         message = "is missing; the smallest file has `[run] train` and one objective"
     elif kind == "extra_forbidden":
         message = "is not a key that cockpit knows; docs/trial.md lists them"
-    elif kind == "model_type":
+    elif kind in ("model_type", "dict_type"):
         message = "it is a table, `{ key = value }`; docs/trial.md lists its keys"
     else:
         message = f"{message[0].lower()}{message[1:]}"

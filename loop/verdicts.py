@@ -1,32 +1,44 @@
 """The verdicts that can be said now: each measured experiment is judged as soon as the incumbent has its seeds."""
 
-from loop.judge import standing
-from loop.judge.keeps import keeps
-from loop.judge.preset import preset
-from loop.schedule import ready, waiting
+from loop.judge.axis import Axis
+from loop.judge.standing import Standing
+from loop.schedule import ready
 from loop.study import ConfigError, Revision
 from loop.where import where
-from store import journal, views
+from store import journal
 from store.database import Database
 from store.place import Place
 
 
-async def judge_what_waits(place: Place, revision: Revision, database: Database, bench: str) -> None:
+async def judge_what_waits(place: Place, revision: Revision, database: Database, stand: Standing) -> None:
     """Judge the experiments that wait for it. Raises ConfigError where an objective shows no noise and should."""
-    settings = revision.settings
-    rows, incumbent = await views.experiments(database), await views.incumbent(database)
-    runs = await standing.known(database, settings, bench)
-    if not ready(runs, incumbent):
+    await stand.catch_up(database)
+    axes = stand.axes()
+    for one in axes:
+        if revision.settings.objectives[one.name].scale == "log" and not one.log:
+            raise ConfigError(_no_log(place, revision, one))
+    if not ready(stand.runs, stand.incumbent):
         return
-    axes = runs.axes()
-    still = [axis.name for axis in axes if runs.constant(axis.name) and not axis.deterministic]
-    if still and len(runs.seeds(0)) >= settings.seeds.baseline:
+    still = [axis.name for axis in axes if stand.runs.constant(axis.name) and not axis.deterministic]
+    if still and len(stand.runs.seeds(0)) >= revision.settings.seeds.baseline:
         raise ConfigError(_no_noise(place, revision, still[0]))
-    sure = {row.number for row in rows if row.verdict and row.verdict.confirmed}
-    for row in waiting(rows, runs, incumbent):
-        said = await standing.verdict(database, runs, bench, row.number, incumbent)
-        sure = sure - {row.number} | ({row.number} if said.confirmed else set())
-        await journal.judged(database, said, keeps(runs, axes, preset(settings), sure))
+    judged = set[int]()
+    # One by one: a decision meanwhile changes what waits, and against what.
+    while ready(stand.runs, stand.incumbent) and (number := stand.next_waiting(judged)) is not None:
+        judged.add(number)
+        said = await stand.verdict(number)
+        counted, lately = stand.keeps(axes, said), await stand.returns(database, said)
+        await journal.judged(database, said, counted, lately, await stand.redrawn(said))
+        await stand.catch_up(database)
+
+
+def _no_log(place: Place, revision: Revision, axis: Axis) -> str:
+    """What to do where the baseline has no logarithm."""
+    at = where(place.config, revision.text, ("objectives", axis.name, "scale"))
+    return (
+        f'{at}: `[objectives] {axis.name}.scale` is "log", and the baseline\'s value is {axis.base:g}, which has no '
+        'logarithm; put `scale = "linear"`'
+    )
 
 
 def _no_noise(place: Place, revision: Revision, name: str) -> str:

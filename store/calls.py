@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import fields, replace
 from typing import Any
 
-from store import ledger
+from store import budgets, ledger
 from store.database import Change, Database
 from store.events import say
 from store.records import Call, CallOutcome
@@ -16,7 +16,9 @@ async def began(database: Database, call: Call) -> int:
     """A model is asked. The call's id."""
     async with database.transaction() as change:
         columns = ("model", "host", "operator", "purpose", "num_ctx", "prompt", "at")
-        return await change.insert("calls", **{column: getattr(call, column) for column in columns})
+        number = await change.insert("calls", **{column: getattr(call, column) for column in columns})
+        await budgets.update(change, call.at)
+    return number
 
 
 async def ended(database: Database, call: Call) -> None:
@@ -33,7 +35,8 @@ async def ended(database: Database, call: Call) -> None:
             f"UPDATE calls SET ended_at = ?, {', '.join(f'{column} = ?' for column in columns)} WHERE id = ?",
             now, *(getattr(call, column) for column in columns), call.id,
         )  # fmt: skip
-        await ledger.call_ends(change, call.id, call.at, now, (call.prompt_tokens or 0) + (call.answer_tokens or 0))
+        tokens = (call.prompt_tokens or 0) + (call.answer_tokens or 0)
+        await ledger.call_ends(change, call.id, call.at, now, tokens, call.held_seconds)
         told: dict[str, Any] = {
             column: getattr(call, column)
             for column in ("model", "operator", "purpose", "outcome", "detail", "prompt_tokens", "answer_tokens")

@@ -152,7 +152,7 @@ async def decided(database: Database, command: Command, decision: Decision, answ
             "SELECT bench FROM runs WHERE experiment = ? ORDER BY id DESC LIMIT 1", decision.experiment
         )
         await settle(change, decision.experiment, newest[0]["bench"] if newest else bench)
-        await ledger.total(change)
+        await ledger.rebook(change, [decision.experiment])
         await _answer(change, command, answer)
         kinds = {"merge": State.MERGED, "reject": State.REJECTED}
         await say(

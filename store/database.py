@@ -96,6 +96,11 @@ class Database:
         """All rows of a query."""
         return await _rows(self._connection, sql, values)
 
+    async def trace(self, heard: Callable[[str], None] | None) -> None:
+        """Have each statement told from now on, or none: how many an event takes is what a benchmark counts."""
+        handler: Any = heard  # None ends it
+        await self._connection.set_trace_callback(handler)
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator["Change"]:
         """All that is done through the Change is kept together, or not at all."""

@@ -4,6 +4,7 @@ import json
 import time
 from typing import Any
 
+from store import budgets
 from store.database import Change, Database
 from store.records import Event
 
@@ -20,8 +21,9 @@ async def say(
     at: float | None = None,
     **data: Any,
 ) -> None:
-    """A line of the journal, in the transaction of what it tells."""
+    """A line of the journal, in the transaction of what it tells, and what the budgets have come to with it."""
     now = time.time() if at is None else at
+    await budgets.update(change, now)
     await change.insert("events", at=now, kind=kind, experiment=experiment, run=run, text=text, data=data)
 
 

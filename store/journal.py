@@ -1,11 +1,11 @@
 """Each thing that happens: an event with what it changes, in one transaction."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from typing import Any
 
-from store import calls, ledger
+from store import budgets, calls, ledger
 from store.database import Change, Database
 from store.effects import want
 from store.events import say
@@ -15,12 +15,14 @@ from store.records import (
     Ended,
     Experiment,
     Frontier,
+    Idle,
     Keeps,
     Measurement,
     Moves,
     Outcome,
     Proposal,
     Reference,
+    Returns,
     Run,
     Stage,
     State,
@@ -63,8 +65,19 @@ async def _end_the_dead(change: Change) -> None:
     )
 
 
-async def engine_started(database: Database, pid: int, facts: dict[str, Any], text: str) -> int:
-    """An engine begins its life; one that went without a word is closed first. Its id."""
+async def engine_started(
+    database: Database,
+    pid: int,
+    facts: dict[str, Any],
+    text: str,
+    limits: Mapping[str, float] | None = None,
+    before: Mapping[str, float] | None = None,
+    prices: Mapping[str, float] | None = None,
+) -> int:
+    """An engine begins its life; one that went without a word is closed first. Its id.
+
+    `limits` are its budgets; what was spent `before` of one does not count. `prices` turn hours into money.
+    """
     async with database.transaction() as change:
         now = time.time()
         await _end_the_dead(change)
@@ -72,18 +85,25 @@ async def engine_started(database: Database, pid: int, facts: dict[str, Any], te
         await calls.break_off(change, last_heard[0][0] or now, "its engine was gone")
         await ledger.engine_begins(change, now)
         engine = await change.insert("engines", pid=pid, started_at=now, facts=facts)
+        await budgets.set_(change, limits or {}, before or {}, prices or {}, now)
         await say(change, "engine started", text, at=now, pid=pid, **facts)
     return engine
 
 
-async def engine_ended(database: Database, engine: int, why: Ended) -> None:
-    """The engine ends, and says why."""
+async def engine_ended(database: Database, engine: int, why: Ended, since: float | None = None) -> None:
+    """The engine ends, and says why. It has been about to since then."""
     async with database.transaction() as change:
         now = time.time()
         await calls.break_off(change, now, "the engine has ended")
-        await ledger.free_until(change, now)
+        await ledger.engine_ends(change, now if since is None else since, now)
         await change.execute("UPDATE engines SET ended_at = ?, ended_by = ? WHERE id = ?", now, why, engine)
         await say(change, "engine ended", f"ended: {why}", at=now, ended_by=why)
+
+
+async def waits(database: Database, lane: str, why: Idle) -> None:
+    """A slot that is free waits for something else from now on. No event: nothing has happened."""
+    async with database.transaction() as change:
+        await ledger.waits(change, lane, why, time.time())
 
 
 async def bench_set(database: Database, digest: str, facts: dict[str, Any]) -> None:
@@ -101,6 +121,7 @@ async def bench_set(database: Database, digest: str, facts: dict[str, Any]) -> N
         )
         for row in known:
             await settle(change, row["experiment"], digest)
+        await ledger.total(change)
 
 
 # --- the life of an experiment ---------------------------------------------------------------------------------------
@@ -125,7 +146,7 @@ async def _keep(
     kept = await change.insert("proposals", **values, change_hash=change_hash, experiment=experiment)
     if asked:
         await calls.belong(change, kept, asked)
-        await ledger.total(change)
+        await ledger.rebook(change, calls=asked)
 
 
 async def queued(
@@ -174,6 +195,7 @@ async def queued_again(database: Database, experiment: Experiment) -> None:
         await change.execute(
             "UPDATE experiments SET state = 'queued', failure = NULL, detail = '' WHERE number = ?", experiment.number
         )
+        await ledger.rebook(change, [experiment.number])
         text = f"{experiment.id} {experiment.slug} queued again: it is not measured on this bench"
         await say(change, "queued", text, experiment=experiment.number, id=experiment.id, branch=experiment.branch)
 
@@ -194,6 +216,7 @@ async def baseline_moved(database: Database, experiment: Experiment, old_commit:
             experiment.number,
         )
         await change.execute("UPDATE study SET trunk = ?", experiment.commit)
+        await ledger.rebook(change, [experiment.number])
         text = f"{experiment.id} starts again from {experiment.commit[:7]}; {old_commit[:7]} gave no measurement"
         await say(change, "queued", text, experiment=experiment.number, id=experiment.id, old_commit=old_commit)
         return await want(change, REFERENCES, {"moves": moves})
@@ -203,6 +226,7 @@ async def measured_already(database: Database, experiment: Experiment, bench: st
     """An experiment has good runs on the bench that stands now, whatever became of it on another one since."""
     async with database.transaction() as change:
         await settle(change, experiment.number, bench)
+        await ledger.rebook(change, [experiment.number])
         if await change.rows("SELECT 1 FROM experiments WHERE number = ? AND state = 'measured'", experiment.number):
             text = f"{experiment.id} is measured on this bench already"
             await say(change, "measured", text, experiment=experiment.number, id=experiment.id)
@@ -212,12 +236,13 @@ async def run_started(database: Database, experiment: Experiment, run: Run) -> t
     """A run takes a slot. It is recorded before anything of it exists in the world. With its id, and its start's."""
     columns = (
         "experiment", "revision", "tree", "bench", "seed", "purpose", "fidelity", "attempt", "slot", "wall", "meter",
-        "launch", "started_at",
+        "launch", "started_at", "devices",
     )  # fmt: skip
     async with database.transaction() as change:
         number = await change.insert("runs", **{column: getattr(run, column) for column in columns})
         await ledger.run_begins(change, run.slot, run.started_at)
         await settle(change, experiment.number, run.bench)
+        await ledger.rebook(change, [experiment.number])
         again = f", attempt {run.attempt}" if run.attempt > 1 else ""
         text = f"{experiment.id} running: {run.purpose}, seed {run.seed}{again}"
         await say(
@@ -285,24 +310,34 @@ async def run_ended(
         else:
             kind, text = "failed", f"{experiment.id} failed: {outcome}" + (f", {detail}" if detail else "")
         await settle(change, experiment.number, run.bench)
+        await _freeze(change, run.bench, reference)
+        moved = set() if frontier is None else await _draw(change, frontier)
+        await ledger.rebook(change, {experiment.number, *moved})
         if frontier is not None:
-            await _draw(change, frontier, run.bench, reference, now)
-        await ledger.total(change)
+            await _advance(change, frontier, run.bench, now)
         await say(
             change, kind, text, experiment=experiment.number, run=run.id, at=now,
             id=experiment.id, outcome=outcome, detail=detail, measurements=values,
         )  # fmt: skip
 
 
-async def given_up(database: Database, experiment: Experiment, detail: str) -> None:
-    """An experiment whose runs are ended from outside again and again is not tried any more."""
+async def given_up(
+    database: Database, experiment: Experiment, bench: str, detail: str, frontier: Frontier | None = None
+) -> None:
+    """An experiment whose runs are ended from outside again and again is not tried any more.
+
+    `frontier` is the one that stands now, None where it is as it was.
+    """
     async with database.transaction() as change:
         await change.execute(
             "UPDATE experiments SET state = ?, failure = ?, detail = ? WHERE number = ? "
             "AND state NOT IN ('merged', 'rejected')",
             State.FAILED, Outcome.INTERRUPTED, detail, experiment.number,
         )  # fmt: skip
-        await ledger.total(change)
+        moved = set() if frontier is None else await _draw(change, frontier)
+        await ledger.rebook(change, {experiment.number, *moved})
+        if frontier is not None:
+            await _advance(change, frontier, bench, time.time())
         await say(
             change, "failed", f"{experiment.id} failed: {detail}", experiment=experiment.number,
             id=experiment.id, outcome=Outcome.INTERRUPTED, detail=detail, measurements={},
@@ -312,15 +347,26 @@ async def given_up(database: Database, experiment: Experiment, detail: str) -> N
 # --- the judge -------------------------------------------------------------------------------------------------------
 
 
-async def judged(database: Database, verdict: Verdict, counted: Keeps) -> None:
-    """The judge has spoken. Each verdict is kept; the newest one stands. With it, how far what is confirmed is so."""
+async def judged(
+    database: Database, verdict: Verdict, counted: Keeps, lately: Returns, frontier: Frontier | None = None
+) -> None:
+    """The judge has spoken. Each verdict is kept; the newest one stands.
+
+    With it, how far what is confirmed is so, and what the last while has bought. `frontier` is the one that stands now,
+    None where it is as it was.
+    """
     async with database.transaction() as change:
         values = {field.name: getattr(verdict, field.name) for field in fields(verdict) if field.name != "id"}
         await change.insert("verdicts", **{**values, "asks": int(verdict.asks)})
         await change.execute("DELETE FROM keeps WHERE bench = ?", verdict.bench)
         await change.insert("keeps", bench=verdict.bench, **{**asdict(counted), "maximize": int(counted.maximize)})
+        await change.execute("DELETE FROM returns WHERE bench = ?", verdict.bench)
+        await change.insert("returns", bench=verdict.bench, **asdict(lately))
         await settle(change, verdict.experiment, verdict.bench)
-        await ledger.total(change)
+        moved = set() if frontier is None else await _draw(change, frontier)
+        await ledger.rebook(change, {verdict.experiment, *moved})
+        if frontier is not None:
+            await _advance(change, frontier, verdict.bench, verdict.at)
         text = f"{name_of(verdict.experiment)} {verdict.line}"
         await say(
             change, "judged", text + ("; another seed" if verdict.asks else ""), experiment=verdict.experiment,
@@ -336,22 +382,35 @@ async def judged(database: Database, verdict: Verdict, counted: Keeps) -> None:
 async def frontier_drawn(database: Database, frontier: Frontier, bench: str, reference: Iterable[Reference]) -> None:
     """The frontier, drawn again: on another bench, by other objectives, bounds or smallest effects."""
     async with database.transaction() as change:
-        await _draw(change, frontier, bench, reference, time.time())
-        await ledger.total(change)
+        await _freeze(change, bench, reference)
+        await ledger.rebook(change, await _draw(change, frontier))
+        await _advance(change, frontier, bench, time.time())
         on = f"{len(frontier.points)} on it, hypervolume {frontier.hypervolume:.3g}"
         await say(change, "frontier", f"frontier drawn again: {on}", bench=bench, hypervolume=frontier.hypervolume)
 
 
-async def _draw(change: Change, frontier: Frontier, bench: str, reference: Iterable[Reference], now: float) -> None:
+async def _freeze(change: Change, bench: str, reference: Iterable[Reference]) -> None:
     for one in reference:
         await change.execute("DELETE FROM reference WHERE bench = ? AND objective = ?", bench, one.objective)
         await change.insert("reference", bench=bench, **{field.name: getattr(one, field.name) for field in fields(one)})
-    await change.execute("DELETE FROM frontier")
-    for point in frontier.points:
-        await change.insert("frontier", experiment=point.experiment, balanced=int(point.balanced))
-    seconds = (await change.rows("SELECT coalesce(sum(amount), 0) FROM spend WHERE resource = 'seconds'"))[0][0]
-    good = "SELECT count(DISTINCT experiment) FROM runs WHERE outcome = 'ok' AND bench = ?"
-    measured = (await change.rows(good, bench))[0][0]
+
+
+async def _draw(change: Change, frontier: Frontier) -> set[int]:
+    """The experiments that have come onto the frontier, and those that have left it."""
+    stood = {row["experiment"]: tuple(row) for row in await change.rows("SELECT * FROM frontier")}
+    stands = {one.experiment: (one.experiment, int(one.balanced), one.probability) for one in frontier.points}
+    for number in stood.keys() - stands.keys():
+        await change.execute("DELETE FROM frontier WHERE experiment = ?", number)
+    for number, point in stands.items():
+        if stood.get(number) != point:
+            await change.execute("INSERT OR REPLACE INTO frontier VALUES (?, ?, ?)", *point)
+    return stood.keys() ^ stands.keys()
+
+
+async def _advance(change: Change, frontier: Frontier, bench: str, now: float) -> None:
+    """The frontier's size, against what was spent."""
+    spent = await ledger.used(change)
     await change.insert(
-        "progress", at=now, bench=bench, experiments=measured, hypervolume=frontier.hypervolume, seconds=seconds
-    )
+        "progress", at=now, bench=bench, experiments=frontier.measured, hypervolume=frontier.hypervolume,
+        optimistic=frontier.optimistic, seconds=spent.get("seconds", 0.0), tokens=spent.get("tokens", 0.0),
+    )  # fmt: skip

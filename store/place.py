@@ -13,6 +13,7 @@ RECORD = "record.sqlite"
 LOCK = "engine.lock"
 # Begins the names of folders of a moment. What a killed engine leaves of them, the next one sweeps.
 SCRATCH = "scratch-"
+TWICE = re.compile(r"Cannot overwrite a value|Duplicate inline table key|Cannot declare .* twice|Cannot mutate")
 
 
 class NoStudy(Exception):
@@ -65,8 +66,11 @@ def find(directory: Path) -> Place:
 def _name(config: Path) -> str:
     """The study's name: `[study] name`, else the folder's. The file as a whole is checked by who runs the study."""
     try:
-        table = tomllib.loads(config.read_text("utf-8")).get("study", {})
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        text = config.read_text("utf-8")
+        table = tomllib.loads(text).get("study", {})
+    except tomllib.TOMLDecodeError as error:
+        raise NoStudy(no_toml(config, text, error)) from error
+    except UnicodeDecodeError as error:
         raise NoStudy(f"{config}: {error}") from error
     given = table.get("name") if isinstance(table, dict) else None
     name = given if isinstance(given, str) else config.parent.name
@@ -76,6 +80,21 @@ def _name(config: Path) -> str:
             "for it becomes a folder and a part of branch names"
         )
     return name
+
+
+def no_toml(file: Path, text: str, error: tomllib.TOMLDecodeError) -> str:
+    """What is wrong with a file that is no TOML. Of a key that stands there twice, which one, and where."""
+    message = str(error)
+    at = re.search(r" \(at line (\d+), column (\d+)\)$", message)
+    if not at or not TWICE.match(message):
+        return f"{file}: {message}"
+    lines = text.splitlines()[: int(at[1])]
+    heads = [head[1] for line in lines if (head := re.match(r"\s*(\[+[^\]]*\]+)", line))]
+    inner = re.search(r"Duplicate inline table key '(.*)'", message)
+    keys = [line.partition("=")[0].strip() for line in lines if "=" in line]
+    own = keys[-1] if keys and not lines[-1].lstrip().startswith("[") else ""
+    path = ".".join(filter(None, (own, inner[1] if inner else "")))
+    return f"{file}:{at[1]}: `{' '.join(filter(None, [*heads[-1:], path]))}` is said twice; leave one of the two"
 
 
 def safe_name(name: str) -> bool:

@@ -1,8 +1,9 @@
 """The nouns of a study, as the record keeps them. This file is the glossary."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import inf
 from typing import Any
 
 
@@ -91,13 +92,29 @@ class Source(StrEnum):
     MEASURED = "measured"  # by cockpit, from outside
 
 
+class Idle(StrEnum):
+    """What a lane that is free waits for, a slot or the model. One that is paused or without an engine is not idle."""
+
+    PROPOSAL = "idle: waiting for a proposal"
+    ENGINE = "idle: engine"  # which judges, and keeps its books
+    STARTING = "idle: engine starting"
+    ENDING = "idle: engine ending"
+    NOT_ITS_TURN = "idle: not its turn"  # the model's, to propose
+    HELD = "idle: held for a timed stage"  # the model, beside which nothing is timed
+
+
 class Ended(StrEnum):
     """Why the engine ended."""
 
     EXPERIMENTS = "experiments"  # the budget's number of experiments is reached
-    TIME = "time"  # the budget's time is used up
+    TIME = "time"  # the budget's time is used up, or what is left of it is too short for a run
+    RUNS = "runs"  # so for the other budgets
+    TOKENS = "tokens"
+    DEVICE_HOURS = "device hours"
+    MONEY = "money"
     NO_PROPOSER = "no proposer"  # nobody is left to propose
     BASELINE_FAILED = "baseline failed"
+    RETURNS = "diminishing returns"  # a confirmed gain has become as unlikely as `stop_when` says
     CONFIGURATION = "configuration"  # what was measured shows that cockpit.toml cannot be meant so
     STOPPED = "stopped"  # `cockpit stop`
     INTERRUPTED = "interrupted"  # Ctrl-C, or a signal
@@ -176,6 +193,7 @@ class Run:
     detail: str = ""
     stages: tuple[Stage, ...] = ()
     measurements: tuple[Measurement, ...] = ()
+    devices: int = 0  # that it holds; none on a CPU
 
     @property
     def failed(self) -> bool:
@@ -263,6 +281,12 @@ class Verdict:
     def confirmed(self) -> bool:
         """Whether it is up somewhere, and that on seeds never used for choosing."""
         return self.evidence is Evidence.CONFIRMED and self.word in UP
+
+    @property
+    def worth(self) -> float | None:
+        """What it is worth at the user's exchange rates; None where they do not say."""
+        parts = [one["worth"] for one in self.figures.values() if one.get("worth") is not None]
+        return sum(parts) if parts else None
 
     @property
     def line(self) -> str:
@@ -365,6 +389,16 @@ class Experiment:
         return self.state is State.JUDGED and self.verdict is not None and self.verdict.confirmed
 
 
+def offers(experiments: Iterable[Experiment]) -> list[Experiment]:
+    """Those that are offered: those of most worth at the user's rates first, the newest of others."""
+
+    def order(one: Experiment) -> tuple[float, int]:
+        worth = one.verdict.worth if one.verdict else None
+        return (-inf if worth is None else worth, one.number)
+
+    return sorted((one for one in experiments if one.offered), key=order, reverse=True)
+
+
 def name_of(number: int) -> str:
     """What an experiment is called: `e0042`."""
     return f"e{number:04d}"
@@ -387,14 +421,40 @@ class Point:
 
     experiment: int
     balanced: bool
+    probability: float | None = None  # that it is on the frontier in truth; None before the noise is known
 
 
 @dataclass(frozen=True, slots=True)
 class Frontier:
-    """The experiments that no other one epsilon-dominates. `hypervolume` is in units of the baseline's own."""
+    """The experiments that no other one epsilon-dominates. Hypervolumes are in units of the baseline's own."""
 
-    points: tuple[Point, ...]
+    points: tuple[Point, ...] = ()
+    hypervolume: float = 0.0  # of the confirmed
+    optimistic: float = 0.0  # of the promising too
+    measured: int = 0  # the feasible experiments
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The frontier's size at a moment, and what had been spent by then."""
+
+    at: float
+    experiments: int  # measured, and feasible
     hypervolume: float
+    optimistic: float
+    seconds: float  # that slots were used
+    tokens: float
+
+
+@dataclass(frozen=True, slots=True)
+class Returns:
+    """What the last while has bought, and what as many experiments more promise."""
+
+    seconds: float  # how long a while
+    experiments: int  # judged in it
+    confirmed: int  # of those
+    before: float  # the hypervolume at its start
+    chance: float  # of a confirmed gain among as many more
 
 
 @dataclass(frozen=True, slots=True)
@@ -431,6 +491,25 @@ class Ledger:
             for why, number in reasons.items():
                 sums[why] = sums.get(why, 0) + number
         return sums
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A budget: what may be spent of one thing, and how much of it was, at a moment. Time is in seconds."""
+
+    budget: str  # experiments, runs, tokens, time, device_hours, money
+    most: float
+    at: float
+    spent: float
+    reserved: float  # that what is unfinished is expected to take yet
+    rate: float | None  # spent in an hour of an engine's life
+    ends_at: float | None  # when it is used up at that rate; None where that is not known, or no engine lives
+    price: float = 1.0  # of money, of an hour of a device; of all else of itself
+
+    def left(self, now: float) -> float:
+        """What is neither spent nor reserved. Time passes, whatever happens."""
+        passed = max(0.0, now - self.at) if self.budget == "time" else 0.0
+        return self.most - self.spent - passed - self.reserved
 
 
 @dataclass(frozen=True, slots=True)

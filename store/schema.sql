@@ -291,3 +291,88 @@ CREATE TABLE keeps (                -- how far the confirmed ones can be trusted
     refuted INTEGER NOT NULL,       -- of those: on other seeds no better than what they replaced
     once INTEGER NOT NULL           -- of those: never run on another seed
 ) STRICT;
+
+-- version 7
+
+ALTER TABLE lanes ADD COLUMN waits TEXT NOT NULL DEFAULT 'idle';       -- what it waits for while it is free
+UPDATE lanes SET waits = 'idle: not its turn' WHERE name = 'model';
+ALTER TABLE lanes ADD COLUMN used REAL NOT NULL DEFAULT 0.0;           -- seconds of devices, or of the slot without one
+UPDATE lanes SET used = (
+    SELECT coalesce(sum(ended_at - began_at), 0) FROM spans WHERE lane = name AND run IS NOT NULL
+);
+
+-- What came of a span. A run that failed or was broken off is its own outcome, whatever became of its experiment; so is
+-- a call that failed, or came to no proposal (or not yet), or to one that was refused.
+CREATE VIEW outcomes AS
+SELECT spans.id AS span, CASE
+    WHEN calls.outcome <> 'ok' THEN 'call failed: ' || calls.outcome
+    WHEN spans.call IS NOT NULL AND proposals.id IS NULL THEN 'no proposal'
+    WHEN proposals.refusal IS NOT NULL THEN 'refused: ' || proposals.refusal
+    WHEN experiments.number IS NULL THEN spans.kind
+    WHEN spans.call IS NOT NULL AND experiments.failure IS NOT NULL THEN 'failed: ' || experiments.failure
+    WHEN spans.call IS NOT NULL AND experiments.state IN ('queued', 'running') THEN 'running'
+    WHEN runs.outcome = 'interrupted' THEN 'interrupted'
+    WHEN spans.kind = 'overhead' THEN 'overhead'
+    WHEN spans.run IS NOT NULL AND runs.outcome IS NULL THEN 'running'
+    WHEN runs.outcome <> 'ok' THEN 'failed: ' || runs.outcome
+    WHEN experiments.number = 0 THEN 'baseline'
+    WHEN experiments.state IN ('merged', 'rejected') THEN experiments.state
+    WHEN frontier.experiment IS NOT NULL THEN 'frontier'
+    ELSE coalesce(
+        (
+            SELECT CASE
+                WHEN word = 'trade-off' AND evidence <> 'confirmed' AND NOT asks THEN 'trade-off not offered'
+                ELSE word
+            END
+            FROM verdicts WHERE verdicts.experiment = experiments.number ORDER BY verdicts.id DESC LIMIT 1
+        ),
+        'measured'
+    )
+END AS outcome
+FROM spans LEFT JOIN runs ON runs.id = spans.run
+LEFT JOIN calls ON calls.id = spans.call LEFT JOIN proposals ON proposals.id = calls.proposal
+LEFT JOIN experiments ON experiments.number = coalesce(runs.experiment, proposals.experiment)
+LEFT JOIN frontier ON frontier.experiment = experiments.number;
+
+ALTER TABLE spans ADD COLUMN outcome TEXT NOT NULL DEFAULT '';         -- as it is booked in `totals`
+ALTER TABLE totals ADD COLUMN spans INTEGER NOT NULL DEFAULT 0;        -- how many there are in it
+UPDATE spans SET outcome = (SELECT outcomes.outcome FROM outcomes WHERE span = spans.id);
+DELETE FROM totals;
+INSERT INTO totals SELECT outcome, resource, sum(amount), count(*) FROM spend JOIN spans ON id = span GROUP BY 1, 2;
+INSERT INTO totals SELECT 'total', resource, sum(amount), count(*) FROM spend GROUP BY resource;
+
+CREATE INDEX spans_call ON spans (call);
+CREATE INDEX calls_open ON calls (at) WHERE outcome IS NULL;
+CREATE INDEX runs_good ON runs (bench, experiment) WHERE outcome = 'ok';
+CREATE INDEX runs_lately ON runs (purpose) WHERE outcome = 'ok';
+CREATE INDEX calls_lately ON calls (purpose) WHERE outcome = 'ok';
+
+ALTER TABLE runs ADD COLUMN devices INTEGER NOT NULL DEFAULT 0;        -- that it holds; none on a CPU
+
+CREATE TABLE limits (               -- what the study may spend, how much of it is spent, and when it will be used up
+    budget TEXT PRIMARY KEY,        -- experiments, runs, tokens, time (in seconds), device_hours, money
+    most REAL NOT NULL,
+    before REAL NOT NULL,           -- spent earlier, and not counted
+    price REAL NOT NULL,            -- of one of what is counted: of money an hour, of anything else 1
+    at REAL NOT NULL,               -- the moment of what follows
+    spent REAL NOT NULL,
+    reserved REAL NOT NULL,         -- that what is unfinished is expected to take yet
+    rate REAL,                      -- spent in an hour of an engine's life; NULL before anything is
+    ends_at REAL                    -- when it is used up, at that rate; NULL where no engine lives
+) STRICT;
+
+ALTER TABLE frontier ADD COLUMN probability REAL;    -- of being on it in truth; NULL where the noise is not known
+ALTER TABLE progress ADD COLUMN optimistic REAL NOT NULL DEFAULT 0.0;    -- hypervolume with what is promising
+ALTER TABLE progress ADD COLUMN tokens REAL NOT NULL DEFAULT 0.0;
+CREATE INDEX decisions_experiment ON decisions (experiment);
+CREATE INDEX progress_at ON progress (bench, at);
+CREATE INDEX spans_gaps ON spans (id) WHERE kind IN ('down', 'paused');
+
+CREATE TABLE returns (              -- what the last while has bought, and what as many experiments more promise
+    bench TEXT PRIMARY KEY REFERENCES benches (hash),
+    seconds REAL NOT NULL,
+    experiments INTEGER NOT NULL,
+    confirmed INTEGER NOT NULL,
+    before REAL NOT NULL,           -- the hypervolume at its start
+    chance REAL NOT NULL            -- of a confirmed gain among as many more
+) STRICT;

@@ -2,10 +2,13 @@
 
 import json
 import sqlite3
+from dataclasses import replace
+from typing import Any
 
 from store.database import Database
-from store.ledger import TOTAL, paused_since
+from store.ledger import MODEL_LANE, TOTAL, paused_since
 from store.records import (
+    UP,
     Decision,
     Ended,
     Engine,
@@ -17,8 +20,10 @@ from store.records import (
     Measurement,
     Outcome,
     Point,
+    Progress,
     Reference,
     Refusal,
+    Returns,
     Run,
     Source,
     Stage,
@@ -30,7 +35,15 @@ from store.records import (
 )
 
 STANDING = "NOT EXISTS (SELECT 1 FROM decisions AS later WHERE later.undoes = decisions.id)"
+UP_WORDS = str(tuple(word.value for word in UP))
+NAMED = "(SELECT experiment FROM events WHERE seq > ?)"  # the experiments that something has happened to since
 BENCH = "(SELECT json_extract(facts, '$.bench') FROM engines ORDER BY id DESC LIMIT 1)"  # of the last engine
+SPENT_ON = {  # names of what a run or a call is booked to
+    "stage": "CASE WHEN spans.run IS NOT NULL THEN spans.kind END",
+    "proposer": "coalesce(proposals.proposer, CASE WHEN spans.call IS NULL THEN 'baseline' ELSE 'model' END)",
+    "operator": "coalesce(proposals.operator, calls.operator, 'baseline')",
+    "model": "coalesce(calls.model, (SELECT model FROM calls AS asked WHERE asked.proposal = proposals.id LIMIT 1))",
+}
 EXPERIMENTS = """
     SELECT experiments.*, proposer, operator, hypothesis, proposals.parent
     FROM experiments LEFT JOIN proposals ON proposals.experiment = experiments.number
@@ -61,10 +74,13 @@ async def paused(database: Database) -> bool:
     return engine is not None and engine.ended_at is None and await paused_since(database) is not None
 
 
-async def experiments(database: Database) -> list[Experiment]:
-    """All experiments, oldest first, each with the means of its measurements."""
-    means, said = await _means(database), await _verdicts(database)
-    return [_experiment(row, means, said) for row in await database.rows(f"{EXPERIMENTS} ORDER BY number")]
+async def experiments(database: Database, since: int | None = None) -> list[Experiment]:
+    """All experiments, or those that an event after `since` names. Oldest first, with the means of measurements."""
+    chosen = "1" if since is None else f"number IN {NAMED}"
+    means = await _means(database, "1" if since is None else f"runs.experiment IN {NAMED}", since)
+    said = await _verdicts(database, "1" if since is None else f"experiment IN {NAMED}", since)
+    rows = await database.rows(f"{EXPERIMENTS} WHERE {chosen} ORDER BY number", *_given(since))
+    return [_experiment(row, means, said) for row in rows]
 
 
 async def count(database: Database) -> int:
@@ -82,7 +98,8 @@ async def experiment(database: Database, number: int) -> Experiment | None:
     rows = await database.rows(f"{EXPERIMENTS} WHERE number = ?", number)
     if not rows:
         return None
-    return _experiment(rows[0], await _means(database, rows[0]["tree"]), await _verdicts(database, number))
+    means = await _means(database, "runs.tree = ?", rows[0]["tree"])
+    return _experiment(rows[0], means, await _verdicts(database, "experiment = ?", number))
 
 
 async def runs(database: Database, number: int) -> list[Run]:
@@ -91,36 +108,73 @@ async def runs(database: Database, number: int) -> list[Run]:
     return [await _run(database, row) for row in rows]
 
 
-async def values(database: Database, bench: str, before: int | None = None) -> list[Value]:
-    """Every value of a bench's good runs, of the trees that the experiments have now; of those before run `before`."""
+async def values(database: Database, bench: str, before: int | None = None, since: int | None = None) -> list[Value]:
+    """Every value of a bench's good runs, of the trees that the experiments have now.
+
+    Of the runs before run `before`, or of the experiments that an event after `since` names.
+    """
     rows = await database.rows(
-        """
+        f"""
         SELECT runs.id, experiment, seed, purpose, objective, value
         FROM runs JOIN measurements ON measurements.run = runs.id
         JOIN experiments ON number = experiment AND experiments.tree = runs.tree
-        WHERE outcome = 'ok' AND bench = ?1 AND (?2 IS NULL OR runs.id < ?2) ORDER BY runs.id
+        WHERE outcome = 'ok' AND bench = ? AND {_those(before, since)} ORDER BY runs.id
         """,
         bench,
-        before,
+        *_given(before),
+        *_given(since),
     )
     return [Value(*row) for row in rows]
 
 
-async def failed(database: Database, bench: str, before: int | None = None) -> set[int]:
-    """The experiments that have failed on a seed of a bench, and not done better since; in the runs before `before`."""
+async def failed(database: Database, bench: str, before: int | None = None, since: int | None = None) -> set[int]:
+    """The experiments that have failed on a seed of a bench, and not done better since.
+
+    By the runs before run `before`, or of the experiments that an event after `since` names.
+    """
     rows = await database.rows(
-        """
+        f"""
         SELECT DISTINCT experiment FROM runs JOIN experiments ON number = experiment AND experiments.tree = runs.tree
-        WHERE bench = ?1 AND outcome NOT IN ('ok', 'interrupted') AND purpose <> 'challenge'
-        AND (?2 IS NULL OR runs.id < ?2) AND NOT EXISTS (
+        WHERE bench = ? AND outcome NOT IN ('ok', 'interrupted') AND purpose <> 'challenge'
+        AND {_those(before, since)} AND NOT EXISTS (
             SELECT 1 FROM runs AS again WHERE again.outcome = 'ok' AND again.bench = runs.bench
             AND (again.tree, again.seed, again.purpose) = (runs.tree, runs.seed, runs.purpose)
         )
         """,
         bench,
-        before,
+        *_given(before),
+        *_given(since),
     )
     return {row["experiment"] for row in rows}
+
+
+def _those(before: int | None, since: int | None) -> str:
+    """The condition of runs before one, and of experiments that have been named since an event."""
+    runs = "1" if before is None else "runs.id < ?"
+    return runs if since is None else f"{runs} AND runs.experiment IN {NAMED}"
+
+
+def _given(value: int | None) -> tuple[int, ...]:
+    return () if value is None else (value,)
+
+
+async def incumbents_runs(database: Database, number: int) -> list[Run]:
+    """The runs of an experiment, without stages and measurements."""
+    return [_bare(row) for row in await database.rows("SELECT * FROM runs WHERE experiment = ? ORDER BY id", number)]
+
+
+async def attempts(database: Database, experiment: Experiment, bench: str, seed: int, purpose: str) -> int:
+    """How often this very run of an experiment's tree was tried."""
+    rows = await database.rows(
+        "SELECT count(*) FROM runs WHERE (tree, bench, seed, purpose, experiment) = (?, ?, ?, ?, ?)",
+        experiment.tree, bench, seed, purpose, experiment.number,
+    )  # fmt: skip
+    return int(rows[0][0])
+
+
+async def newest_run(database: Database) -> int:
+    """The number of the newest run; 0 before the first."""
+    return int((await database.rows("SELECT coalesce(max(id), 0) FROM runs"))[0][0])
 
 
 async def last_runs(database: Database) -> dict[int, int]:
@@ -172,14 +226,6 @@ async def revision(database: Database, digest: str) -> str:
     return str((await database.rows("SELECT text FROM revisions WHERE digest = ?", digest))[0]["text"])
 
 
-async def engine_seconds(database: Database) -> float:
-    """How long the engines of the study have lived, all together; each until it ended, or was last heard of."""
-    rows = await database.rows(
-        "SELECT coalesce(sum(coalesce(ended_at, (SELECT max(at) FROM events)) - started_at), 0) FROM engines"
-    )
-    return float(rows[0][0])
-
-
 async def queued(database: Database, count: int | None = None) -> list[Experiment]:
     """The experiments that wait for a slot, oldest first, of the first `count`."""
     rows = await database.rows(
@@ -225,16 +271,30 @@ async def drawn_on(database: Database) -> str | None:
 async def frontier(database: Database) -> tuple[Frontier, list[Reference]]:
     """The frontier that stands now, on the bench of the last engine, and its reference point, of what steers."""
     points = [
-        Point(row["experiment"], bool(row["balanced"]))
-        for row in await database.rows("SELECT experiment, balanced FROM frontier ORDER BY experiment")
+        Point(row["experiment"], bool(row["balanced"]), row["probability"])
+        for row in await database.rows("SELECT experiment, balanced, probability FROM frontier ORDER BY experiment")
     ]
-    rows = await database.rows("SELECT hypervolume, bench FROM progress ORDER BY id DESC LIMIT 1")
+    rows = await database.rows(
+        "SELECT hypervolume, optimistic, experiments, bench FROM progress ORDER BY id DESC LIMIT 1"
+    )
     if not rows:
-        return Frontier((), 0.0), []
+        return Frontier(), []
     engine = await last_engine(database)
     steering = engine.facts["steering"] if engine else []
     frozen = {one.objective: one for one in await reference(database, rows[0]["bench"])}
-    return Frontier(tuple(points), rows[0]["hypervolume"]), [frozen[name] for name in steering if name in frozen]
+    drawn = Frontier(tuple(points), rows[0]["hypervolume"], rows[0]["optimistic"], rows[0]["experiments"])
+    return drawn, [frozen[name] for name in steering if name in frozen]
+
+
+async def progress(database: Database) -> list[Progress]:
+    """How the frontier grew on the bench that the last engine set up, oldest first."""
+    rows = await database.rows(
+        f"""
+        SELECT at, experiments, hypervolume, optimistic, seconds, tokens FROM progress
+        WHERE bench = {BENCH} ORDER BY id
+        """
+    )
+    return [Progress(*row) for row in rows]
 
 
 async def keeps(database: Database) -> Keeps | None:
@@ -246,6 +306,48 @@ async def keeps(database: Database) -> Keeps | None:
         """
     )
     return Keeps(**{**rows[0], "maximize": bool(rows[0]["maximize"])}) if rows else None
+
+
+async def first_verdicts(database: Database, bench: str) -> dict[int, tuple[float, float | None]]:
+    """When each experiment was first judged on a bench, and when it was first confirmed there; None for never."""
+    rows = await database.rows(
+        f"""
+        SELECT experiment, min(at), min(CASE WHEN evidence = 'confirmed' AND word IN {UP_WORDS} THEN at END)
+        FROM verdicts WHERE bench = ? GROUP BY experiment
+        """,
+        bench,
+    )
+    return {row[0]: (row[1], row[2]) for row in rows}
+
+
+async def worked_since(database: Database, now: float, seconds: float) -> float:
+    """The moment since which so long was worked: without the time of pauses, and that in which there was no engine."""
+    since = now - seconds
+    gaps = await database.rows(
+        "SELECT began_at, ended_at FROM spans WHERE kind IN ('down', 'paused') AND lane <> ? ORDER BY id DESC",
+        MODEL_LANE,
+    )
+    for gap in gaps:
+        if gap["ended_at"] <= since:
+            break
+        since -= gap["ended_at"] - gap["began_at"]
+    return since
+
+
+async def hypervolume(database: Database, bench: str, at: float) -> float:
+    """The hypervolume on a bench at a moment; the baseline's before there was any."""
+    rows = await database.rows(
+        "SELECT hypervolume FROM progress WHERE bench = ? AND at <= ? ORDER BY at DESC, id DESC LIMIT 1", bench, at
+    )
+    return float(rows[0]["hypervolume"]) if rows else 1.0
+
+
+async def returns(database: Database) -> Returns | None:
+    """What the last while has bought, on the bench that the last engine set up; None before a verdict."""
+    rows = await database.rows(
+        f"SELECT seconds, experiments, confirmed, before, chance FROM returns WHERE bench = {BENCH}"
+    )
+    return Returns(*rows[0]) if rows else None
 
 
 async def ledger(database: Database) -> Ledger:
@@ -263,6 +365,28 @@ async def ledger(database: Database) -> Ledger:
         else:
             refused.setdefault(row["proposer"], {})[Refusal(row["refusal"])] = row["count"]
     return Ledger(total=amounts.pop(TOTAL, {}), by_outcome=amounts, admitted=admitted, refused=refused)
+
+
+async def spend_by(database: Database) -> dict[str, dict[str, dict[str, float]]]:
+    """What runs and calls have taken, by `stage`, `proposer`, `operator` and `model`: of each, by name and resource.
+
+    A stage is one of a run, its overhead among them. What nobody proposed is the baseline's.
+    """
+    groups: dict[str, dict[str, dict[str, float]]] = {}
+    for group, name in SPENT_ON.items():
+        rows = await database.rows(
+            f"""
+            SELECT {name} AS name, resource, sum(amount) AS amount FROM spend JOIN spans ON spans.id = spend.span
+            LEFT JOIN runs ON runs.id = spans.run LEFT JOIN calls ON calls.id = spans.call
+            LEFT JOIN proposals AS own ON own.experiment = runs.experiment
+            LEFT JOIN proposals ON proposals.id = coalesce(own.id, calls.proposal)
+            WHERE coalesce(spans.run, spans.call) IS NOT NULL GROUP BY 1, 2 HAVING {name} IS NOT NULL ORDER BY 3 DESC
+            """
+        )
+        amounts = groups.setdefault(group, {})
+        for row in rows:
+            amounts.setdefault(row["name"], {})[row["resource"]] = row["amount"]
+    return groups
 
 
 async def seconds(database: Database) -> dict[int, float]:
@@ -291,16 +415,16 @@ async def launch_variables(database: Database, interpreter: str, device: str) ->
     return dict(json.loads(rows[0]["facts"])["launch"]) if rows else None
 
 
-async def _means(database: Database, tree: str | None = None) -> dict[str, list[Measurement]]:
+async def _means(database: Database, which: str, given: Any = None) -> dict[str, list[Measurement]]:
     """The mean of each objective by tree, over the good runs of the bench that the last engine set up."""
     rows = await database.rows(
         f"""
         SELECT runs.tree, objective, avg(value) AS value, source, count(*) AS n
         FROM runs JOIN measurements ON measurements.run = runs.id
-        WHERE outcome = 'ok' AND (?1 IS NULL OR runs.tree = ?1) AND bench = {BENCH}
+        WHERE outcome = 'ok' AND {which} AND bench = {BENCH}
         GROUP BY runs.tree, objective, source ORDER BY min(measurements.rowid)
         """,
-        tree,
+        *_given(given),
     )
     means: dict[str, list[Measurement]] = {}
     for row in rows:
@@ -310,11 +434,9 @@ async def _means(database: Database, tree: str | None = None) -> dict[str, list[
     return means
 
 
-async def _verdicts(database: Database, number: int | None = None) -> dict[int, Verdict]:
+async def _verdicts(database: Database, which: str, given: int | None = None) -> dict[int, Verdict]:
     """The newest verdict on each experiment, on the bench that the last engine set up."""
-    rows = await database.rows(
-        f"SELECT * FROM verdicts WHERE bench = {BENCH} AND (?1 IS NULL OR experiment = ?1) ORDER BY id", number
-    )
+    rows = await database.rows(f"SELECT * FROM verdicts WHERE bench = {BENCH} AND {which} ORDER BY id", *_given(given))
     return {
         row["experiment"]: Verdict(
             experiment=row["experiment"],
@@ -367,9 +489,13 @@ async def _run(database: Database, row: sqlite3.Row) -> Run:
     measured = await database.rows(
         "SELECT objective, value, source FROM measurements WHERE run = ? ORDER BY rowid", row["id"]
     )
-    return Run(
-        **{column: value for column, value in zip(row.keys(), row, strict=True) if column != "outcome"},
-        outcome=Outcome(row["outcome"]) if row["outcome"] else None,
+    return replace(
+        _bare(row),
         stages=tuple(Stage(name, Outcome(outcome), *rest) for name, outcome, *rest in stages),
         measurements=tuple(Measurement(name, value, Source(source)) for name, value, source in measured),
     )
+
+
+def _bare(row: sqlite3.Row) -> Run:
+    columns = {column: value for column, value in zip(row.keys(), row, strict=True) if column != "outcome"}
+    return Run(**columns, outcome=Outcome(row["outcome"]) if row["outcome"] else None)

@@ -51,6 +51,12 @@ def no_page_of_this_job() -> None:
     os.environ.pop("GITHUB_STEP_SUMMARY", None)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def what_is_compiled_is_kept() -> None:
+    """Tests start hundreds of processes of ours: none of them compiles anew what another one has compiled."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
 @pytest.fixture(scope="session")
 def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Python with the standard library alone: it starts in 20 ms, and there is no Accelerate to ask."""

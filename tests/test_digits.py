@@ -42,7 +42,7 @@ def test_a_whole_study_agrees_with_git_with_itself_and_with_its_branches_run_by_
         config = study / "cockpit.toml"
         model = f'host = "{host}"\nshare = 1\nname = "{brain.name}"'
         text = config.read_text().replace('name = "auto"', model)
-        config.write_text(f"{text}\n[seeds]\nbaseline = 2\n")
+        config.write_text(f"{text}\n[seeds]\nbaseline = 2\nrace = 2\n".replace("[study]", '[study]\npreset = "fast"'))
         before = fingerprint(study)
         done = cockpit("--batch", "--json", "--experiments", "3", str(study))
     assert done.returncode == 0, done.stdout + done.stderr
@@ -54,6 +54,8 @@ def test_a_whole_study_agrees_with_git_with_itself_and_with_its_branches_run_by_
     branches = git(study, "for-each-ref", "--format=%(refname:short) %(objectname)", "refs/heads/cockpit").split("\n")
     assert {f"{row['branch']} {row['commit']}" for row in rows.values()} <= set(branches)
     drawn = json.loads(cockpit("frontier", "--json", str(study)).stdout)
+    assert drawn.pop("progress")[-1]["hypervolume"] == drawn["hypervolume"] == 1
+    assert drawn.pop("returns") == summary["returns"]
     assert drawn == summary["frontier"]
     for point in drawn["points"]:
         measured = rows[point["id"]]["measurements"]
@@ -108,6 +110,8 @@ def test_the_launcher_itself_trains_the_same_network_where_its_function_is_gone(
     study = tmp_path / "d"
     assert cockpit("new", "digits", str(study)).returncode == 0
     (study / "accelerate.yaml").write_text(LAUNCHER_CONFIG)
+    train = study / "train.py"
+    train.write_text(train.read_text().replace("EPOCHS = 12 ", "EPOCHS = 2 "))
     launcher = ["-m", "accelerate.commands.launch", "--config_file", "accelerate.yaml", *launcher_options()]
     by_hand(study, *launcher, "train.py", "--seed", "1", "--out", "launched")
     by_hand(study, "train.py", "--seed", "1", "--out", "plain")

@@ -10,8 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 STOREYS = ("store", "loop", "cockpit")
-HEAVY = {"torch", "numpy", "accelerate"}
-LATE = {"optuna", "moocore"}  # only when they are needed
+HEAVY = {"torch", "accelerate"}
+LATE = {"optuna", "moocore", "numpy"}  # only when they are needed
 
 
 def imported(file: Path) -> Iterator[tuple[str, bool]]:
@@ -64,6 +64,7 @@ def test_nothing_heavy_is_imported_by_cockpit_itself(storey: str) -> None:
         assert not HEAVY & {name.partition(".")[0] for name, _ in imported(file)}, file
         for name, lazy in imported(file):
             assert lazy or name.partition(".")[0] not in LATE, f"{file.name} imports {name} at its top"
+            assert name.partition(".")[0] != "numpy" or file.name == "frontier.py", f"{file.name} imports {name}"
 
 
 def test_the_supervisor_needs_the_standard_library_alone() -> None:

@@ -14,7 +14,7 @@ from cockpit.pages import search_space
 from cockpit.progress import sentence
 from cockpit.view import Arrangement, Drawing, View
 from cockpit.widgets.panel import Panel
-from store.records import Ended, Evidence, Experiment, State
+from store.records import Ended, Evidence, Experiment, State, offers
 
 LEFT = 22  # columns of marker, id and state
 STARTING = "The engine looks at the repository and the interpreter."
@@ -36,13 +36,13 @@ class Column(NamedTuple):
 
 def groups(rows: Sequence[Experiment]) -> list[tuple[str, str, list[int]]]:
     """Title, its style and the numbers: what waits for a person, what goes on, what has been."""
-    waiting = [one.number for one in rows if one.offered]
+    waiting = [one.number for one in offers(rows)]
     hopeful = [one.number for one in rows if promising(one)]
     active = [one.number for one in rows if one.state is State.RUNNING]
     coming = [one.number for one in rows if one.state is State.QUEUED]
     rest = {one.number for one in rows} - {*waiting, *hopeful, *active, *coming}
     every = [
-        ("Waiting for you", "bold offer", sorted(waiting, reverse=True)),
+        ("Waiting for you", "bold offer", waiting),
         ("Promising, not confirmed", "bold good", sorted(hopeful, reverse=True)),
         ("Now", "bold dim", [*active, *coming]),
         ("Earlier", "bold dim", sorted(rest, reverse=True)),

@@ -4,6 +4,7 @@ from cockpit import plot
 from cockpit.feed import Objective, Snapshot
 from cockpit.glyphs import look
 from cockpit.line import Line, Piece, apart, fit, line, wrap
+from cockpit.pages import chance
 from cockpit.view import Arrangement, Drawing, View
 from cockpit.widgets.panel import Panel
 from store.records import Evidence, Experiment, State
@@ -146,15 +147,11 @@ def about(view: View, width: int) -> list[Line]:
     head = apart([(f" {glyph} ", style), (one.id, "bold"), f"  {one.slug}"], [(how, "dim"), " "], width)
     balanced = next((point.balanced for point in study.frontier.points if point.experiment == one.number), False)
     steering = sum(objective.steers for objective in study.objectives)
-    of = f" of all {steering} objectives" if steering > 2 else ""
-    on = f"{'on' if one.number in study.front else 'not on'} the frontier{of}"
-    size = f"hypervolume {study.frontier.hypervolume:.3g}, the baseline's is 1"
-    pick = (
-        " · the balanced pick: the largest box against the reference"
-        if balanced and width >= 100
-        else " · balanced"
-        if balanced
-        else ""
-    )
+    of = f" of all {steering}" if steering > 2 else ""
+    sure = next((chance(point.probability) for point in study.frontier.points if point.experiment == one.number), "")
+    on = f"{'on' if one.number in study.front else 'not on'} the frontier{of}" + (f", {sure}" if sure else "")
+    most = study.frontier.optimistic if study.frontier.optimistic > study.frontier.hypervolume else None
+    size = f"hypervolume {study.frontier.hypervolume:.3g}" + (f" to {most:.3g}" if most else "")
+    pick = " · the balanced pick of the frontier" if balanced and width >= 100 else " · balanced" if balanced else ""
     sentence = said.sentence if said else "the baseline" if one.number == 0 else "no verdict yet"
     return [head, line(fit(f"   {sentence}", width)), line((fit(f"   {on}{pick} · {size}", width), "dim"))]

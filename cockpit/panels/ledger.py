@@ -6,10 +6,11 @@ from typing import NamedTuple
 from cockpit import figures
 from cockpit.feed import Snapshot
 from cockpit.line import Line, Piece, beside, fit, line, right
+from cockpit.pages import moment
 from cockpit.view import Drawing, View
 from cockpit.widgets.panel import Panel
 from store import records
-from store.records import State
+from store.records import Limit, State
 
 SECONDS, MODEL_SECONDS, TOKENS = "seconds", "model_seconds", "tokens"
 
@@ -25,14 +26,15 @@ class Share(NamedTuple):
 
 SHARES = (
     Share("frontier", "█", "good", ("frontier", "merged")),
-    Share("judged", "▒", "judged", (*records.Word, "measured", "rejected")),
+    Share("judged", "▒", "judged", (*records.Word, "trade-off not offered", "measured", "rejected")),
     Share("baseline", "░", "trunk", ("baseline",)),
     Share("running", "▌", "sky", ("running",)),
     Share("failed", "█", "bad", ("failed:",)),
     Share("refused", "▓", "refused", ("refused:", "no proposal")),
     Share("infra", "▓", "infra", ("interrupted", "call failed:")),
+    Share("overhead", "░", "dim", ("overhead",)),
     Share("paused", "∙", "dim", ("paused",)),
-    Share("idle", "·", "faint", ("idle",)),
+    Share("idle", "·", "faint", ("idle", "idle:")),
     Share("no engine", "·", "rule", ("down",)),
 )
 
@@ -96,27 +98,33 @@ def bars(study: Snapshot, width: int) -> list[Line]:
 
 def limits(study: Snapshot, now: float, width: int) -> list[Line]:
     """What may be spent, and how much of it is."""
-    facts, lines = study.facts.get("limits") or {}, list[Line]()
-    cells = max(0, width - 32)
-    if most := facts.get("experiments"):
-        lines.append(
-            _limit("experiments", str(len(study.experiments)), f"of {most}", len(study.experiments) / most, cells)
-        )
-    if (most := facts.get("seconds")) and study.engine:
-        spent = (now if study.pid else study.engine.ended_at or now) - study.engine.started_at
-        lines.append(_limit("time", figures.lasted(spent), f"of {figures.lasted(most)}", spent / most, cells))
+    cells = max(0, width - 45)
+    lines = [_limit(one, now, cells, going_on=study.pid is not None) for one in study.limits]
     return lines or [line((" no budget is set: r pauses, cockpit stop ends", "dim"))]
 
 
-def _limit(name: str, spent: str, of: str, share: float, cells: int) -> Line:
-    full = round(min(share, 1.0) * cells)
+def _limit(one: Limit, now: float, cells: int, *, going_on: bool) -> Line:
+    """A budget as a bar; and when it will be used up, where there is an engine that uses it."""
+    spent = one.spent + (max(0.0, now - one.at) if going_on and one.budget == "time" else 0.0)
+    full = min(cells, round(cells * spent / one.most))
+    held = min(cells - full, round(cells * one.reserved / one.most))
+    ends = f"  ends {moment(one.ends_at, now)}" if going_on and cells and one.ends_at is not None else ""
     return line(
-        f" {name:11}",
-        (right(spent, 7), "bold"),
-        (f" {of:9} ", "dim"),
+        f" {one.budget.replace('_', ' '):12}",
+        (right(_amount(one.budget, spent), 7), "bold"),
+        (f" of {_amount(one.budget, one.most):8}", "dim"),
         ("█" * full, "sky"),
-        ("░" * (cells - full), "rule"),
+        ("▒" * held, "sky"),
+        ("░" * (cells - full - held), "rule"),
+        (ends, "dim"),
     )
+
+
+def _amount(budget: str, amount: float) -> str:
+    """So much of what a budget counts, in few columns."""
+    if budget == "time":
+        return figures.lasted(amount)
+    return f"{amount:.2f}" if budget in ("device_hours", "money") else figures.amount(amount)
 
 
 def funnel(study: Snapshot) -> list[Line]:

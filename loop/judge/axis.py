@@ -1,7 +1,8 @@
 """One objective as the judge sees it: values become gains over the baseline, higher is better and without a unit.
 
 A gain is a share of the baseline's value for a quality, the logarithm of the ratio for a cost: a cost is compared by
-ratio. What matters, and what would be given up, are sizes of gain.
+ratio. `scale` in [objectives] says otherwise. What matters, what would be given up, and what is worth as much as the
+other rates are, are sizes of gain.
 """
 
 import math
@@ -11,13 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from loop.study import Effect, Objective
+from loop.study import CHANGED_LINES, Effect, Objective
 from store.records import Reference
 
 WORSE = 0.1  # the reference point: the baseline, by this share in the bad direction
 FARTHEST = 1e9  # a gain or loss beyond which farther is no worse: a diverged loss may be any number
 FINEST = 1e-9  # a smallest effect of none at all is still no difference of floating-point noise
 GIVE_UP = 0.02  # of a quality; what a cost may rise by is only bounded where the file says so
+LINES = 1000.0  # that are changed, of which shares are taken: the baseline changes none
 NOISE_SHARE = 0.5  # of a standard deviation: less of a quality does not matter by default
 
 
@@ -38,7 +40,7 @@ SMALLEST = {Kind.TIME: 0.05, Kind.COUNT: 0.01, Kind.QUALITY: 0.002}
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One objective against the baseline. `smallest` and `give_up` are sizes of gain."""
+    """One objective against the baseline. `smallest`, `give_up` and `worth` are sizes of gain."""
 
     name: str
     label: str
@@ -46,16 +48,18 @@ class Axis:
     maximize: bool
     log: bool
     base: float  # the baseline's value
+    unit: float  # of which a share is taken: that value, or one where it is zero
     smallest: float  # effect that matters
     give_up: float  # loss that would still be considered
     deterministic: bool  # one run says it all
+    worth: float | None = None  # gain that is worth as much as that of every other objective with a rate
 
     def gain(self, value: float) -> float:
         """How much better than the baseline."""
         if self.log:
             ratio = math.log(max(value, self.base * FINEST, sys.float_info.min)) - math.log(self.base)
         else:
-            ratio = min(max((value - self.base) / _unit(self.base), -FARTHEST), FARTHEST)
+            ratio = min(max((value - self.base) / self.unit, -FARTHEST), FARTHEST)
         return ratio if self.maximize else -ratio
 
     def effects(self, value: float) -> int:
@@ -67,8 +71,12 @@ class Axis:
         signed = difference if self.maximize else -difference
         if self.log:
             return math.expm1(min(signed, 700.0))
-        value = self.base + (gain if self.maximize else -gain) * _unit(self.base)
-        return signed * _unit(self.base) / _unit(value)
+        return signed * self.unit / (abs(self.value(gain)) or 1.0)
+
+    def value(self, gain: float) -> float:
+        """The value that is so much better than the baseline's."""
+        signed = gain if self.maximize else -gain
+        return self.base * math.exp(min(signed, 700.0)) if self.log else self.base + signed * self.unit
 
     @property
     def floor(self) -> float:
@@ -79,13 +87,8 @@ class Axis:
     def reference(self) -> float:
         """The value of the reference point."""
         worse = -WORSE if self.maximize else WORSE
-        value = self.base * (1 + worse) if self.log else self.base + worse * _unit(self.base)
+        value = self.base * (1 + worse) if self.log else self.base + worse * self.unit
         return min(max(value, -sys.float_info.max), sys.float_info.max)
-
-
-def _unit(base: float) -> float:
-    """What a share is taken of: the baseline's value, or one where that is zero."""
-    return abs(base) or 1.0
 
 
 def kind(name: str) -> Kind:
@@ -93,23 +96,33 @@ def kind(name: str) -> Kind:
     return next((one for one, word in COSTS.items() if word.search(name)), Kind.QUALITY)
 
 
-def axis(name: str, objective: Objective, base: float, sigma: float = 0.0, *, constant: bool = False) -> Axis:
+def axis(
+    name: str,
+    objective: Objective,
+    base: float,
+    sigma: float = 0.0,
+    *,
+    constant: bool = False,
+    worth: Effect | None = None,
+) -> Axis:
     """An objective and the baseline's value of it, made into an axis.
 
     `sigma` is the standard deviation of its gains, 0 where it is not known; `constant` says that the baseline's runs
-    agree to the last digit: then a count is taken to be deterministic without being called so.
+    agree to the last digit: then a count is taken to be deterministic without being called so. `worth` is its rate. Of
+    a baseline of zero or less there is no logarithm: then the scale is linear, whatever it should be.
     """
     what = kind(name)
-    log = what is not Kind.QUALITY and base > 0
+    log = base > 0 and (what is not Kind.QUALITY if objective.scale is None else objective.scale == "log")
+    unit = LINES if name == CHANGED_LINES else abs(base) or 1.0
 
     def gain(effect: Effect) -> float:
-        size = effect.size if effect.relative else effect.size / _unit(base)
+        size = effect.size if effect.relative else effect.size / unit
         return math.log1p(size) if log else size
 
     smallest = gain(objective.smallest or Effect(size=SMALLEST[what], relative=True))
     if objective.smallest is None and what is Kind.QUALITY:
         smallest = max(smallest, NOISE_SHARE * sigma)
-    give_up = gain(objective.give_up) if objective.give_up else GIVE_UP if what is Kind.QUALITY else math.inf
+    own = objective.give_up or (Effect(size=GIVE_UP, relative=True) if what is Kind.QUALITY else None)
     return Axis(
         name=name,
         label=objective.label or name,
@@ -117,9 +130,11 @@ def axis(name: str, objective: Objective, base: float, sigma: float = 0.0, *, co
         maximize=objective.direction == "maximize",
         log=log,
         base=base,
+        unit=unit,
         smallest=max(smallest, FINEST),
-        give_up=give_up,
+        give_up=gain(own) if own else math.inf,
         deterministic=objective.deterministic or (constant and what is Kind.COUNT),
+        worth=max(gain(worth), FINEST) if worth else None,
     )
 
 

@@ -1,39 +1,172 @@
-"""The frontier: the experiments that no other one epsilon-dominates, and how much they gain together.
+"""The frontier: the experiments that no other one epsilon-dominates, how sure each is of its place, and their gain.
 
 Counted in smallest effects a gain is cut to whole ones, so that less than one is no difference to the baseline; of
 those that are equal then the oldest stays (the epsilon-Pareto archive of Laumanns et al., Evolutionary Computation
 10(3), 2002, with the baseline in the middle of a box). The reference point is frozen with the baseline, which it makes
 10 % worse: what is measured against the range of the points is fooled by one silly point. Dominance and hypervolume are
 moocore's.
+
+A point is where its mean is, and its mean is not where it is in truth. So each has the probability of being on the
+frontier: of draws of all means from what is known of them (the moderated t of `noise.py`), the share in which nothing
+dominates it. Only the others that are likeliest to do so are drawn, for the rest would change nothing; and each
+independently, though runs of equal seed share some of their luck.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from loop.judge.axis import Axis
+from loop.judge.axis import FINEST, Axis
+from loop.judge.noise import Pool
+from loop.judge.rates import value
 from store.records import Frontier, Point
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-def frontier(axes: Sequence[Axis], measured: Mapping[int, Mapping[str, float]]) -> Frontier:
-    """The frontier of experiments, given by number with the mean of each objective.
+    Floats = NDArray[np.float64]
+    Flags = NDArray[np.bool_]
 
-    The hypervolume is in units of the baseline's own, which is therefore 1. The balanced pick is the member with the
-    largest box against the reference point. One that lacks an objective is left out.
+DRAWS = 400  # of the true means: a probability is known to .025
+RIVALS = 32  # of each point, in the draws
+ROWS = 64  # at first
+
+
+class Table:
+    """The runs of many experiments in few numbers, a row each, an objective a column. It grows."""
+
+    def __init__(self, objectives: int) -> None:
+        import numpy as np
+
+        self.there: Flags = np.zeros(ROWS, dtype=bool)
+        self.runs: Floats = np.ones(ROWS)
+        self.gains: Floats = np.zeros((ROWS, objectives))  # the means
+        self.squares: Floats = np.zeros((ROWS, objectives))  # sums, of the deviations from the mean
+
+    def put(self, number: int, gains: Sequence[Sequence[float]] | None) -> None:
+        """The gains of an experiment's runs, an objective each; None takes it out."""
+        import numpy as np
+
+        if number >= len(self.there):
+            more = number + 1
+            self.there = np.concatenate([self.there, np.zeros(more, dtype=bool)])
+            self.runs = np.concatenate([self.runs, np.ones(more)])
+            for name in ("gains", "squares"):
+                old = getattr(self, name)
+                setattr(self, name, np.concatenate([old, np.zeros((more, old.shape[1]))]))
+        self.there[number] = gains is not None
+        if gains is not None:
+            means = [math.fsum(own) / len(own) for own in gains]
+            self.runs[number] = min(map(len, gains))
+            self.gains[number] = means
+            self.squares[number] = [
+                math.fsum((gain - mean) ** 2 for gain in own) for own, mean in zip(gains, means, strict=True)
+            ]
+
+
+@dataclass(frozen=True, slots=True)
+class Sure:
+    """The experiments whose place rests on more than the runs that put them there; and the incumbent."""
+
+    confirmed: Collection[int] = ()
+    promising: Collection[int] = ()
+    trunk: int = 0
+
+
+def frontier(axes: Sequence[Axis], table: Table, pools: Sequence[Pool] = (), sure: Sure | None = None) -> Frontier:
+    """The frontier of the experiments in a table, whose columns are these objectives. `pools` is their noise.
+
+    Hypervolumes are in units of the baseline's own, which is therefore 1: of what is confirmed, and of what is
+    promising besides. The balanced pick is the member of most worth at the user's rates, or else with the largest box
+    against the reference point, of those that more than one run has put there, if there are any.
     """
     import moocore
+    import numpy as np
 
+    known, numbers = sure or Sure(), np.flatnonzero(table.there)
+    if not len(numbers):
+        return Frontier()
+    gains = table.gains[numbers]
+    smallest = np.array([axis.smallest for axis in axes])
+    floor = np.array([axis.floor for axis in axes])
+    effects = _effects(gains, smallest)
+    on = np.flatnonzero(moocore.is_nondominated(effects, maximise=True))  # of equal ones the first, which is the oldest
+    boxes = np.prod(np.maximum(gains[on] - floor, 0.0), axis=1)
+    seeded = np.isin(numbers[on], [0, known.trunk, *known.confirmed, *known.promising])
+    first = seeded if seeded.any() else np.ones(len(on), dtype=bool)
     names = [axis.name for axis in axes]
-    numbers = sorted(number for number, values in measured.items() if all(name in values for name in names))
-    if not numbers:
-        return Frontier((), 0.0)
-    gains = [[axis.gain(measured[number][axis.name]) for axis in axes] for number in numbers]
-    effects = [[float(axis.effects(measured[number][axis.name])) for axis in axes] for number in numbers]
-    on = moocore.is_nondominated(effects, maximise=True)  # of equal ones the first, which is the oldest
-    floor = [axis.floor for axis in axes]
-    boxes = [math.prod(max(0.0, gain - least) for gain, least in zip(row, floor, strict=True)) for row in gains]
-    own = math.prod(-least for least in floor)
-    balanced = max((index for index in range(len(numbers)) if on[index]), key=lambda index: (boxes[index], -index))
+    worth = [value(axes, dict(zip(names, row, strict=True))) for row in gains[on].tolist()]
+    known_worth = [-math.inf if one is None else one for one in worth]
+    balanced = max(range(len(on)), key=list(zip(first.tolist(), known_worth, boxes.tolist(), strict=True)).__getitem__)
+    chances = _chances(axes, table, pools, numbers, effects, on)
+
+    def volume(*some: int) -> float:
+        """Of these and the baseline, which stands where it was frozen, whatever its later runs have come to."""
+        rows = np.concatenate([np.zeros((int(table.there[0]), len(axes))), gains[np.isin(numbers, some)]])
+        return float(moocore.hypervolume(rows, ref=floor, maximise=True)) / float(np.prod(-floor)) if len(rows) else 0.0
+
     return Frontier(
-        tuple(Point(number, index == balanced) for index, number in enumerate(numbers) if on[index]),
-        float(moocore.hypervolume(gains, ref=floor, maximise=True)) / own,
+        tuple(
+            Point(int(number), index == balanced, chance)
+            for index, (number, chance) in enumerate(zip(numbers[on], chances, strict=True))
+        ),
+        volume(*known.confirmed),
+        volume(*known.confirmed, *known.promising),
+        len(numbers),
     )
+
+
+def _effects(gains: "Floats", smallest: "Floats") -> "Floats":
+    """Gains in whole smallest effects; a hair less than a whole one is one."""
+    import numpy as np
+
+    return np.trunc(gains / smallest + np.copysign(FINEST, gains))
+
+
+def _chances(
+    axes: Sequence[Axis], table: Table, pools: Sequence[Pool], numbers: "NDArray[np.int64]", effects: "Floats",
+    on: "NDArray[np.int64]",
+) -> list[float | None]:  # fmt: skip
+    """The probability of each member to be on the frontier in truth. None where nothing is known of some noise."""
+    import numpy as np
+
+    noisy = np.array([not axis.deterministic for axis in axes])
+    if not pools or any(not pool.df for pool, counts in zip(pools, noisy, strict=True) if counts):
+        return [None] * len(on)
+    prior = np.array([pool.prior_df for pool in pools])
+    variance = np.array([pool.variance for pool in pools])
+    gains, runs = table.gains[numbers], table.runs[numbers][:, None]
+    df = np.where(noisy, prior + runs - 1, 1.0)
+    errors = np.sqrt(np.where(noisy, (prior * variance + table.squares[numbers]) / df / runs, 0.0))
+    smallest = np.array([axis.smallest for axis in axes])
+    # What is worse by less than matters may be as good: counted in effects where they are certain.
+    near = np.where(noisy, gains, effects)
+    rivals = [_rivals(one, near, errors, np.where(noisy, smallest, 0.0)) for one in on]
+    drawn = np.unique(np.concatenate([on, *rivals]))
+    at = {int(row): index for index, row in enumerate(drawn)}
+    luck = np.random.default_rng(0).standard_t(np.broadcast_to(df[drawn], (DRAWS, *df[drawn].shape)))
+    boxes = _effects(gains[drawn] + errors[drawn] * luck, smallest)
+    boxes[:, :, ~noisy] = effects[drawn][:, ~noisy]
+    chances: list[float | None] = []
+    for one, others in zip(on, rivals, strict=True):
+        own = boxes[:, [at[int(one)]], :]
+        theirs = boxes[:, [at[int(row)] for row in others], :]
+        older = others < one
+        beaten = (theirs >= own).all(axis=2) & ((theirs > own).any(axis=2) | older)
+        chances.append(round(1.0 - float(beaten.any(axis=1).mean()), 3))
+    return chances
+
+
+def _rivals(one: int, gains: "Floats", errors: "Floats", margin: "Floats") -> "NDArray[np.int64]":
+    """The rows that are likeliest to dominate a row: nowhere worse than by a margin."""
+    import numpy as np
+
+    ahead = gains - gains[one] + margin
+    spread = np.sqrt(errors**2 + errors[one] ** 2)
+    likely = np.where(spread > 0, ahead / np.where(spread > 0, spread, 1.0), np.where(ahead < 0, -np.inf, np.inf))
+    least = likely.min(axis=1)
+    least[one] = -np.inf
+    best = np.argpartition(-least, min(RIVALS, len(least) - 1))[:RIVALS]
+    return np.array([row for row in best if least[row] > -np.inf], dtype=np.int64)

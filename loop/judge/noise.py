@@ -7,6 +7,7 @@ Everything here is of one objective, in gains: higher is better.
 """
 
 import math
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -50,21 +51,32 @@ class Groups:
     """The variances within groups of values, each the runs of one experiment, or its paired differences."""
 
     def __init__(self) -> None:
-        self._variances: dict[int, tuple[float, int]] = {}
+        self._of: dict[int, tuple[float, int]] = {}  # variance and degrees of freedom
+        self._told: list[tuple[float, int]] = []  # those that are not zero, in order
+        self._df = 0
+        self._pool: Pool | None = None
 
     def put(self, key: int, values: Sequence[float]) -> None:
-        """The values of a group, anew where it has grown. One of a single value says nothing."""
+        """The values of a group, anew where they are others. One of a single value, or of none, says nothing."""
+        self._pool = None
+        if old := self._of.pop(key, None):
+            self._df -= old[1]
+            if old[0] > 0:
+                del self._told[bisect_left(self._told, old)]
         if len(values) > 1:
-            self._variances[key] = (_squares(values) / (len(values) - 1), len(values) - 1)
+            new = self._of[key] = (_squares(values) / (len(values) - 1), len(values) - 1)
+            self._df += new[1]
+            if new[0] > 0:
+                insort(self._told, new)
 
     def pool(self) -> Pool:
         """What all of them together say."""
-        df = float(sum(own for _, own in self._variances.values()))
-        told = [(variance, own) for variance, own in self._variances.values() if variance > 0]
-        if not told:
-            return Pool(0.0, df, min(PRIOR_DF, df))
-        most = WILDEST * _median(told)
-        return Pool(sum(min(variance, most) * own for variance, own in told) / df, df, min(PRIOR_DF, df))
+        if self._pool is None:
+            df, told = float(self._df), self._told
+            most = WILDEST * _median(told)
+            variance = sum(min(variance, most) * own for variance, own in told) / df if told else 0.0
+            self._pool = Pool(variance, df, min(PRIOR_DF, df))
+        return self._pool
 
 
 def pool(groups: Iterable[Sequence[float]]) -> Pool:
@@ -76,9 +88,9 @@ def pool(groups: Iterable[Sequence[float]]) -> Pool:
 
 
 def _median(variances: Sequence[tuple[float, int]]) -> float:
-    """The low median of variances, each of the weight of its df: the baseline counts for two candidates or three."""
+    """The low median of sorted variances, each of the weight of its df: the baseline counts for two or three others."""
     half, heard = sum(own for _, own in variances) / 2, 0
-    for variance, own in sorted(variances):
+    for variance, own in variances:
         heard += own
         if heard >= half:
             return variance

@@ -25,11 +25,13 @@ class Preset:
     confirm: float  # of all data together
     fresh: tuple[int, int]  # seeds on which it is confirmed: at least, at most
     null_rate: float
+    rates: str = ""  # the user's, by which trade-offs earn seeds
 
     @property
     def rule(self) -> str:
         """Names the rule in the record: what was judged by another one is judged again."""
-        return f"{self.name}: race {self.race_seeds}, confirm {self.fresh[0]} to {self.fresh[1]}"
+        rates = f", worth {self.rates}" if self.rates else ""
+        return f"{self.name}: race {self.race_seeds}, confirm {self.fresh[0]} to {self.fresh[1]}{rates}"
 
 
 PRESETS = {
@@ -43,10 +45,16 @@ PRESETS = {
 
 
 def preset(settings: Settings) -> Preset:
-    """The preset of a study, with the file's own numbers of seeds."""
+    """The preset of a study, with the file's own numbers of seeds, and its rates."""
     chosen, seeds = PRESETS[settings.study.preset], settings.seeds
     least, most = chosen.fresh
-    return replace(chosen, race_seeds=seeds.race or chosen.race_seeds, fresh=(least, max(least, seeds.confirm or most)))
+    rates = (f"{name} {one.size:g}{' of it' * one.relative}" for name, one in settings.study.worth.items())
+    return replace(
+        chosen,
+        race_seeds=seeds.race or chosen.race_seeds,
+        fresh=(least, max(least, seeds.confirm or most)),
+        rates=", ".join(rates),
+    )
 
 
 def check(file: Path, revision: Revision) -> None:

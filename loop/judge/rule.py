@@ -10,8 +10,11 @@ m noisy objectives a threshold x becomes 1 - (1 - x) / m, for any of them may pa
 
 A deterministic gain has P = 1 and would carry every smaller and worse candidate along. So its P is that of its price:
 that no loss is beyond `give_up` (on the fresh seeds alone P > .80 is enough, for there a loss only has to be near).
-And what gains for certain, or loses somewhere, earns more seeds only while the mean of each loss is within `give_up`,
-and only if no other experiment is as good in everything with P > .90.
+And what gains for certain, or loses somewhere, earns more seeds only until a loss is beyond `give_up` with P > .80, and
+only if no other experiment is as good in everything with P > .90. What is confirmed has the mean of each loss within.
+
+At the user's exchange rates what is lost may be more, while what is gained is worth more than that. There the price of
+a deterministic gain is that the whole of it is worth something, and that of an objective without a rate as above.
 
 The words. *Up* is an objective whose mean beats its smallest effect with P > .998, shared among m; *down* one that is
 worse by more than that with P > .95; *safe* one that is not worse by more than that with P > .95. (With .90, in
@@ -26,10 +29,12 @@ from functools import partial
 from loop.judge.axis import Axis, Kind
 from loop.judge.noise import Difference, Pool, difference
 from loop.judge.preset import Preset
+from loop.judge.rates import total, value
 from store.records import UP, Evidence, Word
 
 DOWN, SAFE = 0.95, 0.95
 DOMINATED = 0.90
+LOST = 0.80
 BEATEN = "(beaten)"
 
 Gains = Mapping[str, Mapping[int, float]]  # by objective and seed
@@ -79,6 +84,7 @@ class Verdict:
     chance: float | None = None  # P, on the scale of one noisy objective; None where the rule did not come to it
     fresh: int = 0  # seeds for which it was not chosen
     priced: bool = False  # it gains for certain, and P is that of its price
+    worth: float | None = None  # what it is worth at the user's rates
     barred: str = ""  # a trade-off that is worth no seed: the objective of which too much is lost, or BEATEN
 
 
@@ -102,19 +108,21 @@ def judge(
     )
     seeds = min(figure.difference.n for figure in figures)
     word = _word(figures, preset.screen, _shared(preset.promising, noisy))
+    worth = value(axes, {one.axis.name: one.difference.mean for one in figures})
     if all(figure.axis.deterministic for figure in figures):
-        barred = _barred(axes, figures, candidate, others, pools) if word is Word.TRADE_OFF else ""
+        barred = _barred(axes, figures, worth, candidate, others, pools) if word is Word.TRADE_OFF else ""
         evidence = Evidence.CONFIRMED if word in UP and not barred else Evidence.SCREENED
-        return Verdict(word, evidence, False, figures, barred=barred)
+        return Verdict(word, evidence, False, figures, worth=worth, barred=barred)
     if word is Word.EQUAL:
-        return Verdict(word, Evidence.SCREENED, False, figures)
+        return Verdict(word, Evidence.SCREENED, False, figures, worth=worth)
     gained = any(one.axis.deterministic and one.moved is Moved.UP for one in figures)
     lost = any(one.difference.mean < -one.axis.smallest for one in figures)
-    if (gained or lost) and (barred := _barred(axes, figures, candidate, others, pools)):
-        return Verdict(word, Evidence.SCREENED, False, figures, barred=barred)
-    better, price = _surest(figures, noisy), _price(figures) if gained else 0.0
+    if (gained or lost) and (barred := _barred(axes, figures, worth, candidate, others, pools)):
+        return Verdict(word, Evidence.SCREENED, False, figures, worth=worth, barred=barred)
+    rated = worth is not None
+    better, price = _surest(figures, noisy), _price(figures, rated=rated) if gained else 0.0
     chance = max(better, price)
-    known = partial(Verdict, word, figures=figures, chance=chance, fresh=len(fresh), priced=price > better)
+    known = partial(Verdict, word, figures=figures, chance=chance, fresh=len(fresh), priced=price > better, worth=worth)
     if seeds < 2:
         return known(Evidence.SCREENED, chance > preset.screen)
     if not fresh:
@@ -135,9 +143,10 @@ def judge(
         )
         word = _word(held, preset.screen, _shared(preset.promising, noisy))
         shown = any(one.moved is Moved.UP and not one.axis.deterministic for one in held)
-        priced = gained and price > preset.confirm and _price(alone) > preset.drop
-        if word in UP and (shown or priced):
-            return Verdict(word, Evidence.CONFIRMED, False, held, chance, len(fresh), priced=not shown)
+        priced = gained and price > preset.confirm and _price(alone, rated=rated) > preset.drop
+        borne = all(one.difference.mean >= -bearable(one.axis) for one in figures) or (worth is not None and worth > 0)
+        if word in UP and borne and (shown or priced):
+            return Verdict(word, Evidence.CONFIRMED, False, held, chance, len(fresh), priced=not shown, worth=worth)
     return known(Evidence.PROMISING, len(fresh) < most)
 
 
@@ -146,9 +155,23 @@ def _surest(figures: Sequence[Figure], noisy: int) -> float:
     return max((1 - noisy * (1 - one.better) for one in figures if not one.axis.deterministic), default=0.0)
 
 
-def _price(figures: Sequence[Figure]) -> float:
-    """The probability that no loss is beyond what would be given up, of the likeliest loss."""
-    return min(one.difference.above(-max(one.axis.give_up, one.axis.smallest)) for one in figures)
+def _price(figures: Sequence[Figure], *, rated: bool) -> float:
+    """The probability that no loss is beyond what would be given up, of the likeliest loss.
+
+    With rates it is that the whole is worth something; what would be given up is of the objectives without one.
+    """
+    chances = [one.difference.above(-bearable(one.axis)) for one in figures if not (rated and one.axis.worth)]
+    return min([*chances, *([_worth_it(figures)] if rated else [])])
+
+
+def _worth_it(figures: Sequence[Figure]) -> float:
+    """The probability that what is gained is worth more than what is lost, at the user's rates."""
+    return total([(one.axis, one.difference) for one in figures]).above(0.0)
+
+
+def bearable(axis: Axis) -> float:
+    """The loss that would still be considered: never less than what matters."""
+    return max(axis.give_up, axis.smallest)
 
 
 def _not_up(one: Figure) -> Figure:
@@ -169,13 +192,17 @@ def _shared(threshold: float, noisy: int) -> float:
 def _barred(
     axes: Sequence[Axis],
     figures: Sequence[Figure],
+    worth: float | None,
     candidate: Gains,
     others: Sequence[Gains],
     pools: Mapping[str, Pools],
 ) -> str:
-    """Why a trade-off is worth no seed: a loss is beyond what would be given up, or something else beats it."""
-    for one in figures:
-        if -one.difference.mean > max(one.axis.give_up, one.axis.smallest):
+    """Why a trade-off is worth no seed: a loss is beyond what would be given up, or something else beats it.
+
+    At the user's rates what it gains may be worth more than it loses.
+    """
+    for one in figures if worth is None or _worth_it(figures) < 1 - LOST else ():
+        if one.difference.above(-bearable(one.axis)) < 1 - LOST:
             return one.axis.name
     return BEATEN if any(dominated(axes, candidate, other, pools) for other in others) else ""
 

@@ -5,13 +5,15 @@ sentences: what the rule looked at, and what follows.
 """
 
 import math
+import re
 
 from loop.judge.axis import Kind
 from loop.judge.preset import Preset
-from loop.judge.rule import DOMINATED, Figure, Moved, Verdict
+from loop.judge.rule import DOMINATED, LOST, Figure, Moved, Verdict, bearable
 from store.records import UP, Evidence, Word
 
 SURE = 0.9995  # and said to be more than .999
+NO_TIME = re.compile(r"(^|_)(joules|price)(_|$)")  # as noisy as time, but not fast or slow
 ORDER = (Moved.UP, Moved.DOWN, Moved.OPEN, Moved.SAFE)
 
 
@@ -35,14 +37,22 @@ def explanation(said: Verdict, by: Preset) -> str:
     if said.barred:
         why = f"Something on the frontier is as good in everything with P > {_plain(DOMINATED)}"
         if lost := next((one.axis for one in said.figures if one.axis.name == said.barred), None):
-            most = max(lost.give_up, lost.smallest)
-            share = percent(math.expm1(most) if lost.log else most)
-            why = f"More of {lost.label} is lost than would be given up for anything, which is {share} %"
+            most = bearable(lost)
+            share = f"{percent(math.expm1(most) if lost.log else most)} %" if lost.base else f"{most * lost.unit:.3g}"
+            sure = "" if lost.deterministic else f" with P > {_plain(LOST)}"
+            why = f"More of {lost.label} is lost than would be given up for anything, which is {share}{sure}"
+            if said.worth is not None:
+                why = f"More of {lost.label} is lost than {share}, and than the gain is worth by [study] worth{sure}"
         return f"{why}. So it earns no further seeds, and is offered to nobody."
     if said.chance is None:
         what = "It is up, and nothing is lost beyond what would be given up" if said.word in UP else "Nothing is up"
+        if said.word is Word.TRADE_OFF and said.worth is not None and said.worth > 0:
+            what = "It is up, and by [study] worth that is worth more than what is lost"
         return f"No objective has any noise, so one run says it all. {what}."
-    of = "no loss is beyond what would be given up" if said.priced else "it is better on some noisy objective"
+    price = "no loss is beyond what would be given up"
+    if said.worth is not None:
+        price = "by [study] worth what is gained is worth more than what is lost"
+    of = price if said.priced else "it is better on some noisy objective"
     sure = "P > .999" if said.chance >= SURE else f"P = {_plain(max(said.chance, 0.0))}"
     fresh = f", {said.fresh} of them fresh" if said.fresh else ""
     noisy = sum(not figure.axis.deterministic for figure in said.figures)
@@ -102,9 +112,11 @@ def _by_how_much(figure: Figure) -> str:
     """`38 % faster`, `0.4 % worse`, `11 % lower`."""
     change = figure.axis.change(figure.difference.mean, figure.incumbent_gain)
     size = f"{percent(abs(change))} %"
+    if not figure.axis.value(figure.incumbent_gain):  # of nothing there is no share
+        size = f"{abs(change):.3g}"
     if figure.axis.kind is Kind.QUALITY:
         return f"{size} {'better' if figure.difference.mean > 0 else 'worse'}"
-    if figure.axis.kind is Kind.TIME and not figure.axis.maximize:
+    if figure.axis.kind is Kind.TIME and not figure.axis.maximize and not NO_TIME.search(figure.axis.name):
         return f"{size} {'faster' if change < 0 else 'slower'}"
     return f"{size} {'lower' if change < 0 else 'higher'}"
 

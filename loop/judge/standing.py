@@ -1,207 +1,285 @@
-"""Where a study stands: the frontier and the verdicts, from the runs that the record holds and from the last one."""
+"""Where a study stands, as the judge sees it: the experiments, their runs on one bench, verdicts and frontier.
+
+It follows the journal: what an event names is read again, and nothing else. So what an experiment more takes does not
+grow with the study.
+"""
 
 import asyncio
-import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Collection, Sequence
 
-from loop.judge.axis import FARTHEST, Axis, axis, references
-from loop.judge.bounds import breach
-from loop.judge.frontier import frontier
-from loop.judge.noise import pool
+from loop.judge.axis import FARTHEST, Axis, references
+from loop.judge.frontier import Sure, Table, frontier
+from loop.judge.keeps import OtherRule
 from loop.judge.preset import preset
+from loop.judge.returns import chance
 from loop.judge.rule import Figure, Gains, Pools, infeasible, judge
+from loop.judge.runs import CHALLENGE, CHOSEN, Follower, Runs, Seeds
 from loop.judge.sentence import explanation, sentence
 from loop.study import Settings
-from store import views
+from store import events, views
 from store.database import Database
-from store.records import Frontier, Reference, State, Value, Verdict, name_of
+from store.records import Experiment, Frontier, Keeps, Reference, Returns, State, Value, Verdict, Word, name_of
 
 SURE = 0.95  # of the interval around a gain that is kept with it
-FAR = 1.0  # a loss as large as the baseline's own value: what diverges has a noise of its own
-BASELINE, SCREEN, RACE, CONFIRM = "baseline", "screen", "race", "confirm"  # what a run is for
-CHALLENGE = "challenge"  # of an incumbent that has its baseline's runs; where it fails, it stays what it is
-CHOSEN = (SCREEN, RACE)  # the purposes of runs for which an experiment may have been chosen
-
-Seeds = Mapping[str, Mapping[int, float]]  # the value of each objective, by seed
 
 
-@dataclass
-class Runs:
-    """The good runs of a bench: the values of each experiment, by quantity and seed."""
+class Standing:
+    """The experiments of a study and their good runs on one bench. `incumbent` is the number of trunk's."""
 
-    settings: Settings
-    of: dict[int, dict[str, dict[int, float]]] = field(default_factory=dict)
-    unchosen: dict[int, dict[str, dict[int, float]]] = field(default_factory=dict)  # those that chose nothing
+    def __init__(self, settings: Settings, bench: str, incumbent: int = 0) -> None:
+        self.settings = settings
+        self.bench = bench
+        self.incumbent = incumbent
+        self.chosen: set[int] = set()  # the seeds on which the incumbent was chosen
+        self.spoiled: set[int] = set()  # those on which it has failed
+        self.rows: dict[int, Experiment] = {}
+        self.runs = Runs(settings)
+        self.frozen: dict[str, Reference] = {}
+        self.on: list[int] = []  # the frontier
+        self.open: set[int] = set()  # the experiments of which something is to be run or judged
+        self._rule = preset(settings).rule
+        self._failed: set[int] = set()
+        self._confirmed: set[int] = set()
+        self._promising: set[int] = set()
+        self._screened: list[int] = []  # the experiments that are measured, in order
+        self._first: dict[int, float] = {}  # when each was judged first
+        self._judged: list[float] = []  # the same moments, in order
+        self._found: dict[int, float] = {}  # when each was confirmed first
+        self._seen: int | None = None  # the last event that it knows
+        self._other = OtherRule(self.runs)
+        self._news = Follower(self.runs)
+        self._table: Table | None = None
+        self._columns: list[tuple[str, float]] = []  # of the table: the objectives, and the baseline's values
 
-    def add(self, one: Value) -> None:
-        """One value more."""
-        for runs in (self.of,) if one.purpose in CHOSEN else (self.of, self.unchosen):
-            runs.setdefault(one.experiment, {}).setdefault(one.objective, {})[one.seed] = one.value
+    # --- following ---------------------------------------------------------------------------------------------------
 
-    def whole(self, number: int) -> bool:
-        """Whether an experiment has a value of everything that steers."""
-        return self.of.get(number, {}).keys() >= set(self.settings.steering)
+    async def catch_up(self, database: Database) -> None:
+        """Read what has happened since the last time, or everything the first time."""
+        seen = await events.last_event(database)
+        rows = await views.experiments(database, self._seen)
+        values = await views.values(database, self.bench, since=self._seen)
+        failed = await views.failed(database, self.bench, since=self._seen)
+        if self._seen is None:
+            for number, (judged, confirmed) in (await views.first_verdicts(database, self.bench)).items():
+                self._heard(number, judged, confirmed)
+        incumbent, runs = await views.incumbent(database), []
+        if incumbent != self.incumbent or any(row.number == incumbent for row in rows):
+            runs = await views.incumbents_runs(database, incumbent)
+        self._seen = seen
+        for row in rows:
+            self.runs.forget(row.number)
+        for one in values:
+            self.runs.add(one)
+        if runs or incumbent != self.incumbent:
+            self.chosen = {run.seed for run in runs if run.purpose in CHOSEN}
+            bad = (run for run in runs if run.purpose == CHALLENGE and run.bench == self.bench and run.failed)
+            self.spoiled = {run.seed for run in bad}
+        self.stand(incumbent)
+        for row in rows:
+            self.put(row, failed=row.number in failed)
+        self.frozen = {one.objective: one for one in await views.reference(database, self.bench)}
+        self.on = [point.experiment for point in (await views.frontier(database))[0].points]
 
-    def noisy(self) -> bool:
-        """Whether any objective that steers has noise."""
-        return any(not self.settings.objectives[name].deterministic for name in self.settings.steering)
+    def stand(self, incumbent: int) -> None:
+        """Trunk is this one's."""
+        if incumbent != self.incumbent:
+            self.incumbent = incumbent
+            for row in self.rows.values():
+                self._open(row)
 
-    def yardstick(self, incumbent: int) -> Seeds:
-        """The incumbent's values: of a merged one those of runs that chose nothing, for its choice flatters the others.
+    def put(self, row: Experiment, *, failed: bool = False) -> None:
+        """An experiment as it is now. `failed` is one that has, on this bench, whatever was decided of it since."""
+        self.rows[row.number] = row
+        said, at = row.verdict, bisect_left(self._screened, row.number)
+        there = self._screened[at : at + 1] == [row.number]
+        if row.number and self.runs.whole(row.number) != there:
+            self._screened[at : at + there] = [] if there else [row.number]
+        for numbers, holds in (
+            (self._failed, row.number and (failed or row.state is State.FAILED)),
+            (self._confirmed, said and said.confirmed),
+            (self._promising, said and said.promising),
+        ):
+            (numbers.add if holds else numbers.discard)(row.number)
+        if said is not None:
+            self._heard(row.number, said.at, said.at if said.confirmed else None)
+        self._open(row)
 
-        What has no noise flatters nobody.
+    def _heard(self, number: int, judged: float, confirmed: float | None) -> None:
+        """When an experiment was judged, or confirmed: the first time counts."""
+        if number not in self._first:
+            self._first[number] = judged
+            insort(self._judged, judged)
+        if confirmed is not None:
+            self._found.setdefault(number, confirmed)
+
+    def _open(self, row: Experiment) -> None:
+        asks = row.state is State.JUDGED and row.verdict is not None and row.verdict.asks
+        holds = asks or row.state is State.QUEUED or self.waits(row)
+        (self.open.add if holds else self.open.discard)(row.number)
+
+    # --- what follows ------------------------------------------------------------------------------------------------
+
+    @property
+    def screened(self) -> int:
+        """How many experiments are measured on this bench, without the baseline."""
+        return len(self._screened)
+
+    @property
+    def looked(self) -> int:
+        """How many experiments have been measured here, or have failed."""
+        return self.screened + sum(number not in self.runs.of for number in self._failed)
+
+    def waits(self, row: Experiment) -> bool:
+        """Whether an experiment is measured, and has no verdict, or one that does not stand any more.
+
+        It rests on another trunk than the experiment was made from, or on bounds or a rule that are others now.
         """
-        return (self.unchosen if incumbent and self.noisy() else self.of).get(incumbent, {})
+        said, number = row.verdict, row.number
+        if number in (0, self.incumbent) or not self.runs.whole(number):
+            return False
+        if row.state is not State.JUDGED or said is None:
+            return row.state is State.MEASURED
+        here = said.incumbent == self.incumbent
+        stale = (not here and self.incumbent == row.parent) or (here and said.rule != self._rule)
+        return stale or self.runs.breach(number) != (said.sentence if said.word is Word.INFEASIBLE else "")
 
-    def fresh(self, number: int) -> set[int]:
-        """The seeds on which it was not chosen, where there is a value of everything that steers."""
-        return self.common(self.unchosen.get(number, {}))
+    def waiting(self) -> list[Experiment]:
+        """The experiments that wait for a verdict, oldest first."""
+        return [row for number in sorted(self.open) if self.waits(row := self.rows[number])]
 
-    def seeds(self, number: int) -> set[int]:
-        """The seeds on which an experiment has a value of everything that steers."""
-        return self.common(self.of.get(number, {}))
+    def next_waiting(self, but: Collection[int]) -> int | None:
+        """The oldest of those, but for some."""
+        return next((one for one in sorted(self.open) if one not in but and self.waits(self.rows[one])), None)
 
-    def common(self, values: Seeds) -> set[int]:
-        """The seeds of which there is a value of everything that steers."""
-        return set.intersection(*(set(values.get(name, {})) for name in self.settings.steering))
+    def axes(self) -> list[Axis]:
+        """The objectives, against the baseline as it was frozen. None before it is measured."""
+        return self.runs.axes({one.objective: one.base for one in self.frozen.values()})
 
-    def means(self) -> dict[int, dict[str, float]]:
-        """The mean of each quantity, by experiment."""
-        return {number: self._mean(number) for number in self.of}
+    def keeps(self, axes: Sequence[Axis], said: Verdict) -> Keeps:
+        """How far what is confirmed can be trusted, with one verdict more."""
+        confirmed = self._confirmed - {said.experiment} | ({said.experiment} if said.confirmed else set())
+        return self._other.keeps(axes, preset(self.settings), len(confirmed))
 
-    def _mean(self, number: int) -> dict[str, float]:
-        return {name: math.fsum(seeds.values()) / len(seeds) for name, seeds in self.of.get(number, {}).items()}
+    async def returns(self, database: Database, said: Verdict) -> Returns:
+        """What the last while has bought, with one verdict more."""
+        seconds, number = self.settings.study.stop_when.within, said.experiment
+        since = await views.worked_since(database, said.at, seconds)
+        judged = len(self._judged) - bisect_right(self._judged, since) + (number not in self._first)
+        found = {one: at for one, at in self._found.items() if one in self._confirmed and one != number}
+        found |= {number: self._found.get(number, said.at)} if said.confirmed else {}
+        return Returns(
+            seconds,
+            judged,
+            sum(at > since for at in found.values()),
+            await views.hypervolume(database, self.bench, since),
+            chance([bisect_right(self._screened, one) for one in found], self.screened, judged),
+        )
 
-    def breach(self, number: int) -> str:
-        """The sentence on an experiment that is infeasible; nothing where it breaks no bound."""
-        return breach(self.settings.constraints, self._mean(number), len(self.seeds(number)))
+    async def drawn(
+        self, number: int | None = None, values: Sequence[Value] = ()
+    ) -> tuple[Frontier | None, tuple[Reference, ...]]:
+        """The frontier, and what of the reference is to be frozen now.
 
-    def feasible(self) -> dict[int, dict[str, float]]:
-        """The means of those that break no bound, the baseline among them or not."""
-        return {number: own for number, own in self.means().items() if not self.breach(number)}
+        With one run more, experiment `number`'s, which has given these values, or has failed. The reference stands on
+        the baseline's runs until there are as many as a baseline has. No frontier before the baseline is measured.
+        """
+        for one in values:
+            self.runs.add(one)
+        if number and not values:
+            self._failed.add(number)
+            self.runs.changed.append(number)
+        if not self.runs.whole(0):
+            return None, ()
+        here = {name: len(self.runs.of[0][name]) for name in self.settings.steering}
+        kept = {
+            name: one.base
+            for name, one in self.frozen.items()
+            if not one.runs < here.get(name, 0) <= self.settings.seeds.baseline
+        }
+        axes = self.runs.axes(kept)
+        fresh = [one for axis in axes if axis.name not in kept for one in references([axis], here[axis.name])]
+        return await self._frontier(axes, self._confirmed, self._promising), tuple(fresh)
 
-    def axes(self, frozen: Mapping[str, float] | None = None) -> list[Axis]:
-        """The objectives that steer, against the baseline or these values of it. None before it is measured."""
-        if not self.whole(0):
-            return []
-        objectives, bases, made = self.settings.objectives, {**self.means()[0], **(frozen or {})}, []
-        for name in self.settings.steering:
-            rough = axis(name, objectives[name], bases[name])
-            groups = [[rough.gain(value) for value in own.get(name, {}).values()] for own in self.of.values()]
-            sigma = math.sqrt(pool(filter(_near, groups)).variance)
-            made.append(axis(name, objectives[name], bases[name], sigma, constant=self.constant(name)))
-        return made
+    async def redrawn(self, said: Verdict) -> Frontier | None:
+        """The frontier with one verdict more; None where that changes nothing."""
+        number = said.experiment
+        if (number in self._confirmed, number in self._promising) == (said.confirmed, said.promising):
+            return None
+        own = {number}
+        return await self._frontier(
+            self.axes(),
+            self._confirmed | own if said.confirmed else self._confirmed - own,
+            self._promising | own if said.promising else self._promising - own,
+        )
 
-    def constant(self, name: str) -> bool:
-        """Whether the baseline's runs agree on an objective to the last digit."""
-        values = self.of[0][name].values()
-        return len(values) > 1 and len(set(values)) == 1
+    async def _frontier(self, axes: Sequence[Axis], confirmed: set[int], promising: set[int]) -> Frontier:
+        pools = [self.runs.noise(axis.name, axis.base).within() for axis in axes]
+        sure = Sure(frozenset(confirmed), frozenset(promising), self.incumbent)
+        return await asyncio.to_thread(frontier, axes, self._filled(axes), pools, sure)
 
+    def _filled(self, axes: Sequence[Axis]) -> Table:
+        """The table, up to date; another one where its columns are others."""
+        columns = [(axis.name, axis.base) for axis in axes]
+        if self._table is None or columns != self._columns:
+            self._table, self._columns, self._news = Table(len(axes)), columns, Follower(self.runs)
+        for number in self._news.news():
+            there = number not in self._failed and self.runs.whole(number) and not self.runs.breach(number)
+            own = _gains(axes, self.runs.of[number]) if there else {}
+            self._table.put(number, [list(own[axis.name].values()) for axis in axes] if there else None)
+        return self._table
 
-async def known(database: Database, settings: Settings, bench: str, before: int | None = None) -> Runs:
-    """What was measured on a bench; in the runs before number `before`."""
-    runs = Runs(settings)
-    for value in await views.values(database, bench, before):
-        runs.add(value)
-    return runs
+    async def verdict(self, number: int) -> Verdict:
+        """What the judge says of an experiment against the incumbent, both of which have runs."""
+        runs, incumbent, axes = self.runs, self.incumbent, self.axes()
+        own = runs.of[number]
+        others = [one for one in self.on if one not in (number, incumbent) and runs.whole(one)]
+        chosen = preset(self.settings)
+        pools = {axis.name: self._pools(axis) for axis in axes}
+        said = await asyncio.to_thread(
+            judge,
+            axes,
+            _gains(axes, own),
+            _gains(axes, runs.yardstick(incumbent)),
+            [_gains(axes, runs.of[one]) for one in others],
+            pools,
+            chosen,
+            runs.fresh(number),
+        )
+        broken = runs.breach(number)
+        if broken:
+            said = infeasible(said)
+        return Verdict(
+            experiment=number,
+            bench=self.bench,
+            incumbent=incumbent,
+            runs=min(len(own[one.name]) for one in axes),
+            rule=chosen.rule,
+            word=said.word,
+            evidence=said.evidence,
+            asks=said.asks,
+            sentence=broken or sentence(said, name_of(incumbent)),
+            explanation=explanation(said, chosen),
+            figures={figure.axis.name: _keys(figure, worth=said.worth) for figure in said.figures},
+            at=time.time(),
+        )
 
-
-async def standing(
-    database: Database, settings: Settings, bench: str, number: int | None = None, values: Iterable[Value] = ()
-) -> tuple[Frontier | None, tuple[Reference, ...]]:
-    """The frontier of a bench, and what of the reference is to be frozen now.
-
-    With one run more, experiment `number`'s, which has given these values, or has failed. The reference stands on the
-    baseline's runs until there are as many as a baseline has. No frontier before the baseline is measured.
-    """
-    runs = await known(database, settings, bench)
-    for one in values:
-        runs.add(one)
-    failed = {row.number for row in await views.experiments(database) if row.state is State.FAILED}
-    failed = (failed | await views.failed(database, bench)) - {0}
-    if number and not values:
-        failed.add(number)
-    if not runs.whole(0):
-        return None, ()
-    here = {name: len(runs.of[0][name]) for name in settings.steering}
-    frozen = {
-        one.objective: one.base
-        for one in await views.reference(database, bench)
-        if not one.runs < here.get(one.objective, 0) <= settings.seeds.baseline
-    }
-    axes = runs.axes(frozen)
-    fresh = [reference for one in axes if one.name not in frozen for reference in references([one], here[one.name])]
-    means = {one: own for one, own in runs.feasible().items() if one not in failed}
-    return await asyncio.to_thread(frontier, axes, means), tuple(fresh)
-
-
-async def verdict(database: Database, runs: Runs, bench: str, number: int, incumbent: int) -> Verdict:
-    """What the judge says of an experiment against the incumbent, both of which are in the runs of this bench."""
-    on = [point.experiment for point in (await views.frontier(database))[0].points]
-    own, others = runs.of[number], [one for one in on if one not in (number, incumbent) and runs.whole(one)]
-    axes = runs.axes({one.objective: one.base for one in await views.reference(database, bench)})
-    against, chosen = runs.yardstick(incumbent), preset(runs.settings)
-    said = await asyncio.to_thread(
-        judge,
-        axes,
-        _gains(axes, own),
-        _gains(axes, against),
-        [_gains(axes, runs.of[one]) for one in others],
-        _pools(axes, runs, incumbent, against),
-        chosen,
-        runs.fresh(number),
-    )
-    broken = runs.breach(number)
-    if broken:
-        said = infeasible(said)
-    return Verdict(
-        experiment=number,
-        bench=bench,
-        incumbent=incumbent,
-        runs=min(len(own[one.name]) for one in axes),
-        rule=chosen.rule,
-        word=said.word,
-        evidence=said.evidence,
-        asks=said.asks,
-        sentence=broken or sentence(said, name_of(incumbent)),
-        explanation=explanation(said, chosen),
-        figures={figure.axis.name: _keys(figure) for figure in said.figures},
-        at=time.time(),
-    )
+    def _pools(self, axis: Axis) -> Pools:
+        noise = self.runs.noise(axis.name, axis.base)
+        return Pools(noise.within(), noise.pairs(self.incumbent))
 
 
 def _gains(axes: Sequence[Axis], values: Seeds) -> Gains:
     return {axis.name: {seed: axis.gain(value) for seed, value in values[axis.name].items()} for axis in axes}
 
 
-def _pools(axes: Sequence[Axis], runs: Runs, incumbent: int, values: Seeds) -> dict[str, Pools]:
-    """The noise within experiments, and of differences to the incumbent on the same seed."""
-    found = {}
-    for one in axes:
-        every = {
-            number: {seed: one.gain(value) for seed, value in own.get(one.name, {}).items()}
-            for number, own in runs.of.items()
-        }
-        base = {seed: one.gain(value) for seed, value in values[one.name].items()}
-        pairs = [
-            [gain - base[seed] for seed, gain in own.items() if seed in base]
-            for number, own in every.items()
-            if number != incumbent and _near(own.values())
-        ]
-        singles = [list(own.values()) for own in every.values() if _near(own.values())]
-        found[one.name] = Pools(pool(singles), pool(pairs))
-    return found
+def _keys(figure: Figure, worth: float | None) -> dict[str, float | int | str | bool | None]:
+    """A figure as the record keeps it. `change` is a share of the incumbent's value, up is more; so is `margin`.
 
-
-def _near(gains: Iterable[float]) -> bool:
-    """Whether runs say something of the noise of others. Those that fail by as much as the baseline's value do not."""
-    return min(gains, default=0.0) > -FAR
-
-
-def _keys(figure: Figure) -> dict[str, float | int | str | bool]:
-    """A figure as the record keeps it. `change` is a share of the incumbent's value, up is more; so is `margin`."""
+    `worth` is what the gain is worth at the user's rates, where the whole is worth something or nothing.
+    """
+    rate = figure.axis.worth if worth is not None else None
     known, base = figure.difference, figure.incumbent_gain
     reach = min(known.either_way(SURE), FARTHEST)
     low, high = known.mean - reach, known.mean + reach
@@ -221,4 +299,5 @@ def _keys(figure: Figure) -> dict[str, float | int | str | bool]:
         "n_incumbent": known.n_other,
         "paired": known.paired,
         "deterministic": figure.axis.deterministic,
+        "worth": known.mean / rate if rate else None,
     }

@@ -12,11 +12,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from loop import budget
 from loop.propose.model import Model
 from loop.propose.prepare import Preparation
 from loop.propose.thought import Thought
 from store import calls, views
-from store.records import Experiment
+from store.records import Ended, Experiment
 
 TICK_SECONDS = 0.05
 PATIENCE_SECONDS = 30.0  # of quiet
@@ -39,6 +40,7 @@ class Portfolio:
     model: Model | None
     share: float
     held: Callable[[], bool]
+    ended: Ended | None = None  # why nobody proposes anything more
     _thought: Thought | None = None
     _thinking: "asyncio.Task[Experiment | None] | None" = None
 
@@ -48,12 +50,17 @@ class Portfolio:
         `next_run` is the number of the run that is about to begin.
         """
         came = self._reap()
+        if self.ended is not None:
+            return came
         number = await views.count(self.preparation.database)
         if count is not None and number >= count:
             return came
         last = count is not None and number + 1 >= count
-        if (self.share >= 1 or not last) and due(number, await calls.thoughts(self.preparation.database), self.share):
-            self._begin(count)
+        turn = (self.share >= 1 or not last) and due(
+            number, await calls.thoughts(self.preparation.database), self.share
+        )
+        if turn and not await self._begin(count):
+            return came
         alone = self.share >= 1
         if (alone or self._lacks_quiet()) and await self._comes_to_something(None if alone else PATIENCE_SECONDS):
             return True
@@ -65,18 +72,23 @@ class Portfolio:
             await self._pause(attempt)
             fresh = self._thinking is None
             thoughts = await calls.thoughts(self.preparation.database)
-            self._begin(count)
+            if not await self._begin(count):
+                break
             if await self._comes_to_something(None):
                 return True
             if fresh and thoughts == await calls.thoughts(self.preparation.database):
                 break  # there is nothing to ask for
         return False
 
-    def _begin(self, count: int | None) -> None:
-        """Have the model think."""
+    async def _begin(self, count: int | None) -> bool:
+        """Have the model think. False where no tokens are left for that: then nobody proposes anything more."""
         if self.model is not None and self._thinking is None and not self.held():
-            self._thought = Thought(self.preparation, self.model, count)
-            self._thinking = asyncio.create_task(self._thought.think())
+            database = self.preparation.database
+            self.ended = await budget.for_thought(database) or await budget.for_call(database, "reason")
+            if self.ended is None:
+                self._thought = Thought(self.preparation, self.model, count)
+                self._thinking = asyncio.create_task(self._thought.think())
+        return self.ended is None
 
     async def _pause(self, attempt: int) -> None:
         """Before what has come to nothing is tried again: a server that is busy, or begins anew, is given some time."""

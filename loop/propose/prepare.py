@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 
 from loop.branches import SHOWN, Branches, GitError
 from loop.effects import References, carry_out
-from loop.judge import standing
 from loop.judge.axis import Axis
+from loop.judge.runs import Runs
 from loop.propose import optimiser, space
 from loop.propose.admit import UNCHANGED, Refused, admit, change_hash
 from loop.propose.domain import Value
@@ -135,8 +135,8 @@ class Preparation:
 
     async def known(self, rows: list[Experiment], before: int | None = None) -> tuple[list[Axis], dict[int, Tried]]:
         """The objectives, and what is known of the experiments, from the runs before number `before`, or from all."""
-        runs = await standing.known(self.database, self.settings, self.bench, before)
-        axes, means = runs.axes(), runs.means()
+        runs = Runs(self.settings, await views.values(self.database, self.bench, before))
+        axes, means = runs.axes(), {number: runs.mean(number) for number in runs.of}
         last = await views.last_runs(self.database)
         failed = await views.failed(self.database, self.bench, before)
         failed |= {number for number in means if runs.breach(number)}  # what is infeasible is no better

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from loop import budget
 from loop.propose.admit import Refused
 from loop.propose.context import Prompt, Result, build
 from loop.propose.edits import KNOBS, REWRITE, Setting
@@ -33,6 +34,10 @@ ALIKE = 0.6  # of the tokens a character of the last prompt: fewer, and this one
 AROUND_TOKENS = 200  # the questions after the first, and what a template puts around each message
 # Ideas may wander; what is written down is what was said; what was refused is not to be said again.
 TEMPERATURES, WRITE_TEMPERATURE = {"reason": 0.8, "repair": 0.8}, 0.2
+
+
+class NoTokens(Exception):
+    """The study's budget has none left for a call."""
 
 
 @dataclass
@@ -66,7 +71,7 @@ class Thought:
                 mend = operator.repair.format(reason=made.reason)
                 messages += [_message("assistant", written.text), _message("user", mend)]
                 made = await self._propose(operator, await self._ask(operator, "repair", messages), reasoned.text)
-        except CallFailed:
+        except (CallFailed, NoTokens):
             return None
         return made if isinstance(made, Experiment) else None
 
@@ -103,7 +108,7 @@ class Thought:
     async def _ask(
         self, operator: Operator, purpose: str, messages: Sequence[Message], sections: Sequence[Mapping[str, Any]] = ()
     ) -> Reply:
-        """An answer. What is broken off is asked again, which by then is in quiet. Raises CallFailed."""
+        """An answer. What is broken off is asked again, which by then is in quiet. Raises CallFailed and NoTokens."""
         while True:
             try:
                 reply = await self._call(operator, purpose, messages, sections)
@@ -118,7 +123,9 @@ class Thought:
     async def _call(
         self, operator: Operator, purpose: str, messages: Sequence[Message], sections: Sequence[Mapping[str, Any]]
     ) -> Reply:
-        """One call, recorded. Raises CallFailed."""
+        """One call, recorded. Raises CallFailed, and NoTokens: then it was not made."""
+        if await budget.for_call(self.preparation.database, purpose):
+            raise NoTokens
         reasons = purpose == "reason"
         call = Call(
             model=self.model.name,

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from loop.branches import Branches
-from loop.run.devices import cores, kind
+from loop.run.devices import cores, kind, usable
 from loop.run.interpreter import Interpreter, Unusable, chosen, imports, launcher_variables, look
 from loop.run.stages import PYTHON, STAGES, Launch, environment, scripts
-from loop.study import ConfigError, Settings
+from loop.study import PRICE, ConfigError, Settings
 from store.database import Database
 from store.place import Place
 from store.views import launch_variables
@@ -66,6 +66,10 @@ async def set_up(place: Place, settings: Settings, branches: Branches, database:
     }
     if bounded := sorted(settings.constraints.keys() - set(settings.steering)):  # which earlier runs have no value of
         facts["constraints"] = bounded
+    if PRICE in settings.quantities:
+        facts["device_hour"] = settings.prices.device_hour
+    if {PRICE, "device_seconds"} & set(settings.quantities):
+        facts["devices"] = usable()
     if settings.data.read:  # where nothing is lent, a bench is what it was before anything could be
         lines = {path: await asyncio.to_thread(_fingerprint, lent(place, path)) for path in settings.data.read}
         facts["read"] = lines

@@ -1,6 +1,7 @@
 """What there is to run on, as its drivers tell it without a library: the kind of the device, and how many cores."""
 
 import os
+from itertools import takewhile
 from pathlib import Path
 
 
@@ -11,6 +12,13 @@ def gpus() -> list[str]:
         lines = dict(line.partition(":")[::2] for line in information.read_text().splitlines())
         names.append(lines.get("Model", "NVIDIA GPU").strip())
     return names
+
+
+def usable() -> int:
+    """How many of them a run may use: all, or those that $CUDA_VISIBLE_DEVICES names, which is handed to it."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    chosen = takewhile(lambda one: one.strip() not in ("", "-1"), named.split(",")) if named is not None else gpus()
+    return min(len(gpus()), len(list(chosen)))
 
 
 def cores() -> int:

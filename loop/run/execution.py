@@ -9,15 +9,19 @@ import shutil
 import time
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+from loop import budget
 from loop.branches import Branches
 from loop.effects import carry_out
-from loop.judge.standing import standing
-from loop.run import launch, stages
+from loop.judge.runs import CHALLENGE
+from loop.judge.standing import Standing
+from loop.run import costs, launch, stages
 from loop.run.bench import Bench, lent, sealed
+from loop.run.devices import usable
 from loop.run.quiet import Quiet
 from loop.run.sandbox import Wall
-from loop.study import Revision, Settings, parse
+from loop.study import CHANGED_LINES, Revision, Settings, parse
 from store import journal, views
 from store.database import Database
 from store.place import Place
@@ -64,12 +68,13 @@ class Stop:
 
 async def _delete(folders: list[Path]) -> None:
     """Delete folders, however deep they are and whatever rights the code under test has taken away."""
-    for words in (["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
+    for words in (["rm", "-rf"], ["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
         null = asyncio.subprocess.DEVNULL
         process = await asyncio.create_subprocess_exec(
             *words, "--", *map(str, folders), stdin=null, stdout=null, stderr=null, start_new_session=True
         )
-        await process.wait()
+        if await process.wait() == 0 and words[0] == "rm":
+            return  # nothing was in its way, as nearly always
 
 
 def _link(name: Path, target: Path) -> None:
@@ -94,6 +99,7 @@ class Execution:
         wall: Wall,
         stop: Stop,
         quiet: Quiet,
+        standing: Standing,
     ) -> None:
         self.place = place
         self.revision = revision
@@ -103,6 +109,8 @@ class Execution:
         self.wall = wall
         self.stop = stop
         self.quiet = quiet
+        self.standing = standing
+        self.devices = usable()  # that a run holds: all that it may use
         self._deleting: list[asyncio.Task[None]] = []
 
     async def execute(self, experiment: Experiment, seed: int, purpose: str) -> Outcome | None:
@@ -114,10 +122,7 @@ class Execution:
             raise MachineFailed(
                 f"{self.place.folder} has less than {FREE_BYTES // 2**20} MiB of room left: no run is begun"
             )
-        earlier = [
-            run for run in await views.runs(self.database, experiment.number)
-            if (run.tree, run.bench, run.seed, run.purpose) == (experiment.tree, self.bench.hash, seed, purpose)
-        ]  # fmt: skip
+        attempts = await views.attempts(self.database, experiment, self.bench.hash, seed, purpose)
         planned = Run(
             id=0,
             experiment=experiment.number,
@@ -127,13 +132,16 @@ class Execution:
             seed=seed,
             purpose=purpose,
             fidelity="full",
-            attempt=len(earlier) + 1,
+            attempt=attempts + 1,
             slot=SLOT,
             wall=self.wall.name,
             meter=METER,
             launch=self.bench.launch.how,
             started_at=time.time(),
+            devices=self.devices,
         )
+        if why_not := await budget.for_run(self.database, purpose, self.devices):
+            self.stop.finish(why_not)
         # In one go with what takes the record's turn: what asks for a pause meanwhile is recorded after this run.
         if self.stop.holds:
             return None
@@ -245,18 +253,29 @@ class Execution:
             detail = failed.detail if outcome is Outcome.INTERRUPTED else f"{failed.name}: {failed.detail}"
         elif said is not None and said["ended"]:
             settings, files = await self._settings(run), await self.branches.files(run.tree)
+            told = await self._told(run, settings, said["stages"])
             outcome, detail, values = await asyncio.to_thread(
-                stages.measured, self.place.folder, settings, recorded, files
+                stages.measured, self.place.folder, settings, recorded, files, told
             )
         frontier: Frontier | None = None
         reference: tuple[Reference, ...] = ()
         if outcome is not Outcome.INTERRUPTED and run.bench == self.bench.hash:
             now = [Value(run.id, run.experiment, run.seed, run.purpose, one.objective, one.value) for one in values]
-            settings = self.revision.settings
-            frontier, reference = await standing(self.database, settings, run.bench, experiment.number, now)
+            own = None if run.purpose == CHALLENGE else experiment.number  # it may fail there, now and then
+            await self.standing.catch_up(self.database)
+            frontier, reference = await self.standing.drawn(own, now)
         await journal.run_ended(self.database, experiment, run, outcome, detail, values, frontier, reference)
         self.clear(folder)
         return outcome
+
+    async def _told(self, run: Run, settings: Settings, said: list[dict[str, Any]]) -> dict[str, float]:
+        """What no stage of a run has a value of, as far as it is asked for."""
+        left = [words["left_bytes"] for words in said if words.get("left_bytes") is not None]
+        told: dict[str, float] = {costs.ARTIFACT: sum(left)} if left else {}
+        baseline = await views.experiment(self.database, 0)
+        if CHANGED_LINES in settings.quantities and baseline:
+            told[CHANGED_LINES] = await self.branches.changed_lines(baseline.tree, run.tree)
+        return told
 
     def clear(self, folder: Path) -> None:
         """Delete, in the background, what a used run folder need not keep.

@@ -43,6 +43,7 @@ class Command:
     timeout_seconds: float
     walled: bool = False  # whether `argv` is that of a wall around the stage's own program
     reads: str | None = None  # the folder of what the code under test has left, where the stage takes it as data
+    leaves: str | None = None  # a folder, where the size of what the stage leaves there is to be measured
 
     @property
     def log(self) -> str:
@@ -89,6 +90,7 @@ def _whole(said: Any) -> bool:
             )
             and all(type(stage["exit_status"]) is int and type(stage["ended_by"]) is str for stage in ended)
             and all(type(stage["peak_bytes"]) in (int, type(None)) for stage in ended)
+            and all(type(stage.get("left_bytes")) in (int, type(None)) for stage in ended)
         )
     except (KeyError, TypeError):
         return False

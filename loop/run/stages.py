@@ -9,7 +9,7 @@ import re
 import shlex
 import shutil
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from math import isfinite
@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from loop.judge.axis import COSTS, Kind
+from loop.run import costs
 from loop.run.devices import cores
 from loop.run.interpreter import launcher_options
 from loop.run.launch import LOG_LIMIT_BYTES, TAG, Command
 from loop.run.sandbox import Wall
-from loop.study import ConfigError, Settings
+from loop.study import PRICE, ConfigError, Settings
 from store.records import Measurement, Outcome, Run, Source, Stage
 
 # In the order in which they run, with the best that a value printed there can be.
@@ -37,19 +38,11 @@ OUT_OF_MEMORY = re.compile(
 TAIL_BYTES = 64 * 1024
 LAUNCHER_CONFIG = "compute_environment: LOCAL_MACHINE\ndistributed_type: 'NO'\nmachine_rank: 0\n"
 
-# What cockpit measures from outside, by the name of the quantity. None where the meter has nothing to say.
-BUILT_IN: dict[str, Callable[[list[Stage]], float | None]] = {
-    "train_seconds": lambda stages: next((stage.wall_seconds for stage in stages if stage.name == "train"), None),
-    "wall_seconds": lambda stages: sum(stage.wall_seconds for stage in stages),
-    "cpu_seconds": lambda stages: sum(stage.cpu_seconds or 0.0 for stage in stages),
-    "peak_memory_bytes": lambda stages: max(
-        (float(s.peak_bytes) for s in stages if s.peak_bytes is not None), default=None
-    ),
-}
-
-
 # What is measured of the whole run takes in all of its stages; `train_seconds` one.
-TIMED = {"train_seconds": frozenset({"train"}), "wall_seconds": frozenset(STAGES), "cpu_seconds": frozenset(STAGES)}
+TIMED = {
+    "train_seconds": frozenset({"train"}),
+    **dict.fromkeys(("wall_seconds", "device_seconds", "cpu_seconds"), frozenset(STAGES)),
+}
 
 
 def names(settings: Settings) -> list[str]:
@@ -64,10 +57,11 @@ def timed(settings: Settings, study: Path, run: Run) -> frozenset[str]:
     """
     found = frozenset[str]()
     for name in settings.needed:
-        if name in BUILT_IN:
+        if name in costs.MEASURED or name in costs.TOLD:
             found |= TIMED.get(name, frozenset())
         elif COSTS[Kind.TIME].search(name):
-            said = [stage.name for stage in run.stages if printed(study / stage.log, [name])]
+            spoken = [name, costs.MADE_OF.get(name, name)]
+            said = [stage.name for stage in run.stages if printed(study / stage.log, spoken)]
             found |= {said[-1]} if said else frozenset(STAGES)
     return found
 
@@ -145,7 +139,8 @@ def commands(
         env = {**environment(folder, where.name), **told, **own, "PYTHONPATH": roots}
         argv = wall.around(argv, folder, where, scorer=name == "score")
         reads = values["output"] if name == "score" else None
-        found.append(Command(name, argv, str(where), env, settings.run.timeout, bool(wall), reads))
+        leaves = values["output"] if name == "train" and costs.ARTIFACT in settings.quantities else None
+        found.append(Command(name, argv, str(where), env, settings.run.timeout, bool(wall), reads, leaves))
     return found
 
 
@@ -234,27 +229,27 @@ def _signal(number: int) -> str:
 
 
 def measured(
-    study: Path, settings: Settings, stages: list[Stage], files: Iterable[str]
+    study: Path, settings: Settings, stages: list[Stage], files: Iterable[str], told: Mapping[str, float] = {}
 ) -> tuple[Outcome, str, list[Measurement]]:
-    """What a run whose stages all ended well has measured, or why it counts as failed."""
+    """What a run whose stages all ended well has measured, or why it counts as failed. `told` is what no stage has."""
     files = list(files)
-    values: dict[str, tuple[float, Source]] = {}
+    values: dict[str, Measurement] = {}
     for stage in stages:  # a later one is at least as trustworthy, and says it again more surely
         trust = source(settings, stage.name, files)
-        for name, value in printed(study / stage.log, settings.quantities).items():
-            values[name] = (value, trust)
-    for name in BUILT_IN.keys() & set(settings.quantities):
-        if (value_from_outside := BUILT_IN[name](stages)) is not None:
-            values[name] = (value_from_outside, Source.MEASURED)
+        for name, value in printed(study / stage.log, costs.looked_for(settings)).items():
+            values[name] = Measurement(name, value, trust)
+    values.pop(PRICE, None)  # nobody can print what it costs
+    values |= costs.worked_out(values, settings.prices)
+    for name in costs.TOLD:  # nobody can print it
+        values.pop(name, None)
+    for name, value in costs.outside(stages, told).items():
+        values[name] = Measurement(name, value, Source.MEASURED)
 
-    if missing := next((name for name in settings.needed if name not in values), None):
-        meter = missing in BUILT_IN
-        why = f"the meter said nothing of {missing}" if meter else f"no stage printed a line `{missing}: value`"
-        return Outcome.NO_METRICS, why, []
-    if wild := [name for name in settings.needed if not isfinite(values[name][0])]:
-        return Outcome.DIVERGED, f"{wild[0]} is {values[wild[0]][0]}", []
-    kept = [name for name in settings.quantities if name in values and isfinite(values[name][0])]
-    return Outcome.OK, "", [Measurement(name, *values[name]) for name in kept]
+    if lacking := next((name for name in settings.needed if name not in values), None):
+        return Outcome.NO_METRICS, costs.missing(lacking), []
+    if wild := [name for name in settings.needed if not isfinite(values[name].value)]:
+        return Outcome.DIVERGED, f"{wild[0]} is {values[wild[0]].value}", []
+    return Outcome.OK, "", [values[one] for one in settings.quantities if one in values and isfinite(values[one].value)]
 
 
 def printed(log: Path, names: Iterable[str]) -> dict[str, float]:

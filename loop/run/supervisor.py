@@ -108,6 +108,7 @@ class Supervisor:
             "wall_seconds": wall_seconds,
             "cpu_seconds": costs.cpu_seconds,
             "peak_bytes": costs.peak_bytes,
+            "left_bytes": left_bytes(stage["leaves"]) if stage.get("leaves") else None,
         }
 
     def watch(
@@ -177,6 +178,28 @@ def refuse_traps(folder: str) -> None:
                             raise Tampering(f"{one.path!a} is a link out of the run's output, to {to!a}")
         except OSError as error:
             raise Tampering(f"{where[:200]!a} holds what cannot be looked at: {error.strerror}") from None
+
+
+def left_bytes(folder: str) -> int | None:
+    """The size of the files in a folder, each counted once whatever it is called; None where there is none.
+
+    And None where not all can be looked at: what is hidden is not nothing. A link leads elsewhere and is no file.
+    """
+    sizes: dict[int, int] = {}
+    if os.path.islink(folder):
+        return None
+    ahead = [folder]
+    while ahead:
+        try:
+            with os.scandir(ahead.pop()) as found:
+                for one in found:
+                    if one.is_dir(follow_symlinks=False):
+                        ahead.append(one.path)
+                    elif one.is_file(follow_symlinks=False):
+                        sizes[one.inode()] = one.stat(follow_symlinks=False).st_size
+        except OSError:
+            return None
+    return sum(sizes.values()) if sizes else None
 
 
 class Costs:

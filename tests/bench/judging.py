@@ -27,7 +27,7 @@ from loop.schedule import fresh_seed
 from loop.study import Objective
 from store.records import Evidence, Word
 
-SIGMA = 0.01  # of a run of the baseline, as a share of its value; a quality's `give_up` is two of them
+SIGMA = 0.01  # of a run of the baseline, as a share of its value, unless told; a quality's `give_up` is 2 %
 TENTH, FIVE, SPREAD = 0.1, 5.0, 0.5  # of the candidates; times as noisy; of the logarithm of sigma
 CHEAPER, DEAREST = (0.01, 0.30), 4.0  # what a cost is lowered by; and the most sigmas that are lost with it
 REAL = 0.1  # of the candidates have an effect, where any has
@@ -47,6 +47,7 @@ class World:
     moves: bool = False  # what is confirmed is merged
     cost: bool = False
     effect: float = 0.0  # in sigmas, on the first objective, of one candidate in ten
+    sigma: float = SIGMA  # of the baseline's runs
 
 
 @dataclass(slots=True)
@@ -129,7 +130,7 @@ class Study:
 
     def subject(self, means: list[float], scale: float, cost: float) -> Subject:
         """One that was not run yet."""
-        return Subject(means, SIGMA * scale, cost, {name: {} for name in self.names})
+        return Subject(means, self.world.sigma * scale, cost, {name: {} for name in self.names})
 
     def stand(self, number: int) -> None:
         """The incumbent is another one: it has its baseline's seeds, and nothing is known of pairs with it."""
@@ -170,10 +171,10 @@ class Study:
         elif world.sigmas == "one in ten":
             scale = FIVE if draw.random() < TENTH else 1.0
         means, cost = list(self.incumbent.means), self.incumbent.cost
-        means[0] += SIGMA * world.effect * real
+        means[0] += world.sigma * world.effect * real
         if world.cost and draw.random() < 0.5:
             cost -= math.log(1 - draw.uniform(*CHEAPER))
-            means[0] -= SIGMA * draw.uniform(0, DEAREST)
+            means[0] -= world.sigma * draw.uniform(0, DEAREST)
         return self.subject(means, scale, cost), real
 
     def judged(self, number: int, one: Subject) -> tuple[Verdict, list[Axis]]:
@@ -296,7 +297,7 @@ GAINS = [
     for sigmas, noisy, correlation, effect in product(
         ("equal", "log-normal"), (1, 2, 4), (0.0, 0.5, 0.8), (0.5, 1.0, 2.0, 3.0)
     )
-]
+] + [World(noisy, effect=effect, sigma=0.05) for noisy in (2, 4) for effect in (2.0, 3.0)]  # more than `give_up`
 FAST_OR_STRICT = [world for world in NULLS if not world.correlation and not world.moves and world.tails == "normal"]
 PARTS = {  # of the whole: the worlds, the preset, how the noise is known
     "balanced": (NULLS, "balanced", "moderated"),
@@ -322,6 +323,7 @@ def _named(world: World) -> str:
     return (
         f"{world.noisy} noisy, correlation {world.correlation:g}, {world.tails:6} {world.sigmas:10} "
         f"{'moves' if world.moves else 'stays'} {'cost' if world.cost else '    '}"
+        + (f" sigma {world.sigma:.0%}" if world.sigma != SIGMA else "")
     )
 
 

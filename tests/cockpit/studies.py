@@ -14,6 +14,7 @@ from store.records import (
     Frontier,
     Keeps,
     Ledger,
+    Limit,
     Measurement,
     Outcome,
     Point,
@@ -136,7 +137,11 @@ def every_kind() -> Snapshot:
         "failed: out of memory": {"seconds": 9.0},
         "refused: duplicate": {"tokens": 800.0, "model_seconds": 24.0},
         "interrupted": {"seconds": 4.0},
-        "idle": {"seconds": 1.0, "model_seconds": 94.0},
+        "trade-off not offered": {"seconds": 12.0},
+        "overhead": {"seconds": 3.0},
+        "idle: waiting for a proposal": {"seconds": 0.7},
+        "idle: engine": {"seconds": 0.3},
+        "idle: not its turn": {"model_seconds": 94.0},
     }
     total = {
         name: sum(amounts.get(name, 0.0) for amounts in spent.values())
@@ -150,10 +155,17 @@ def every_kind() -> Snapshot:
         experiments=rows,
         incumbent=0,
         decision=Decision("reject", 6, "", None, "a", "a", id=2),
-        frontier=Frontier((Point(0, False), Point(1, True), Point(2, False), Point(5, False)), 1.42),
+        frontier=Frontier(
+            (Point(0, False, 0.61), Point(1, True, 1.0), Point(2, False, 0.087), Point(5, False, 0.955)), 1.0, 1.42, 6
+        ),
         keeps=Keeps(9, 0, 0.027, "nll", False, 3, 2, 1),
         reference=(Reference("nll", "minimize", 0.1268, 0.139, 3),),
         ledger=Ledger(total, spent, {"optimiser": 6, "model": 2}, {"model": {Refusal.DUPLICATE: 1}}),
+        limits=(
+            Limit("experiments", 20, NOW - 3, 9, 0, 9.0, NOW + 4400),
+            Limit("tokens", 50_000, NOW - 3, 5690, 1200, 5690.0, NOW + 28_000),
+            Limit("time", 36_000, NOW - 3, 3597, 0, 3600.0, NOW + 32_400),
+        ),
         seconds={0: 35.0, 1: 34.0, 2: 12.0, 3: 9.0, 4: 11.0, 5: 36.0, 6: 11.0},
         running=(run,),
         events=(
@@ -166,6 +178,16 @@ def every_kind() -> Snapshot:
 def unbegun() -> Snapshot:
     """A study of which nothing is recorded."""
     return replace(
-        every_kind(), study=None, engine=None, pid=None, experiments=(), decision=None, frontier=Frontier((), 0.0),
-        keeps=None, reference=(), ledger=Ledger({}, {}, {}, {}), seconds={}, running=(), events=(),
+        every_kind(), study=None, engine=None, pid=None, experiments=(), decision=None, frontier=Frontier(),
+        keeps=None, reference=(), ledger=Ledger({}, {}, {}, {}), limits=(), seconds={}, running=(), events=(),
     )  # fmt: skip
+
+
+def offered(*worths: float | None) -> list[Experiment]:
+    """The baseline, and so many offers, each worth so much at the user's rates; None where they do not say."""
+    rows = [every_kind().experiments[0]]
+    for number, worth in enumerate(worths, 1):
+        figures = {"nll": {**figure(-0.1, 0.01, "up"), "worth": worth}}
+        said = verdict(number, Word.BETTER, Evidence.CONFIRMED, "nll 10 % better; 7 seeds", **figures)
+        rows.append(experiment(number, "better", State.JUDGED, measurements=measured(0.11, 4.1, 26_100), verdict=said))
+    return rows

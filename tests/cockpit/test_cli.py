@@ -207,7 +207,7 @@ def test_a_frontier_names_experiments_with_their_values_and_the_reference(search
         assert point["values"] == {name: value["mean"] for name, value in measured.items()}
         evidence = {"e0000": (None,)}.get(point["id"], ("screened", "confirmed"))
         assert point["evidence"] in evidence
-        assert (point["runs"], point["probability"]) == (1, None)
+        assert (point["runs"], point["probability"]) == (1, 1.0), "nothing of it has any noise"
     page = cockpit("frontier", str(searched.root)).stdout
     assert all(point["id"] in page for point in drawn["points"])
     status = keys("status", "--json", str(searched.root))
@@ -223,8 +223,31 @@ def test_what_was_spent_adds_up_and_the_proposals_are_counted(searched: Place) -
     assert spent["proposals"]["admitted"] == 5
     page = cockpit("ledger", str(searched.root)).stdout.splitlines()
     assert spent["by_proposer"]["optimiser"]["admitted"] == 5
-    assert page[-2].startswith("total")
-    assert page[-2].endswith("100%")
+    (whole,) = [line for line in page if line.startswith("total")]
+    assert whole.endswith("100%")
+    assert {"by stage", "by proposer", "by operator"} <= {line.partition("  ")[0] for line in page}
+    assert "by model" not in "".join(page)  # nobody was asked
+    runs = sum(spent["by_stage"][name]["seconds"] for name in spent["by_stage"])
+    for group in (spent["by_operator"], {name: one["spend"] for name, one in spent["by_proposer"].items()}):
+        assert sum(amounts["seconds"] for amounts in group.values()) == pytest.approx(runs)
+    assert spent["by_stage"]["overhead"] == pytest.approx(spent["by_outcome"]["overhead"])
+    assert spent["by_proposer"].keys() == {"baseline", "optimiser"}
+    (most,) = spent["budgets"]
+    assert (most["budget"], most["limit"], most["spent"], most["ends_at"]) == ("experiments", 6, 6, None)
+    assert keys("status", "--json", str(searched.root))["budgets"] == spent["budgets"]
+    assert page[-2:] == [f"{'spent':>18}  reserved  limit", f"experiments  {'6':>5}  {'':8}  {'6':>5}"]
+
+
+def test_a_budget_in_the_file_ends_a_batch_with_status_0_and_more_of_it_goes_on(write: Write) -> None:
+    place = write(more="[budget]\nruns = 2\n")
+    done = cockpit("--batch", str(place.root))
+    assert done.returncode == 0, done.stderr
+    assert "ended: the runs are used up; more of `[budget] runs`" in done.stdout
+    assert keys("status", "--json", str(place.root))["ended_by"] == "runs"
+    place.config.write_text(place.config.read_text().replace("runs = 2", "runs = 3"))
+    summary = objects(cockpit("--batch", "--json", str(place.root)))[-1]
+    assert (summary["ended_by"], summary["runs"]) == ("runs", 3)
+    assert [one["spent"] for one in summary["budgets"]] == [3]
 
 
 def test_a_diff_is_a_patch_that_git_can_apply_and_is_clean(searched: Place) -> None:
@@ -244,8 +267,10 @@ def test_a_diff_is_a_patch_that_git_can_apply_and_is_clean(searched: Place) -> N
 def test_the_summary_has_the_frontier_and_the_spend_by_outcome(searched: Place) -> None:
     summary = objects(cockpit("--batch", "--json", "--experiments", "6", str(searched.root)))[-1]
     drawn = keys("frontier", "--json", str(searched.root))
+    assert drawn.pop("progress")
+    assert drawn.pop("returns") == summary["returns"]
     assert summary["frontier"] == drawn
-    assert set(summary["spend_by_outcome"]) >= {"baseline", "idle"}
+    assert set(summary["spend_by_outcome"]) >= {"baseline", "overhead", "idle: engine"}
     assert sum(amounts["seconds"] for amounts in summary["spend_by_outcome"].values()) == pytest.approx(
         summary["spend"]["seconds"]
     )
@@ -300,6 +325,10 @@ def test_before_anything_ran_there_is_no_frontier_and_nothing_is_spent(write: Wr
         "by_outcome": {},
         "proposals": {"admitted": 0, "refused": {}},
         "by_proposer": {},
+        "by_stage": {},
+        "by_operator": {},
+        "by_model": {},
+        "budgets": [],
     }
     assert "no frontier yet" in cockpit("frontier", str(place.root)).stdout
     assert cockpit("ledger", str(place.root)).stdout == "nothing spent yet\n"

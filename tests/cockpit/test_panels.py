@@ -20,7 +20,7 @@ from cockpit.progress import progress
 from cockpit.sheets import hindrance, merge_lines
 from cockpit.view import Arrangement, View, arrangement
 from store.records import Ended, Evidence, Experiment, Frontier, Measurement, Source, State, Word
-from tests.cockpit.studies import NOW, every_kind, experiment, figure, unbegun
+from tests.cockpit.studies import NOW, every_kind, experiment, figure, offered, unbegun
 
 BROKEN = "peak_memory_bytes 17.2 GB, at most 16 GB; 1 seed"
 DIFF = [
@@ -62,6 +62,24 @@ def test_what_wants_a_person_comes_first() -> None:
     assert said is not None
     confirmed = replace(study.experiments[1], verdict=replace(said, evidence=Evidence.CONFIRMED))
     assert groups([confirmed])[0][0] == "Waiting for you"
+
+
+@pytest.mark.parametrize(
+    ("worths", "listed"),
+    [
+        ((None, None, None), [3, 2, 1]),
+        ((1.5, -0.5, 9.0), [3, 1, 2]),
+        ((None, 0.5, None, -2.0), [2, 4, 3, 1]),
+    ],
+)
+def test_of_offers_those_of_most_worth_come_first_then_the_newest(
+    worths: tuple[float | None, ...], listed: list[int]
+) -> None:
+    rows = offered(*worths)
+    assert groups(rows)[0][2] == listed
+    shown = output.status_keys("digits", None, None, None, rows, 0, None)
+    assert shown["offered"] == [f"e{number:04}" for number in listed]
+    assert f"{len(listed)} offers: {', '.join(shown['offered'])}" in pages.status_page({**shown, "trunk": None}, None)
 
 
 @given(st.lists(st.sampled_from([one for one in every_kind().experiments if one.number])))
@@ -204,7 +222,7 @@ def infeasible() -> Snapshot:
         else one
         for one in study.experiments
     )
-    return replace(study, experiments=rows, frontier=Frontier((), 0.0))
+    return replace(study, experiments=rows, frontier=Frontier())
 
 
 def test_an_empty_frontier_is_drawn_and_printed_and_said_to_be_empty() -> None:
@@ -212,7 +230,7 @@ def test_an_empty_frontier_is_drawn_and_printed_and_said_to_be_empty() -> None:
     for number in (0, 1):
         assert any("not on the frontier" in line for line in text(2, study, 80, 30, selected=number))
     assert any("⊘ infeasible" in line for line in text(1, study, 120))
-    page = pages.frontier_page(study.frontier, list(study.reference), study.experiments, None)
+    page = pages.frontier_page(study.frontier, list(study.reference), study.experiments, None, None)
     assert page.startswith("0 experiments of ")
     assert output.frontier_keys(study.frontier, list(study.reference), study.experiments)["points"] == []
     assert summary.best(list(study.experiments), study.frontier) is None
@@ -227,7 +245,15 @@ def test_the_sentence_stands_above_what_a_model_says() -> None:
 
 def test_the_parts_of_a_bar_fill_it() -> None:
     parts = shares(every_kind().ledger.by_outcome, "seconds")
-    assert [share.word for share, _ in parts] == ["frontier", "judged", "baseline", "failed", "infra", "idle"]
+    assert [share.word for share, _ in parts] == [
+        "frontier",
+        "judged",
+        "baseline",
+        "failed",
+        "infra",
+        "overhead",
+        "idle",
+    ]
     assert sum(amount for _, amount in parts) == pytest.approx(every_kind().ledger.total["seconds"])
     for width in (1, 7, 62, 150):
         assert sum(len(piece[0]) for piece in bar(parts, width)) == width

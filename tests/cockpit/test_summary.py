@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from cockpit import summary
-from store.records import Ended, Outcome, Point, State
-from tests.cockpit.studies import every_kind
+from store.records import Ended, Outcome, Point, Returns, State
+from tests.cockpit.studies import every_kind, offered
 
 DIFF = "diff --git a/model.py b/model.py\n-WIDTH = 64\n+WIDTH = 8\n"
 
@@ -23,8 +23,10 @@ def night(**changes: object) -> summary.Summary:
         runs=14,
         frontier=study.frontier,
         keeps=study.keeps,
+        returns=Returns(7200.0, 9, 0, 1.0, 0.207),
         reference=list(study.reference),
         spent=study.ledger,
+        limits=list(study.limits),
         incumbent=0,
         best=study.experiments[1],
         diff=DIFF,
@@ -53,6 +55,18 @@ def test_the_balanced_pick_is_the_best_or_else_the_newest_that_is_promising(
     assert (best.number if best else None) == shown
     said = night(experiments=rows, frontier=front, best=best).which
     assert said.startswith({1: "the balanced pick, ", 2: "promising, e0002", None: "no diff"}[shown])
+
+
+@pytest.mark.parametrize(
+    ("worths", "balanced", "shown"),
+    [((3.0, 1.0, 2.0), 2, 1), ((None, None, None), 2, 2), ((None, None, None), 0, 3), ((None, 0.5, None), 3, 2)],
+)
+def test_of_offers_the_best_is_that_of_most_worth_at_the_rates_and_else_the_balanced_pick(
+    worths: tuple[float | None, ...], balanced: int, shown: int
+) -> None:
+    front = replace(every_kind().frontier, points=tuple(Point(number, number == balanced) for number in range(4)))
+    best = summary.best(offered(*worths), front)
+    assert best is not None and best.number == shown
 
 
 def test_foreign_text_is_no_markdown_and_cannot_leave_its_fence() -> None:

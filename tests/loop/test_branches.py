@@ -43,7 +43,7 @@ async def everything(branches: Branches, folder: Path) -> None:
     made, _ = await branches.commit_files(commit, {"train.py": b"print('loss: 2')\n"}, "made", 1.0)
     await branches.move({SHOWN + name: (None, made)})
     assert "+print('loss: 2')" in await branches.diff(commit, made)
-    await branches.checked_out()
+    await branches.stand()
     await branches.move({SHOWN + name: (made, None), HIDDEN + name: (None, made)})
 
 
@@ -157,6 +157,28 @@ async def test_a_commit_changes_the_files_it_is_given_and_keeps_their_modes(writ
     assert await branches.commit_files(head, changed, "subject\n\nbody\n", 86_400.0) == (commit, tree), "another oid"
 
 
+async def test_the_files_of_a_name_are_those_of_what_it_stands_for_now(write: Write) -> None:
+    place = write()
+    branches = await Branches.of(place)
+    head = await branches.commit("HEAD")
+    before = [await branches.files(name) for name in ("HEAD", head)]
+    before[1].clear()  # what is handed out is the caller's
+    (place.root / "more.py").touch()
+    git(place.root, "add", "more.py")
+    git(place.root, "commit", "-qm", "more")
+    assert await branches.files(head) == before[0]
+    assert (await branches.files("HEAD")).keys() - before[0].keys() == {"more.py"}
+
+
+async def test_a_branch_is_checked_out_wherever_its_working_tree_is(write: Write, tmp_path: Path) -> None:
+    place = write()
+    branches = await Branches.of(place)
+    head, name, other = await branches.commit("HEAD"), "cockpit/tried/e0001-a", "cockpit/tried/e0002-b"
+    await branches.move({SHOWN + name: (None, head), HIDDEN + other: (None, head)})
+    git(place.root, "worktree", "add", "-q", str(tmp_path / "two words\nand a line"), name)
+    assert await branches.stand() == ({SHOWN + name: head, HIDDEN + other: head}, {name})
+
+
 async def test_a_hidden_branch_keeps_its_name_and_leaves_the_list(write: Write) -> None:
     place = write()
     branches = await Branches.of(place)
@@ -224,3 +246,18 @@ async def test_a_recipe_that_is_none_names_those_that_are(tmp_path: Path) -> Non
     with pytest.raises(CannotMake, match="there is: bytegpt, digits"):
         await new("digit", tmp_path / "d", 0)
     assert not list(tmp_path.iterdir())
+
+
+async def test_changed_lines_are_those_added_and_those_taken_away_whatever_the_repository_says_of_its_files(
+    write: Write,
+) -> None:
+    place = write("A = 1\nB = 2\nC = 3\n", files={".gitattributes": "*.py binary\n", "moved.txt": "a\nb\n"})
+    git(place.root, "config", "diff.renames", "true")
+    branches = await Branches.of(place)
+    first = await branches.commit("HEAD")
+    assert await branches.changed_lines(first, first) == 0
+    other, _ = await branches.commit_files(first, {"train.py": b"A = 1\nB = 7\nC = 3\nD = \0\n"}, "more", 1.0)
+    assert await branches.changed_lines(first, other) == await branches.changed_lines(other, first) == 3
+    git(place.root, "mv", "moved.txt", "to\tthere.txt")
+    git(place.root, "commit", "-qm", "moved")
+    assert await branches.changed_lines(first, "HEAD") == 4

@@ -3,8 +3,6 @@
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 
 import pytest
 
@@ -17,6 +15,7 @@ from store.database import Database
 from store.place import Place, engine_pid, take_engine_lock
 from store.records import Answer, Ended, Experiment, Outcome, State, Study
 from tests.conftest import Kept, Write, git
+from tests.lives import ended
 from tests.loop.test_branches import fingerprint
 from tests.loop.test_engine import KILLED
 from tests.loop.test_search import TRAIN, rows, until
@@ -195,8 +194,8 @@ async def test_a_merge_that_was_killed_at_any_step_is_finished_and_done_once(
             "commands", uuid="u", verb="merge", arguments={"experiment": one.number, "unconfirmed": True},
             expected={"trunk": before}, at=1_700_000_000.5,
         )  # fmt: skip
-    done = subprocess.run([sys.executable, "-c", DIES, str(searched.root), what, when], capture_output=True)
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    status, errors = ended(DIES, searched.root, what, when)
+    assert status == -signal.SIGKILL, errors
     if what in ("Branches.move", "commands.decided"):  # a run ends before the next engine looks
         async with await Database.open(searched.folder) as database, database.transaction() as change:
             await change.execute("UPDATE measurements SET value = value + 0.001")
@@ -211,10 +210,11 @@ async def test_a_merge_that_was_killed_at_any_step_is_finished_and_done_once(
 
 
 async def test_an_engine_at_work_answers_soon_and_goes_on_from_what_was_merged(write: Write) -> None:
-    place = write(TRAIN.replace(" | broken", "") + "import time; time.sleep(0.3)\n")
-    going = asyncio.create_task(research(place, Limits(experiments=9), Stop()))
-    await until(place, 4, going)
+    place = write(TRAIN.replace(" | broken", "") + "import time; time.sleep(0.2)\n")
+    going = asyncio.create_task(research(place, Limits(experiments=7), Stop()))
+    await until(place, 2, going)
     while not (judged := await good(place)):
+        assert not going.done()
         await asyncio.sleep(0.05)
     began = asyncio.get_running_loop().time()
     assert (await decide(place, "merge", judged[0].number)).done
@@ -250,8 +250,8 @@ async def test_what_nobody_waits_for_any_more_is_withdrawn(searched: Place, monk
 async def test_a_search_with_a_decision_in_it_that_is_killed_goes_on(searched: Place) -> None:
     (one, *_) = await good(searched)
     await decide(searched, "merge", one.number)
-    done = subprocess.run([sys.executable, "-c", KILLED, str(searched.root), "14", "after", "6"], capture_output=True)
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    status, errors = ended(KILLED, searched.root, 14, "after", 6)
+    assert status == -signal.SIGKILL, errors
     assert await research(searched, Limits(experiments=6), Stop()) is Ended.EXPERIMENTS
     assert {row.parent for row in (await rows(searched))[4:]} <= {0, one.number}
     assert all(row.state is not State.MEASURED for row in (await rows(searched))[1:])

@@ -25,6 +25,7 @@ from store.database import Database
 from store.place import SCRATCH, Place, engine_pid
 from store.records import Ended, Experiment, Outcome, Run, Source, State
 from tests.conftest import TRAIN, Write, git
+from tests.lives import ended
 
 pytestmark = pytest.mark.usefixtures("leaves_nothing")
 ONE = Limits(experiments=1)
@@ -94,6 +95,16 @@ async def test_what_is_measured_is_never_run_again(write: Write) -> None:
         assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
     _, runs, kinds = await record(place)
     assert len(runs) == kinds.count("queued") == kinds.count("bench") == 1
+
+
+@pytest.mark.parametrize(("most", "loads"), [(10, 0), (11, 1), (None, 1)])
+async def test_what_takes_a_while_to_import_is_imported_beside_the_baseline_where_it_may_be_needed(
+    write: Write, monkeypatch: pytest.MonkeyPatch, most: int | None, loads: int
+) -> None:
+    loaded: list[None] = []
+    monkeypatch.setattr("loop.propose.optimiser.load", lambda: loaded.append(None))
+    assert await research(write("raise SystemExit(1)"), Limits(experiments=most), Stop()) is Ended.BASELINE_FAILED
+    assert len(loaded) == loads
 
 
 async def test_without_knobs_the_study_ends_because_nothing_can_be_proposed(write: Write) -> None:
@@ -562,8 +573,8 @@ async def test_an_engine_killed_at_any_step_loses_nothing_and_runs_nothing_twice
     write: Write, step: int, when: str
 ) -> None:
     place = write()
-    done = subprocess.run([sys.executable, "-c", KILLED, str(place.root), str(step), when, "1"], capture_output=True)
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    status, errors = ended(KILLED, place.root, step, when, 1)
+    assert status == -signal.SIGKILL, errors
     assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
     baseline, runs, _ = await record(place)
     assert baseline.state is State.MEASURED

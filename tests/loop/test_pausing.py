@@ -12,7 +12,7 @@ from cockpit.output import status_keys
 from loop.engine import Limits, research
 from loop.obey import obey
 from loop.run.execution import Stop
-from store import events, views
+from store import budgets, events, views
 from store.commands import answer_to, submit
 from store.database import Database
 from store.place import RECORD, Place, engine_pid
@@ -205,7 +205,7 @@ async def test_the_time_after_an_engine_was_killed_is_down_whoever_answers_next(
         assert (dead["ended_by"], dead["ended_at"] < killed_at) == (Ended.DIED, True)
         assert not await views.paused(database)
         if answerer == "obey":
-            assert await views.engine_seconds(database) == dead["ended_at"] - dead["started_at"]
+            assert await budgets.engine_seconds(database, 0.0) == dead["ended_at"] - dead["started_at"]
             life, pid_now = await views.last_engine(database), engine_pid(place.folder)
             status = status_keys("tried", None, life, pid_now, [], 0, None, await views.paused(database))
             assert (status["state"], status["ended_by"]) == ("ended", "died")

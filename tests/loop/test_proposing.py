@@ -76,7 +76,7 @@ async def told(place: Place, kind: str) -> list[str]:
 
 async def test_a_model_proposes_its_share_and_each_token_is_booked(write: Write) -> None:
     with serving(something_new()) as (host, brain):
-        place = write(TRAIN, more=of_model(host, share=1))
+        place = write(TRAIN, more=of_model(host, share=1), deterministic=True)
         before = fingerprint(place.root)
         assert await research(place, Limits(experiments=6), Stop()) is Ended.EXPERIMENTS
         assert fingerprint(place.root) == before
@@ -101,7 +101,7 @@ async def test_a_model_proposes_its_share_and_each_token_is_booked(write: Write)
 
 async def test_it_reasons_first_and_packs_what_it_said(write: Write) -> None:
     with serving(something_new()) as (host, brain):
-        place = write(TRAIN, more=of_model(host, share=1))
+        place = write(TRAIN, more=of_model(host, share=1), deterministic=True)
         await research(place, Limits(experiments=2), Stop())
     reasons, pack = brain.requests[:2]
     assert [message["role"] for message in reasons["messages"]] == ["system", "user"]
@@ -117,7 +117,7 @@ async def test_it_reasons_first_and_packs_what_it_said(write: Write) -> None:
 async def test_what_is_out_of_bounds_is_told_so_once_and_mended(write: Write) -> None:
     answers = iter([changes(DEPTH=99), changes(DEPTH=5)])
     with serving(lambda request: Answer(next(answers) if packs(request) else "More depth.")) as (host, brain):
-        place = write(TRAIN, more=of_model(host, share=1))
+        place = write(TRAIN, more=of_model(host, share=1), deterministic=True)
         await research(place, Limits(experiments=2), Stop())
     mend = brain.requests[2]["messages"]
     assert mend[-2] == {"role": "assistant", "content": changes(DEPTH=99)}
@@ -138,7 +138,7 @@ async def test_what_is_out_of_bounds_is_told_so_once_and_mended(write: Write) ->
 @pytest.mark.parametrize("answer", [changes(RATE=0.1), "I cannot."])
 async def test_what_cannot_be_mended_is_recorded_and_the_optimiser_takes_the_turn(write: Write, answer: str) -> None:
     with serving(lambda request: Answer(answer if packs(request) else "Hm.")) as (host, brain):
-        place = write(TRAIN, more=of_model(host, share=1))
+        place = write(TRAIN, more=of_model(host, share=1), deterministic=True)
         assert await research(place, Limits(experiments=3), Stop()) is Ended.EXPERIMENTS
     assert [one.proposer for one in (await rows(place))[1:]] == ["optimiser"] * 2
     async with await Database.open(place.folder) as database:
@@ -152,7 +152,7 @@ async def test_what_cannot_be_mended_is_recorded_and_the_optimiser_takes_the_tur
 async def test_what_was_tried_before_is_refused_and_told(write: Write) -> None:
     answers = iter([changes(DEPTH=5), changes(DEPTH=5), changes(DEPTH=6)])
     with serving(lambda request: Answer(next(answers) if packs(request) else "More depth.")) as (host, brain):
-        place = write(TRAIN, more=of_model(host, share=1))
+        place = write(TRAIN, more=of_model(host, share=1), deterministic=True)
         await research(place, Limits(experiments=3), Stop())
     assert "it makes the code of e0001" in brain.requests[-1]["messages"][-1]["content"]
     assert [one.knobs["train.py:DEPTH"] for one in (await rows(place))[1:]] == [5, 6]
@@ -161,7 +161,7 @@ async def test_what_was_tried_before_is_refused_and_told(write: Write) -> None:
 
 async def test_a_note_is_told_to_the_model_from_then_on(write: Write) -> None:
     with serving(something_new()) as (host, brain):
-        place = write(TRAIN, more=of_model(host, share=1))
+        place = write(TRAIN, more=of_model(host, share=1), deterministic=True)
         assert cockpit("note", "Do not touch DEPTH", str(place.root)).returncode == 2
         await research(place, Limits(experiments=2), Stop())
         done = cockpit("note", "Do not\ntouch DEPTH", str(place.root))
@@ -206,7 +206,7 @@ def writes(request: dict[str, Any]) -> bool:
 async def test_a_model_writes_one_function_anew_and_the_diff_is_what_is_new_in_it(write: Write) -> None:
     new, answers = something_new(), iter([REWRITTEN.format("np.e"), REWRITTEN.format("0.5")])
     with serving(lambda request: Answer(next(answers)) if writes(request) else new(request)) as (host, brain):
-        place = write(WITH_A_FUNCTION, more=of_model(host, share=1))
+        place = write(WITH_A_FUNCTION, more=of_model(host, share=1), deterministic=True)
         await research(place, Limits(experiments=3), Stop())
         one, two = (await rows(place))[1:]
         assert (one.operator, two.proposer, two.operator) == ("knobs", "model", "rewrite")
@@ -294,7 +294,7 @@ def process() -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
 
 async def test_a_study_whose_server_is_killed_midway_goes_on(write: Write) -> None:
     with process() as (host, server):
-        place = write(TRAIN, more=of_model(host))
+        place = write(TRAIN, more=of_model(host), deterministic=True)
         going = asyncio.create_task(research(place, Limits(experiments=12), Stop()))
         await until(place, 5, going)
         server.kill()
@@ -320,7 +320,7 @@ async def test_a_model_that_never_answers_holds_up_no_slot(write: Write, monkeyp
         return Answer("Hm.")
 
     with serving(script) as (host, _):
-        place = write(TRAIN, more=of_model(host))
+        place = write(TRAIN, more=of_model(host), deterministic=True)
         try:
             assert await research(place, Limits(experiments=8), Stop()) is Ended.EXPERIMENTS
         finally:
@@ -338,7 +338,7 @@ async def test_an_engine_that_is_asked_to_end_does_not_wait_for_the_model(write:
         return Answer("Hm.")
 
     with serving(script) as (host, brain):
-        place = write(TRAIN, more=of_model(host, share=1))
+        place = write(TRAIN, more=of_model(host, share=1), deterministic=True)
         going = asyncio.create_task(research(place, Limits(experiments=3), stop))
         try:
             while not brain.requests:
@@ -400,7 +400,7 @@ def slow(*seconds: float) -> Script:
 
 async def test_an_engine_killed_while_the_model_thinks_is_followed_by_one_that_says_so(write: Write) -> None:
     with serving(slow(0.4)) as (host, brain):
-        place = write(TRAIN, more=of_model(host, share=1))
+        place = write(TRAIN, more=of_model(host, share=1), deterministic=True)
         words = [sys.executable, "-m", "cockpit", "--batch", "--experiments", "3", str(place.root)]
         with subprocess.Popen(words, stdout=subprocess.DEVNULL, env={**os.environ}) as engine:
             while len(brain.requests) < 2:
@@ -458,7 +458,7 @@ async def test_where_training_is_timed_the_model_thinks_between_the_runs(write: 
 async def test_knobs_of_one_name_are_told_apart(write: Write) -> None:
     with serving(something_new()) as (host, brain):
         other = "RATE = 0.5  # cockpit: 0.1..1.0\n"
-        place = write(TRAIN, more=of_model(host, share=1), files={"other.py": other})
+        place = write(TRAIN, more=of_model(host, share=1), files={"other.py": other}, deterministic=True)
         text = place.config.read_text().replace('edit = ["train.py"]', 'edit = ["*.py"]')
         place.config.write_text(text)
         await research(place, Limits(experiments=3), Stop())
@@ -496,7 +496,7 @@ async def test_a_server_that_does_not_answer_yet_is_asked_again(write: Write) ->
     with process() as (host, server):
         server.kill()
         server.wait()
-        place = write(TRAIN, more=of_model(host, share=1))
+        place = write(TRAIN, more=of_model(host, share=1), deterministic=True)
         assert await research(place, Limits(experiments=2), Stop()) is Ended.EXPERIMENTS
     assert [call["outcome"] for call in await asked(place)] == [CallOutcome.UNREACHABLE]
     async with await Database.open(place.folder) as database:
@@ -537,7 +537,7 @@ def test_the_model_thinks_of_its_share_from_the_first_on_and_makes_up_for_what_i
 
 def test_show_has_the_calls_to_which_an_experiment_is_owed(write: Write) -> None:
     with serving(something_new()) as (host, _):
-        place = write(TRAIN, more=of_model(host, share=1))
+        place = write(TRAIN, more=of_model(host, share=1), deterministic=True)
         assert cockpit("--batch", "--experiments", "2", str(place.root)).returncode == 0
     shown = json.loads(cockpit("show", "e0001", "--json", str(place.root)).stdout)
     assert [call["purpose"] for call in shown["calls"]] == ["reason", "pack"]
@@ -548,7 +548,10 @@ def test_show_has_the_calls_to_which_an_experiment_is_owed(write: Write) -> None
     page = cockpit("show", "e0001", str(place.root)).stdout
     assert "model: pack: " in page
     spent = json.loads(cockpit("ledger", "--json", str(place.root)).stdout)
-    assert spent["by_proposer"] == {"model": {"admitted": 1, "refused": {}}}
+    proposed = spent["by_proposer"]
+    assert proposed.keys() == {"model", "baseline"}
+    assert (proposed["model"]["admitted"], proposed["model"]["refused"]) == (1, {})
+    assert proposed["model"]["spend"]["tokens"] == spent["total"]["tokens"]
     tokens = sum(call["prompt_tokens"] + call["answer_tokens"] for call in shown["calls"])
     assert spent["total"]["tokens"] == tokens
     assert (place.folder / RECORD).exists()

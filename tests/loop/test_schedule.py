@@ -3,13 +3,15 @@
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from loop.judge.preset import PRESETS
-from loop.judge.standing import BASELINE, CHALLENGE, CHOSEN, CONFIRM, RACE, SCREEN, Runs
-from loop.schedule import INCUMBENT_RUNS, Job, fresh_seed, next_job, own_seeds, seeds, waiting
+from loop.judge.runs import BASELINE, CHALLENGE, CHOSEN, CONFIRM, RACE, SCREEN
+from loop.judge.standing import Standing
+from loop.schedule import INCUMBENT_RUNS, Job, fresh_seed, next_job, own_seeds, seeds
 from loop.study import parse
 from store.place import CONFIG
 from store.records import Evidence, Experiment, State, Value, Verdict, Word
@@ -32,31 +34,43 @@ def said(number: int, incumbent: int, *, asks: bool, runs: int, promising: bool 
 class Simulated:
     """A study whose runs all end well, and a judge that asks as it is told: fresh seeds from `promising` runs on."""
 
-    def __init__(self, count: int, wishes: list[int], incumbent: int = 0, promising: int = 99) -> None:
-        self.rows = [experiment(0, State.MEASURED), *(experiment(number) for number in range(1, count))]
-        self.wishes, self.incumbent, self.runs, self.promising = wishes, incumbent, Runs(SETTINGS), promising
+    def __init__(self, count: int, wishes: list[int], promising: int = 99) -> None:
+        self.stand, self.wishes, self.promising = Standing(SETTINGS, ""), wishes, promising
+        self.runs = self.stand.runs
         self.jobs: list[Job] = []
+        for number in range(count):
+            self.stand.put(experiment(number, State.QUEUED if number else State.MEASURED))
         self.run(Job(self.rows[0], FIRST[0], BASELINE))
+
+    @property
+    def rows(self) -> list[Experiment]:
+        return list(self.stand.rows.values())
+
+    def put(self, number: int, **changes: Any) -> None:
+        self.stand.put(replace(self.stand.rows[number], **changes))
 
     def run(self, job: Job) -> None:
         self.jobs.append(job)
         number = job.experiment.number
         self.runs.add(Value(len(self.jobs), number, job.seed, job.purpose, "loss", 1.0))
-        if number not in (0, self.incumbent):
-            self.rows[number] = replace(self.rows[number], state=State.MEASURED)
-        if len(self.runs.common(self.runs.yardstick(self.incumbent))) >= 3:
-            for row in self.rows:
-                if row.state is State.MEASURED and row.number not in (0, self.incumbent):
-                    have = len(self.runs.seeds(row.number))
-                    wish = self.wishes[row.number % len(self.wishes)]
-                    promising = have >= self.promising
-                    most = wish if promising else min(wish, RACE_SEEDS)
-                    verdict = said(row.number, self.incumbent, asks=have < most, runs=have, promising=promising)
-                    self.rows[row.number] = replace(row, state=State.JUDGED, verdict=verdict)
+        if number not in (0, self.stand.incumbent):
+            self.put(number, state=State.MEASURED)
+        if len(self.runs.common(self.runs.yardstick(self.stand.incumbent))) >= 3:
+            for row in self.stand.waiting():
+                have = len(self.runs.seeds(row.number))
+                wish = self.wishes[row.number % len(self.wishes)]
+                promising = have >= self.promising
+                most = wish if promising else min(wish, RACE_SEEDS)
+                verdict = said(row.number, self.stand.incumbent, asks=have < most, runs=have, promising=promising)
+                self.put(row.number, state=State.JUDGED, verdict=verdict)
+
+    def merge(self, number: int) -> None:
+        self.put(number, state=State.MERGED)
+        self.stand.chosen = {job.seed for job in self.jobs if job.experiment.number == number and job.purpose in CHOSEN}
+        self.stand.stand(number)
 
     def whole(self, count: int | None = None) -> list[Job]:
-        chosen = {job.seed for job in self.jobs if job.experiment.number == self.incumbent and job.purpose in CHOSEN}
-        while (job := next_job(self.rows, self.runs, 0, self.incumbent, chosen, count)) is not None:
+        while (job := next_job(self.stand, 0, count)) is not None:
             assert len(self.jobs) < 200, "it never ends"
             self.run(job)
         return self.jobs
@@ -132,7 +146,7 @@ def test_what_was_merged_is_compared_on_seeds_for_which_it_was_not_chosen() -> N
     study = Simulated(4, [1, 2])
     study.run(Job(study.rows[1], FIRST[0], SCREEN))
     study.run(Job(study.rows[1], FIRST[1], RACE))
-    study.incumbent, study.rows[1] = 1, replace(study.rows[1], state=State.MERGED)
+    study.merge(1)
     later = study.whole()[3:]
     assert [job.seed for job in later if job.experiment.number == 1] == FIRST[2:5]
     assert {job.seed for job in later if job.experiment.number in (2, 3)} <= set(FIRST[2:6])
@@ -143,16 +157,15 @@ def test_an_incumbent_is_not_run_again_on_a_seed_where_it_has_failed() -> None:
     jobs = study.whole()
     assert [job.seed for job in jobs[-2:]] == [FIRST[3]] * 2
     study = Simulated(2, [4])
-    while (job := next_job(study.rows, study.runs, 0, 0, set(), None, {FIRST[3]})) is not None:
-        study.run(job)
-    assert [job.seed for job in study.jobs[-2:]] == [FIRST[4]] * 2
+    study.stand.spoiled = {FIRST[3]}
+    assert [job.seed for job in study.whole()[-2:]] == [FIRST[4]] * 2
 
 
 def test_what_is_screened_after_a_merge_is_compared_on_the_same_seed() -> None:
     study = Simulated(3, [1])
     for seed, purpose in ((FIRST[0], SCREEN), (FIRST[1], RACE), *((seed, CONFIRM) for seed in FIRST[4:7])):
         study.run(Job(study.rows[1], seed, purpose))
-    study.incumbent, study.rows[1] = 1, replace(study.rows[1], state=State.MERGED)
+    study.merge(1)
     later = study.whole()[6:]
     assert [(job.experiment.number, job.purpose, job.seed) for job in later] == [
         (1, CHALLENGE, FIRST[2]), (2, SCREEN, FIRST[2]),
@@ -162,31 +175,40 @@ def test_what_is_screened_after_a_merge_is_compared_on_the_same_seed() -> None:
 def test_what_another_rule_has_judged_is_judged_again() -> None:
     study = Simulated(3, [1])
     study.whole()
-    assert waiting(study.rows, study.runs, 0) == []
-    fast = parse(TEXT + '[study]\npreset = "fast"\n', Path(CONFIG)).settings
-    assert waiting(study.rows, Runs(fast, study.runs.of), 0) == study.rows[1:]
-    study.rows[1] = replace(study.rows[1], verdict=replace(said(1, 0, asks=False, runs=1), rule="balanced"))
-    assert waiting(study.rows, study.runs, 0) == [study.rows[1]], "a record of the version before"
+    assert study.stand.waiting() == []
+    fast = Standing(parse(TEXT + '[study]\npreset = "fast"\n', Path(CONFIG)).settings, "")
+    for job in study.jobs:
+        fast.runs.add(Value(0, job.experiment.number, job.seed, job.purpose, "loss", 1.0))
+    for row in study.rows:
+        fast.put(row)
+    assert fast.waiting() == study.rows[1:]
+    study.put(1, verdict=replace(said(1, 0, asks=False, runs=1), rule="balanced"))
+    assert study.stand.waiting() == [study.rows[1]], "a record of the version before"
 
 
 def test_a_race_against_what_is_no_longer_trunk_is_not_gone_on_with() -> None:
     study = Simulated(3, [1])
     study.whole()
-    study.rows[2] = replace(study.rows[2], verdict=said(2, 1, asks=True, runs=1))
-    assert next_job(study.rows, study.runs, 0, 0, set(), None) is None
+    study.put(2, parent=1, verdict=said(2, 1, asks=True, runs=1))
+    assert next_job(study.stand, 0) is None
 
 
 def test_what_was_judged_by_another_bound_waits_for_its_verdict_again_and_then_no_more() -> None:
-    bounded = parse(TEXT + "[constraints]\nloss = { max = 2 }\n", Path(CONFIG)).settings
-    runs = Runs(bounded)
-    for number, loss in enumerate((1.0, 1.5, 3.0)):
-        runs.add(Value(number, number, FIRST[0], SCREEN, "loss", loss))
+    def judged(constraints: str, verdicts: list[Verdict]) -> Standing:
+        stand = Standing(parse(TEXT + constraints, Path(CONFIG)).settings, "")
+        for number, loss in enumerate((1.0, 1.5, 3.0)):
+            stand.runs.add(Value(number, number, FIRST[0], SCREEN, "loss", loss))
+            stand.put(replace(experiment(number, State.JUDGED), verdict=verdicts[number]))
+        return stand
+
+    def waiting(stand: Standing) -> list[int]:
+        return [row.number for row in stand.waiting()]
+
     verdicts = [said(number, 0, asks=False, runs=1) for number in range(3)]
-    rows = [replace(experiment(number, State.JUDGED), verdict=verdicts[number]) for number in range(3)]
-    assert waiting(rows, runs, 0) == [rows[2]], "it breaks the bound, and its verdict knows nothing of that"
-    broken = replace(verdicts[2], word=Word.INFEASIBLE, sentence=runs.breach(2))
-    rows[2] = replace(rows[2], verdict=broken)
-    assert waiting(rows, runs, 0) == []
-    other = Runs(parse(TEXT + "[constraints]\nloss = { max = 2.5 }\n", Path(CONFIG)).settings, runs.of)
-    assert waiting(rows, other, 0) == [rows[2]], "its sentence names a bound that is none any more"
-    assert waiting(rows, Runs(SETTINGS, runs.of), 0) == [rows[2]], "no bound is left that it could break"
+    bounded = judged("[constraints]\nloss = { max = 2 }\n", verdicts)
+    assert waiting(bounded) == [2], "it breaks the bound, and its verdict knows nothing of that"
+    verdicts[2] = replace(verdicts[2], word=Word.INFEASIBLE, sentence=bounded.runs.breach(2))
+    assert waiting(judged("[constraints]\nloss = { max = 2 }\n", verdicts)) == []
+    other = judged("[constraints]\nloss = { max = 2.5 }\n", verdicts)
+    assert waiting(other) == [2], "its sentence names a bound that is none any more"
+    assert waiting(judged("", verdicts)) == [2], "no bound is left that it could break"

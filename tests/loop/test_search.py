@@ -3,8 +3,6 @@
 import asyncio
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from itertools import islice
 
@@ -12,7 +10,7 @@ import pytest
 
 from loop.branches import GitError
 from loop.engine import Limits, research
-from loop.judge.standing import standing
+from loop.judge.standing import Standing
 from loop.run.execution import MachineFailed, Stop
 from loop.schedule import seeds
 from loop.study import ConfigError, read
@@ -20,8 +18,9 @@ from store import events, views
 from store.commands import submit
 from store.database import Database
 from store.place import RECORD, Place
-from store.records import Ended, Evidence, Experiment, Frontier, Outcome, Refusal, State, Word
+from store.records import Ended, Experiment, Frontier, Outcome, Refusal, State, Word
 from tests.conftest import Write, git
+from tests.lives import ended
 from tests.loop.test_branches import fingerprint
 from tests.loop.test_engine import KILLED
 
@@ -87,14 +86,16 @@ async def test_a_search_makes_branches_a_frontier_and_a_ledger_and_touches_nothi
         drawn, reference = await views.frontier(database)
         settings = read(place.config).settings
         bench = (await views.runs(database, 0))[0].bench
-        assert (await standing(database, settings, bench))[0] == drawn
+        stand = Standing(settings, bench)
+        await stand.catch_up(database)
+        assert (await stand.drawn())[0] == drawn
         assert {one.objective for one in reference} == {"loss", "weights"}
         measured = {one.number for one in experiments if one.measurements}
         assert {point.experiment for point in drawn.points} <= measured
         assert drawn.hypervolume > 1
         spent = await views.ledger(database)
         assert spent.admitted == {"optimiser": 13}
-        assert {"idle", "baseline", "worse", "frontier", "failed: crash"} <= spent.by_outcome.keys()
+        assert {"idle: engine", "overhead", "baseline", "worse", "frontier", "failed: crash"} <= spent.by_outcome.keys()
         assert "measured" not in spent.by_outcome, "something was never judged"
         study = await views.study(database)
         assert study is not None
@@ -115,26 +116,41 @@ async def knobs(place: Place) -> list[dict[str, object]]:
     return [one.knobs for one in await rows(place)]
 
 
+@pytest.fixture
+def soon_estimated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The estimator, whose proposals depend on all that is known, begins with four results and not with ten."""
+    monkeypatch.setattr("loop.propose.optimiser.STARTUP", 4)
+
+
+async def estimated(place: Place) -> int:
+    """How many proposals are the estimator's."""
+    return sum("by the Parzen estimator" in one.hypothesis for one in await rows(place))
+
+
+@pytest.mark.usefixtures("soon_estimated")
 async def test_the_same_seed_gives_the_same_proposals_and_another_one_others(write: Write) -> None:
     place = write(TRAIN.replace("0.001 *", "0 *"), deterministic=True)
     text = place.config.read_text()
     found: list[list[dict[str, object]]] = []
-    for seed, count in ((0, 13), (0, 13), (1, 4)):
+    for seed, count in ((0, 8), (0, 8), (1, 4)):
         place.config.write_text(text.replace('name = "tried"', f'name = "tried{len(found)}"\nseed = {seed}'))
         here = Place(place.root, place.git_dir, place.common_dir, f"tried{len(found)}")
         await research(here, Limits(experiments=count), Stop())
         found.append(await knobs(here))
+        assert count < 8 or await estimated(here) > 1
     assert found[0] == found[1]
     assert found[0][:4] != found[2]
 
 
+@pytest.mark.usefixtures("soon_estimated")
 async def test_a_search_that_is_cut_into_pieces_proposes_what_one_that_is_not_does(write: Write) -> None:
     place = write(TRAIN, deterministic=True)
     here = Place(place.root, place.git_dir, place.common_dir, "whole")
-    await research(here, Limits(experiments=14), Stop())
-    for count in (2, 3, 7, 12, 14):
+    await research(here, Limits(experiments=9), Stop())
+    for count in range(2, 10):
         await research(place, Limits(experiments=count), Stop())
     assert await knobs(place) == await knobs(here)
+    assert await estimated(here) > 2
 
 
 UNBROKEN: list[dict[str, object]] = []  # the knobs of a search of three that nobody kills; it is run once
@@ -143,8 +159,8 @@ UNBROKEN: list[dict[str, object]] = []  # the knobs of a search of three that no
 @pytest.mark.parametrize(("step", "when"), [(step, "after" if step % 12 else "within") for step in range(12, 40, 6)])
 async def test_a_search_killed_at_any_step_goes_on_as_if_it_had_not_been(write: Write, step: int, when: str) -> None:
     place = write(TRAIN)
-    done = subprocess.run([sys.executable, "-c", KILLED, str(place.root), str(step), when, "3"], capture_output=True)
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    status, errors = ended(KILLED, place.root, step, when, 3)
+    assert status == -signal.SIGKILL, errors
     assert await research(place, Limits(experiments=3), Stop()) is Ended.EXPERIMENTS
     if not UNBROKEN:
         here = Place(place.root, place.git_dir, place.common_dir, "whole")
@@ -425,12 +441,46 @@ async def test_no_more_than_were_asked_for_are_run_though_one_is_queued(write: W
     assert all(one.state is not State.QUEUED for one in await rows(place))
 
 
+BEFORE_VERSION_7 = (
+    "DROP VIEW outcomes",
+    *(f"DROP TABLE {name}" for name in ("limits", "returns")),
+    *(
+        f"DROP INDEX {name}"
+        for name in (
+            "spans_call",
+            "calls_open",
+            "calls_lately",
+            "runs_good",
+            "runs_lately",
+            "decisions_experiment",
+            "progress_at",
+            "spans_gaps",
+        )
+    ),
+    *(
+        f"ALTER TABLE {name.replace('.', ' DROP COLUMN ')}"
+        for name in (
+            "runs.devices",
+            "lanes.waits",
+            "lanes.used",
+            "spans.outcome",
+            "totals.spans",
+            "frontier.probability",
+            "progress.optimistic",
+            "progress.tokens",
+        )
+    ),
+)
+
+
 @pytest.mark.parametrize("measured", [False, True])
 async def test_a_record_of_the_first_version_goes_on(write: Write, measured: bool) -> None:
     """As the first version left it: without what the second one's part adds, the baseline queued or measured."""
     place = write(TRAIN)
     await research(place, Limits(experiments=1), Stop())
     with sqlite3.connect(place.folder / RECORD) as old:
+        for statement in BEFORE_VERSION_7:
+            old.execute(statement)
         for table in (
             "keeps",
             "calls",
@@ -473,13 +523,19 @@ async def test_a_record_of_the_version_before_the_model_goes_on(write: Write) ->
     async with await Database.open(place.folder) as database:
         before = await views.ledger(database)
     with sqlite3.connect(place.folder / RECORD) as old:
+        for statement in BEFORE_VERSION_7:
+            old.execute(statement)
         old.execute("DROP TABLE keeps")
         old.execute("ALTER TABLE verdicts DROP COLUMN explanation")
         old.execute("DROP TABLE calls")
         old.execute("ALTER TABLE spans DROP COLUMN call")
         old.execute("PRAGMA user_version = 4")
     async with await Database.open(place.folder) as database:
-        assert await views.ledger(database) == before
+        after = await views.ledger(database)
+        for outcome, amounts in before.by_outcome.items():
+            assert after.by_outcome.pop(outcome) == pytest.approx(amounts)
+        assert not after.by_outcome
+        assert after.total == pytest.approx(before.total)
     assert await research(place, Limits(experiments=5), Stop()) is Ended.EXPERIMENTS
     assert len(await rows(place)) == 5
 
@@ -541,29 +597,6 @@ async def test_a_baseline_that_fails_on_a_later_seed_ends_the_study(write: Write
     )
     for _ in range(2):
         assert await research(place, Limits(experiments=5), Stop()) is Ended.BASELINE_FAILED
-
-
-EXPLODES = """\
-import os, random
-RATE = 0.5  # cockpit: 0.001..1.0
-MODE = "a"  # cockpit: a | b
-seed = int(os.environ["COCKPIT_SEED"])
-loss = 10 - RATE / 2 + 0.02 * random.Random(seed * 7919 + int(RATE * 1e4)).gauss(0, 1)
-if MODE == "b":
-    loss = 1e4 if seed == 13534 else loss - 0.5
-print(f"loss: {loss}")
-"""
-
-
-async def test_what_explodes_on_a_later_seed_does_not_blind_the_judge_to_the_others(write: Write) -> None:
-    place = write(EXPLODES)
-    await research(place, Limits(experiments=16), Stop())
-    experiments = (await rows(place))[1:]
-    exploded = [one for one in experiments if one.measurements[0].value > 100]
-    assert exploded
-    assert all(one.verdict and one.verdict.word is not Word.BETTER for one in exploded)
-    later = [one for one in experiments if one.number > exploded[0].number and one.verdict]
-    assert any(one.verdict.evidence is Evidence.CONFIRMED for one in later if one.verdict)
 
 
 REAL = """\

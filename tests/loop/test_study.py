@@ -10,6 +10,7 @@ from loop.study import NOT_YET, ConfigError, Effect, read
 from recipes import names, path
 
 SMALLEST = '[run]\ntrain = "python train.py"\n[objectives]\nloss = { direction = "minimize" }\n'
+RATED = SMALLEST + 'us = { direction = "minimize" }\nseen = { direction = "minimize", steers = false }\n[study.worth]\n'
 BOUNDED = SMALLEST + "[constraints]\n"
 
 
@@ -63,6 +64,67 @@ def test_every_recipe_can_be_read(name: str) -> None:
             SMALLEST + "[fidelity]\nshort = 3\n",
             ":5: `[fidelity]` is not served by this version of cockpit; take it out",
         ),
+        (
+            SMALLEST + 'loss = { direction = "maximize" }\n',
+            ":5: `[objectives] loss` is said twice; leave one of the two",
+        ),
+        (
+            SMALLEST.replace('" }', '", direction = "maximize" }'),
+            ":4: `[objectives] loss.direction` is said twice; leave one of the two",
+        ),
+        (SMALLEST + "[objectives]\n", ":5: `[objectives]` is said twice; leave one of the two"),
+        (
+            SMALLEST.replace('"minimize"', '["minimize", "maximize"]'),
+            ":4: `[objectives] loss.direction` input should be",
+        ),
+        (
+            SMALLEST.replace('" }', '", scale = "ln" }'),
+            ":4: `[objectives] loss.scale` input should be 'linear' or 'log'",
+        ),
+        (
+            SMALLEST.replace('" }', '", give_up = -1 }'),
+            ":4: `[objectives] loss.give_up`: an effect is a size: a finite",
+        ),
+        (
+            RATED + 'loss = "1 %"\nuss = "9 %"\n',
+            ":9: `[study] worth.uss` is no objective of this study; put one of loss",
+        ),
+        (
+            RATED + 'loss = "1 %"\nseen = "9 %"\n',
+            ":9: `[study] worth.seen` does not steer, so nothing is decided by it",
+        ),
+        (RATED + 'loss = "1 %"\nus = "0 %"\n', ":9: `[study] worth.us`: what is worth something is more than zero"),
+        (RATED + 'loss = "1 %"\nus = -9\n', ":9: `[study] worth.us`: an effect is a size: a finite number, and not"),
+        (
+            RATED + 'loss = "1 %"\n',
+            ":7: `[study] worth` says nothing with one objective alone; put what is worth as much: us",
+        ),
+        (
+            SMALLEST + '[study]\nworth = { loss = "1 %" }\n',
+            ":6: `[study] worth` weighs objectives against each other, and loss alone steers; take it out",
+        ),
+        (SMALLEST + '[study]\nworth = "1 %"\n', ":6: `[study] worth`: it is a table, `{ key = value }`"),
+        (
+            SMALLEST + 'changed_lines = { direction = "minimize", smallest = "1 %" }\n',
+            ":5: `[objectives] changed_lines.smallest` is a number of lines, as 20: the baseline changes none",
+        ),
+        (
+            SMALLEST + 'price_per_million_items = { direction = "minimize" }\n',
+            ":5: `[objectives] price_per_million_items` needs what an hour of a device costs: put `[prices] device",
+        ),
+        (
+            BOUNDED + "price_per_million_items = { max = 3 }\n",
+            ":6: `[constraints] price_per_million_items` needs what an",
+        ),
+        (SMALLEST + "[prices]\ndevice_hour = 0\n", ":6: `[prices] device_hour`: input should be greater than 0"),
+        (SMALLEST + "[prices]\nkwh = 1\n", ":6: `[prices] kwh` is not a key that cockpit knows"),
+        (SMALLEST + "[budget]\njoules = 3\n", ":6: `[budget] joules`: this version of cockpit measures no joules"),
+        (SMALLEST + "[budget]\nruns = 0\n", ":6: `[budget] runs`: input should be greater than or equal to 1"),
+        (
+            SMALLEST + "[budget]\nmoney = 5\n",
+            ":6: `[budget] money` needs what an hour of a device costs: put `[prices]",
+        ),
+        (SMALLEST + '[budget]\ndevice_hours = "3 h"\n', ":6: `[budget] device_hours`: input should be a valid number"),
         (BOUNDED + "loss = 3\n", ":6: `[constraints] loss`: it is a table, `{ key = value }`; docs/trial.md lists"),
         (BOUNDED + "loss = {}\n", ":6: `[constraints] loss`: a constraint has `max`, `min`, or both"),
         (BOUNDED + "loss = { most = 3 }\n", ":6: `[constraints] loss.most` is not a key that cockpit knows"),
@@ -138,3 +200,22 @@ def test_the_same_text_is_the_same_revision(tmp_path: Path) -> None:
     one, other = (read(written(tmp_path, text)).digest for text in (SMALLEST, SMALLEST + "\n"))
     assert one != other
     assert read(written(tmp_path, SMALLEST)).digest == one
+
+
+def test_rates_are_effects_on_objectives_that_are_worth_as_much_as_each_other(tmp_path: Path) -> None:
+    text = SMALLEST + 'us = { direction = "minimize" }\n[study]\nworth = { loss = "1 %", us = 3 }\n'
+    assert read(written(tmp_path, text)).settings.study.worth == {
+        "loss": Effect(size=0.01, relative=True),
+        "us": Effect(size=3.0, relative=False),
+    }
+
+
+def test_what_the_name_of_an_objective_says_need_not_be_said_again(tmp_path: Path) -> None:
+    text = SMALLEST + (
+        'changed_lines = { direction = "minimize" }\nprice_per_million_items = { direction = "minimize" }\n'
+        '[prices]\ndevice_hour = 2.50\ncurrency = "EUR"\n'
+    )
+    found = read(written(tmp_path, text)).settings.objectives
+    assert (found["changed_lines"].deterministic, found["changed_lines"].unit) == (True, "lines")
+    assert found["price_per_million_items"].unit == "EUR"
+    assert not found["loss"].deterministic

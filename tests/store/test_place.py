@@ -37,6 +37,10 @@ def test_a_study_without_a_name_has_its_folders(write: Write) -> None:
     [
         (None, "has no cockpit.toml"),
         ("[study\n", r"cockpit.toml: Expected .*line 1"),
+        (
+            '[study]  # what is asked\ngoal = "a"\ngoal = "b"\n',
+            r"cockpit.toml:3: `\[study\] goal` is said twice",
+        ),
         ('[study]\nname = "a/b"\n', "cannot be called 'a/b'"),
         ('[study]\nname = "../../x"\n', "cannot be called"),
     ],

@@ -1,5 +1,6 @@
 """The constraints: what is infeasible is never on the frontier, and what is said of it is true."""
 
+import asyncio
 import re
 from collections.abc import Mapping
 from importlib import import_module
@@ -9,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loop.judge.bounds import breach, limits
-from loop.judge.frontier import frontier
-from loop.judge.standing import SCREEN, Runs
+from loop.judge.runs import SCREEN
+from loop.judge.standing import Standing
 from loop.study import Settings, units
-from store.records import Frontier, Value
+from store.records import Value
 
 import_module("moocore")  # here: the first time takes longer than an example may
 OBJECTIVES = {"loss": {"direction": "minimize"}, "train_seconds": {"direction": "minimize"}}
@@ -96,16 +97,15 @@ rows = st.lists(st.lists(st.tuples(value, value, value), min_size=1, max_size=3)
 def test_no_infeasible_experiment_is_on_the_frontier_and_the_others_are_where_they_would_be_without_it(
     experiments: list[list[tuple[float, float, float]]], most: float, least: float
 ) -> None:
-    runs = Runs(bounded({"weights": {"max": most}, "loss": {"min": least}}))
+    stand = Standing(bounded({"weights": {"max": most}, "loss": {"min": least}}), "")
     for number, seeds in enumerate(experiments):
         for seed, values in enumerate(seeds):
             for name, measured in zip(("loss", "train_seconds", "weights"), values, strict=True):
-                runs.add(Value(1, number, seed, SCREEN, name, measured))
-    means = runs.means()
-    feasible = {number: own for number, own in means.items() if own["weights"] <= most and own["loss"] >= least}
-    assert runs.feasible() == feasible
-    drawn = frontier(runs.axes(), runs.feasible())
-    assert {point.experiment for point in drawn.points} <= feasible.keys()
+                stand.runs.add(Value(1, number, seed, SCREEN, name, measured))
+    means = {number: stand.runs.mean(number) for number in range(len(experiments))}
+    feasible = {number for number, own in means.items() if own["weights"] <= most and own["loss"] >= least}
+    drawn, _ = asyncio.run(stand.drawn())
+    assert drawn is not None
+    assert {point.experiment for point in drawn.points} <= feasible
+    assert drawn.measured == len(feasible)
     assert bool(drawn.points) == bool(feasible)
-    if not feasible:
-        assert drawn == Frontier((), 0.0)

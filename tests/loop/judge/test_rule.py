@@ -231,6 +231,26 @@ def test_the_sentence_says_what_moved_how_surely_and_on_how_many_seeds() -> None
     assert said([WEIGHTS], {"weights": [1000.0]}) == "the same as e0000 to the last digit, 1 seed"
 
 
+def test_from_nothing_the_sentence_says_how_much_and_of_a_price_that_it_is_lower() -> None:
+    lines = axis("changed_lines", Objective(direction="minimize", deterministic=True), 0.0)
+    price = axis("price_per_million_items", Objective(direction="minimize", label="price", deterministic=True), 2.0)
+    incumbent: Rows = {"changed_lines": [0.0], "price_per_million_items": [2.0]}
+    row: Rows = {"changed_lines": [40.0], "price_per_million_items": [1.0]}
+    found = verdict([lines, price], row, incumbent=incumbent)
+    assert sentence(found, "e0000") == "price 50 % lower, changed_lines 40 higher; 1 seed"
+    merged: Rows = {"changed_lines": [20.0], "price_per_million_items": [2.0]}
+    assert "changed_lines 100 % higher" in sentence(verdict([lines, price], row, incumbent=merged), "e0001")
+    bounded = axis(
+        "changed_lines",
+        Objective(direction="minimize", deterministic=True, give_up=Effect(size=30, relative=False)),
+        0.0,
+    )
+    found = verdict([bounded, price], row, incumbent=incumbent)
+    assert "More of changed_lines is lost than would be given up for anything, which is 30." in explanation(
+        found, BALANCED
+    )
+
+
 def test_a_change_is_a_share_of_the_incumbents_own_value() -> None:
     accuracy = axis("accuracy", Objective(direction="maximize"), 0.8)
     gain = accuracy.gain(0.5)
@@ -296,8 +316,8 @@ HALF: Rows = {"loss": [1.002] * 6, "weights": [500.0] * 6}
         (
             {"loss": [1.3], "weights": [500.0]},
             0,
-            "More of loss is lost than would be given up for anything, which is 2.0 %. So it earns no further "
-            "seeds, and is offered to nobody.",
+            "More of loss is lost than would be given up for anything, which is 2.0 % with P > .80. "
+            "So it earns no further seeds, and is offered to nobody.",
         ),
         (HALF, 4, "that no loss is beyond what would be given up, after 6 seeds, 4 of them fresh."),
         (

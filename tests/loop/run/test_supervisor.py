@@ -15,7 +15,7 @@ import pytest
 from loop.run import launch
 from loop.run.launch import TAG, Command
 from loop.run.sandbox import APART, Wall
-from loop.run.supervisor import Tampering, refuse_traps
+from loop.run.supervisor import Tampering, left_bytes, refuse_traps
 
 pytestmark = pytest.mark.usefixtures("leaves_nothing")
 WALL = Wall()
@@ -300,3 +300,17 @@ print("ready", flush=True); import time; time.sleep(1)
     await ready(tmp_path / "run" / "stage0.log")
     assert launch.locked(tmp_path / "run")
     await launch.gone(tmp_path / "run")
+
+
+def test_what_a_stage_leaves_is_the_size_of_its_files_each_counted_once(tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    (output / "deep").mkdir(parents=True)
+    assert left_bytes(str(output)) is None, "no file is not a file of no size"
+    (output / "model").write_bytes(b"x" * 700)
+    (output / "deep" / "log").write_bytes(b"x" * 30)
+    os.link(output / "model", output / "again")
+    (output / "link").symlink_to("/usr")
+    assert left_bytes(str(output)) == 730
+    (tmp_path / "elsewhere").symlink_to(output)
+    assert left_bytes(str(tmp_path / "elsewhere")) is None
+    assert left_bytes(str(tmp_path / "gone")) is None

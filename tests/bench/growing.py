@@ -1,0 +1,182 @@
+"""What one experiment more takes, in a study of a hundred and in one of ten thousand. `make bench-growing` runs it.
+
+The record is a real one. Its runs are made up: no process is started. What is counted is what the engine does with the
+record for an experiment: it is queued, run, measured, judged, the frontier is drawn, and the next run is chosen.
+Beside it, the time of that; the ratio of two such times in one run says more than either.
+"""
+
+import argparse
+import asyncio
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from loop.judge.runs import BASELINE, SCREEN
+from loop.judge.standing import Standing
+from loop.schedule import next_job, seeds
+from loop.study import Revision, parse
+from loop.verdicts import judge_what_waits
+from store import effects, journal
+from store.database import Database
+from store.place import CONFIG, Place
+from store.records import Experiment, Measurement, Outcome, Proposal, Run, Source, Stage, State, Study, Value
+
+BENCH = "bench"
+TEXT = """
+[run]
+train = "true"
+[objectives]
+loss = { direction = "minimize" }
+predict_seconds = { direction = "minimize" }
+weights = { direction = "minimize" }
+"""
+SECONDS = 0.001  # of a stage
+
+
+@dataclass(slots=True)
+class Growing:
+    """A study that grows by one experiment at a time."""
+
+    place: Place
+    revision: Revision
+    database: Database
+    stand: Standing
+    draw: Random
+    number: int = 0
+
+    async def begin(self) -> None:
+        """The baseline, measured on its seeds."""
+        facts = {"bench": BENCH, "steering": self.revision.settings.steering}
+        await journal.engine_started(self.database, 1, facts, "engine started")
+        await journal.study_began(self.database, Study("growing", "", 0, "c0", time.time()))
+        await journal.study_revised(self.database, self.revision.digest, TEXT)
+        await journal.bench_set(self.database, BENCH, {})
+        baseline = self.experiment(0)
+        await self.settled(await journal.queued(self.database, baseline, {}))
+        for seed, _ in zip(seeds(0), range(self.revision.settings.seeds.baseline), strict=False):
+            await self.run(baseline, seed, BASELINE)
+
+    def experiment(self, number: int) -> Experiment:
+        """An experiment that waits."""
+        return Experiment(
+            number, f"x{number}", State.QUEUED, f"tree{number}", f"c{number}", f"cockpit/growing/e{number:04}", 1.0,
+            parent=0 if number else None,
+        )  # fmt: skip
+
+    async def settled(self, effect: int) -> None:
+        """What was wanted is so."""
+        await effects.settled(self.database, effect, "")
+
+    async def run(self, experiment: Experiment, seed: int, purpose: str) -> None:
+        """A run of it, which measures something."""
+        revision, now = self.revision.digest, time.time()
+        planned = Run(
+            0, experiment.number, revision, experiment.tree, BENCH, seed, purpose, "full", 1, "slot0", "none", "none",
+            "plain", now,
+        )  # fmt: skip
+        run, effect = await journal.run_started(self.database, experiment, planned)
+        await self.settled(effect)
+        for position, name in enumerate(("train", "predict", "score")):
+            stage = Stage(name, Outcome.OK, 0, time.time(), SECONDS, SECONDS, 1, "log")
+            await journal.stage_ended(self.database, experiment, run, position, stage)
+        good = experiment.number and self.draw.random() < 0.02
+        values = {
+            "loss": self.draw.gauss(0.9 if good else 1.0, 0.02),
+            "predict_seconds": self.draw.lognormvariate(0.0, 0.1),
+            "weights": 1000.0 * self.draw.choice((0.9, 1.0, 1.0, 1.2)),
+        }
+        measured = [Measurement(name, value, Source.SCORED) for name, value in values.items()]
+        now_known = [Value(run.id, experiment.number, seed, purpose, one.objective, one.value) for one in measured]
+        await self.stand.catch_up(self.database)
+        frontier, reference = await self.stand.drawn(experiment.number, now_known)
+        await journal.run_ended(self.database, experiment, run, Outcome.OK, "", measured, frontier, reference)
+
+    async def one_more(self) -> None:
+        """An experiment, from its proposal until there is a next thing to do, and what the judge asks of it."""
+        self.number += 1
+        one = self.experiment(self.number)
+        proposal = Proposal("optimiser", "knobs", 0, "a hypothesis", {"knobs": {}}, time.time())
+        await self.settled(await journal.queued(self.database, one, {}, proposal, f"hash{self.number}"))
+        await self.run(one, next(seeds(0)), SCREEN)
+        await judge_what_waits(self.place, self.revision, self.database, self.stand)
+        await self.stand.catch_up(self.database)
+
+    async def obey(self, most: int = 200) -> None:
+        """Make the runs that the judge asks for."""
+        for _ in range(most):
+            job = next_job(self.stand, 0)
+            if job is None:
+                return
+            await self.run(job.experiment, job.seed, job.purpose)
+            await judge_what_waits(self.place, self.revision, self.database, self.stand)
+            await self.stand.catch_up(self.database)
+
+
+@asynccontextmanager
+async def growing(folder: Path) -> AsyncIterator[Growing]:
+    """A study in a folder."""
+    revision = parse(TEXT, folder / CONFIG)
+    async with await Database.open(folder, create=True) as database:
+        stand = Standing(revision.settings, BENCH)
+        study = Growing(Place(folder, folder, folder, "growing"), revision, database, stand, Random(0))
+        await study.begin()
+        yield study
+
+
+async def statements(study: Growing) -> int:
+    """How many statements one experiment more takes."""
+    asked: list[str] = []
+    await study.database.trace(asked.append)
+    await study.one_more()
+    await study.database.trace(None)
+    return len(asked)
+
+
+async def measure(sizes: list[int], times: int) -> None:
+    """Grow a study to each size, and print what so many experiments more take there."""
+    first = 0.0
+    with tempfile.TemporaryDirectory() as folder:
+        async with growing(Path(folder)) as study:
+            for size in sizes:
+                await study.database.trace(None)
+                while study.number < size:
+                    await study.one_more()
+                    await study.obey()
+                took, asked = [], []
+                for _ in range(times):
+                    began = time.perf_counter()
+                    await study.one_more()
+                    took.append(time.perf_counter() - began)
+                    await study.obey()
+                for _ in range(5):
+                    asked.append(await statements(study))
+                    await study.obey()
+                middle = statistics.median(took)
+                first = first or middle
+                low, high = (sorted(took)[round(share * (times - 1))] for share in (0.1, 0.9))
+                print(
+                    f"{size:6} experiments, {len(study.stand.on):3} on the frontier: {min(asked)} to {max(asked)} "
+                    f"statements, {1000 * middle:.1f} ms ({1000 * low:.1f} to {1000 * high:.1f}), "
+                    f"{middle / first:.2f} times the first",
+                    flush=True,
+                )
+
+
+def main() -> None:
+    """The whole."""
+    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked.add_argument("sizes", nargs="*", type=int, default=[100, 1_000, 10_000], metavar="SIZE")
+    asked.add_argument("--times", type=int, default=40, metavar="N", help="experiments at each size; 40 unless told")
+    given = asked.parse_args()
+    print(f"# {platform.machine()}, Python {platform.python_version()}; the median, and 10 to 90 % of the times")
+    asyncio.run(measure(sorted(given.sizes), given.times))
+
+
+if __name__ == "__main__":
+    main()
