@@ -47,7 +47,7 @@ class World:
     moves: bool = False  # what is confirmed is merged
     cost: bool = False
     effect: float = 0.0  # in sigmas, on the first objective, of one candidate in ten
-    sigma: float = SIGMA  # of the baseline's runs
+    sigma: float = field(default=SIGMA, repr=False)  # of the baseline's runs; the draws are the same for any
 
 
 @dataclass(slots=True)
