@@ -331,11 +331,10 @@ class Engine:
             stages.timed, self.revision.settings, self.place.folder, measured[-1]
         )
         while not self.stop.why:
-            await judge_what_waits(self.place, self.revision, self.database, self.standing)
+            await judge_what_waits(self.place, self.revision, self.database, self.standing)  # who catches up first
             if not self.stop.going.is_set():
                 await self.stop.going.wait()
                 continue
-            await self.standing.catch_up(self.database)
             job = next_job(self.standing, self.seed, count)
             fresh = job is None or job.purpose == SCREEN  # and nothing is half done
             if fresh and await self._unlikely():

@@ -62,10 +62,6 @@ class Axis:
             ratio = min(max((value - self.base) / self.unit, -FARTHEST), FARTHEST)
         return ratio if self.maximize else -ratio
 
-    def effects(self, value: float) -> int:
-        """The same in whole smallest effects."""
-        return math.trunc(self.gain(value) / self.smallest + math.copysign(FINEST, self.gain(value)))
-
     def change(self, difference: float, gain: float) -> float:
         """What a difference in gain, from something of this gain, is as a share of that one's value; up is more."""
         signed = difference if self.maximize else -difference

@@ -89,10 +89,9 @@ def frontier(axes: Sequence[Axis], table: Table, pools: Sequence[Pool] = (), sur
     if not len(numbers):
         return Frontier()
     gains = table.gains[numbers]
-    smallest = np.array([axis.smallest for axis in axes])
     floor = np.array([axis.floor for axis in axes])
-    effects = _effects(gains, smallest)
-    on = np.flatnonzero(moocore.is_nondominated(effects, maximise=True))  # of equal ones the first, which is the oldest
+    cut = effects(axes, gains)
+    on = np.flatnonzero(moocore.is_nondominated(cut, maximise=True))  # of equal ones the first, which is the oldest
     boxes = np.prod(np.maximum(gains[on] - floor, 0.0), axis=1)
     seeded = np.isin(numbers[on], [0, known.trunk, *known.confirmed, *known.promising])
     first = seeded if seeded.any() else np.ones(len(on), dtype=bool)
@@ -100,7 +99,7 @@ def frontier(axes: Sequence[Axis], table: Table, pools: Sequence[Pool] = (), sur
     worth = [value(axes, dict(zip(names, row, strict=True))) for row in gains[on].tolist()]
     known_worth = [-math.inf if one is None else one for one in worth]
     balanced = max(range(len(on)), key=list(zip(first.tolist(), known_worth, boxes.tolist(), strict=True)).__getitem__)
-    chances = _chances(axes, table, pools, numbers, effects, on)
+    chances = _chances(axes, table, pools, numbers, cut, on)
 
     def volume(*some: int) -> float:
         """Of these and the baseline, which stands where it was frozen, whatever its later runs have come to."""
@@ -118,15 +117,15 @@ def frontier(axes: Sequence[Axis], table: Table, pools: Sequence[Pool] = (), sur
     )
 
 
-def _effects(gains: "Floats", smallest: "Floats") -> "Floats":
-    """Gains in whole smallest effects; a hair less than a whole one is one."""
+def effects(axes: Sequence[Axis], gains: "Floats") -> "Floats":
+    """Gains, an axis a column, in whole smallest effects; a hair less than a whole one is one."""
     import numpy as np
 
-    return np.trunc(gains / smallest + np.copysign(FINEST, gains))
+    return np.trunc(gains / [axis.smallest for axis in axes] + np.copysign(FINEST, gains))
 
 
 def _chances(
-    axes: Sequence[Axis], table: Table, pools: Sequence[Pool], numbers: "NDArray[np.int64]", effects: "Floats",
+    axes: Sequence[Axis], table: Table, pools: Sequence[Pool], numbers: "NDArray[np.int64]", cut: "Floats",
     on: "NDArray[np.int64]",
 ) -> list[float | None]:  # fmt: skip
     """The probability of each member to be on the frontier in truth. None where nothing is known of some noise."""
@@ -142,13 +141,13 @@ def _chances(
     errors = np.sqrt(np.where(noisy, (prior * variance + table.squares[numbers]) / df / runs, 0.0))
     smallest = np.array([axis.smallest for axis in axes])
     # What is worse by less than matters may be as good: counted in effects where they are certain.
-    near = np.where(noisy, gains, effects)
+    near = np.where(noisy, gains, cut)
     rivals = [_rivals(one, near, errors, np.where(noisy, smallest, 0.0)) for one in on]
     drawn = np.unique(np.concatenate([on, *rivals]))
     at = {int(row): index for index, row in enumerate(drawn)}
     luck = np.random.default_rng(0).standard_t(np.broadcast_to(df[drawn], (DRAWS, *df[drawn].shape)))
-    boxes = _effects(gains[drawn] + errors[drawn] * luck, smallest)
-    boxes[:, :, ~noisy] = effects[drawn][:, ~noisy]
+    boxes = effects(axes, gains[drawn] + errors[drawn] * luck)
+    boxes[:, :, ~noisy] = cut[drawn][:, ~noisy]
     chances: list[float | None] = []
     for one, others in zip(on, rivals, strict=True):
         own = boxes[:, [at[int(one)]], :]

@@ -159,7 +159,7 @@ class Standing:
 
     def keeps(self, axes: Sequence[Axis], said: Verdict) -> Keeps:
         """How far what is confirmed can be trusted, with one verdict more."""
-        confirmed = self._confirmed - {said.experiment} | ({said.experiment} if said.confirmed else set())
+        confirmed = _holding(self._confirmed, said.experiment, said.confirmed)
         return self._other.keeps(axes, preset(self.settings), len(confirmed))
 
     async def returns(self, database: Database, said: Verdict) -> Returns:
@@ -207,12 +207,8 @@ class Standing:
         number = said.experiment
         if (number in self._confirmed, number in self._promising) == (said.confirmed, said.promising):
             return None
-        own = {number}
-        return await self._frontier(
-            self.axes(),
-            self._confirmed | own if said.confirmed else self._confirmed - own,
-            self._promising | own if said.promising else self._promising - own,
-        )
+        confirmed = _holding(self._confirmed, number, said.confirmed)
+        return await self._frontier(self.axes(), confirmed, _holding(self._promising, number, said.promising))
 
     async def _frontier(self, axes: Sequence[Axis], confirmed: set[int], promising: set[int]) -> Frontier:
         pools = [self.runs.noise(axis.name, axis.base).within() for axis in axes]
@@ -268,6 +264,11 @@ class Standing:
     def _pools(self, axis: Axis) -> Pools:
         noise = self.runs.noise(axis.name, axis.base)
         return Pools(noise.within(), noise.pairs(self.incumbent))
+
+
+def _holding(numbers: set[int], number: int, holds: bool) -> set[int]:
+    """These, with one among them or not."""
+    return numbers | {number} if holds else numbers - {number}
 
 
 def _gains(axes: Sequence[Axis], values: Seeds) -> Gains:

@@ -18,8 +18,10 @@ from itertools import count, islice, product
 from random import Random
 
 import moocore
+import numpy as np
 
 from loop.judge.axis import Axis, axis
+from loop.judge.frontier import effects
 from loop.judge.noise import Groups, Pool
 from loop.judge.preset import PRESETS, Preset
 from loop.judge.rule import Moved, Pools, Verdict, judge
@@ -215,8 +217,8 @@ class Study:
     def draw_frontier(self, one: Subject, axes: list[Axis]) -> None:
         """The frontier with one more."""
         self.on.append(one)
-        rows = [[axis.effects(_value(axis, _mean(other.gains[axis.name]))) for axis in axes] for other in self.on]
-        kept = moocore.is_nondominated([[float(cell) for cell in row] for row in rows], maximise=True)
+        rows = np.array([[_mean(other.gains[axis.name]) for axis in axes] for other in self.on])
+        kept = moocore.is_nondominated(effects(axes, rows), maximise=True)
         self.on = [other for other, stays in zip(self.on, kept, strict=True) if stays]
 
     def whole(self, experiments: int) -> Tally:
@@ -257,11 +259,6 @@ class Study:
 
 def _mean(gains: Mapping[int, float]) -> float:
     return math.fsum(gains.values()) / len(gains)
-
-
-def _value(one: Axis, gain: float) -> float:
-    """The value of which this is the gain, over a baseline of one."""
-    return math.exp(-gain) if one.log else 1 + gain
 
 
 def _untrue(said: Verdict, axes: Iterable[Axis], one: Subject, other: Subject) -> bool:

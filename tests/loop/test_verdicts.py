@@ -10,11 +10,11 @@ from loop.engine import Limits, research
 from loop.judge.returns import chance
 from loop.judge.standing import Standing
 from loop.run.execution import Stop
-from loop.study import parse
+from loop.study import Revision, parse
 from loop.verdicts import judge_what_waits
 from store import commands, journal, views
 from store.database import Database
-from store.place import CONFIG
+from store.place import CONFIG, Place
 from store.records import Answer, Command, Decision, Ended, Frontier, Keeps, Returns, State, Verdict
 from tests.bench.growing import BENCH, TEXT, Growing, growing
 from tests.conftest import Write
@@ -122,12 +122,10 @@ async def test_what_runs_out_of_time_is_judged_and_nothing_more_is_proposed(
 ) -> None:
     place = write(RATE, more='[budget]\ntime = "1 h"\n', deterministic=True)
 
-    async def dies(*_: object) -> None:
-        async with await Database.open(place.folder) as database:
-            if (await views.experiments(database))[-1].number and await views.values(database, await bench(database)):
-                counted = [one for one in await views.experiments(database) if one.state is State.MEASURED]
-                if len(counted) > 1:
-                    raise RuntimeError
+    async def dies(place: Place, revision: Revision, database: Database, stand: Standing) -> None:
+        await stand.catch_up(database)
+        if stand.screened:
+            raise RuntimeError
 
     with monkeypatch.context() as patch:
         patch.setattr(engine, "judge_what_waits", dies)
@@ -143,10 +141,3 @@ async def test_what_runs_out_of_time_is_judged_and_nothing_more_is_proposed(
     place.config.write_text(text.replace('time = "1 h"', "runs = 1"))
     assert await research(place, Limits(), Stop()) is Ended.RUNS
     assert len(await rows(place)) == len(after) == known
-
-
-async def bench(database: Database) -> str:
-    """Of the last engine."""
-    last = await views.last_engine(database)
-    assert last is not None
-    return str(last.facts["bench"])

@@ -2,11 +2,13 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from loop.judge.axis import Axis, axis
+from loop.judge.frontier import effects
 from loop.study import Effect, Objective
 from tests.loop.judge.test_rule import LOSS, SECONDS
 
@@ -40,8 +42,7 @@ def test_a_value_is_what_has_its_gain(base: float, ratio: float, scale: str, max
 
 def test_changed_lines_are_counted_in_lines_for_the_baseline_changes_none() -> None:
     lines = scaled("changed_lines", 0.0, smallest=Effect(size=5, relative=False), deterministic=True)
-    assert lines.effects(4.0) == 0
-    assert lines.effects(12.0) == -2
+    assert effects([lines], np.array([[lines.gain(4.0)], [lines.gain(12.0)]])).tolist() == [[0.0], [-2.0]]
     assert lines.reference == 100.0, "a diff of more encloses nothing of the frontier"
     assert lines.change(lines.gain(8.0) - lines.gain(4.0), lines.gain(4.0)) == pytest.approx(1.0)
 

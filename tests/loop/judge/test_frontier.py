@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from loop.judge import frontier as judge_frontier
 from loop.judge.axis import FINEST, Axis, axis, references
-from loop.judge.frontier import Sure, Table
+from loop.judge.frontier import Sure, Table, effects
 from loop.judge.noise import Pool, student
 from loop.study import Effect, Objective
 from store.records import Frontier
@@ -104,6 +104,14 @@ value = st.floats(0.5, 40, allow_nan=False)
 points = st.lists(st.fixed_dictionaries({"loss": value, "train_seconds": value}), min_size=1, max_size=12)
 
 
+def cut(rows: list[dict[str, float]]) -> list[list[float]]:
+    """In whole smallest effects."""
+    found: list[list[float]] = effects(
+        AXES, np.array([[one.gain(row[one.name]) for one in AXES] for row in rows])
+    ).tolist()
+    return found
+
+
 def volume(axes: list[Axis], rows: list[dict[str, float]]) -> float:
     return frontier(axes, dict(enumerate(rows))).hypervolume
 
@@ -118,7 +126,7 @@ def test_a_dominated_point_changes_nothing(rows: list[dict[str, float]], more: f
 
 @given(points, st.randoms(use_true_random=False))
 def test_the_order_of_what_is_not_equal_does_not_matter(rows: list[dict[str, float]], random: Random) -> None:
-    boxes = {tuple(one.effects(row[one.name]) for one in AXES): row for row in rows}
+    boxes = {tuple(own): row for own, row in zip(cut(rows), rows, strict=True)}
     rows = list(boxes.values())
     drawn = frontier(AXES, dict(enumerate(rows)))
     shuffled = random.sample(range(len(rows)), len(rows))
@@ -137,9 +145,9 @@ def test_the_unit_of_a_cost_does_not_matter(rows: list[dict[str, float]], factor
 @given(points)
 def test_every_experiment_is_on_the_frontier_or_beaten_by_one_that_is(rows: list[dict[str, float]]) -> None:
     on = set(numbers(frontier(AXES, dict(enumerate(rows)))))
-    effects = [[one.effects(row[one.name]) for one in AXES] for row in rows]
-    for number, own in enumerate(effects):
-        assert number in on or any(all(a >= b for a, b in zip(effects[other], own, strict=True)) for other in on)
+    boxes = cut(rows)
+    for number, own in enumerate(boxes):
+        assert number in on or any(all(a >= b for a, b in zip(boxes[other], own, strict=True)) for other in on)
 
 
 # --- how sure it is --------------------------------------------------------------------------------------------------
