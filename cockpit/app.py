@@ -16,6 +16,7 @@ from textual.geometry import Size
 
 from cockpit import bars, feed, keys, sheets
 from cockpit.feed import Snapshot
+from cockpit.pages import verified
 from cockpit.panels import PANELS
 from cockpit.panels.experiments import order
 from cockpit.patch import Change, parse
@@ -86,6 +87,7 @@ class Cockpit(App[Exception | None]):
         self._start = self._limits != (None, None)
         self.study: Snapshot | None = None
         self.selected: int | None = None
+        self.marks: set[int] = set()  # experiments that are to be merged together
         self.diffs: dict[int, Sequence[Change] | str] = {}
         self.said: tuple[str, str] | None = None
         self._said_until = 0.0
@@ -150,7 +152,10 @@ class Cockpit(App[Exception | None]):
         if self.study and (self.study.pid is None) is not (study.pid is None):
             self.said = None  # it was said of an engine that is no more, or is only now
         self.study = study
-        listed = order(study.experiments)
+        self.marks = {
+            number for number in self.marks if not sheets.hindrance(study, study.experiments[number], "merge")
+        }
+        listed = order(study.experiments, study.incumbent)
         if self.selected is None and listed:
             self.selected = listed[0]
         self._see()
@@ -162,7 +167,12 @@ class Cockpit(App[Exception | None]):
         if self.study is None:
             return None
         return View(
-            self.study, -1 if self.selected is None else self.selected, time.time(), self._arrangement, self.diffs
+            self.study,
+            -1 if self.selected is None else self.selected,
+            time.time(),
+            self._arrangement,
+            self.diffs,
+            frozenset(self.marks),
         )
 
     def _see(self, *, ticking: bool = False) -> None:
@@ -176,7 +186,7 @@ class Cockpit(App[Exception | None]):
             self.said = None
         self.status.show([bars.status(view.study, self.place.name, view.now, columns)])
         lines = 2 if self._arrangement is Arrangement.HUGE else 1
-        self.strip.show(bars.strip(view.study, self.said, lines, columns))
+        self.strip.show(bars.strip(view.study, self.said, lines, columns, len(self.marks)))
         self.keys.show([keys.footer(self._shown, columns, self._would())])
         if self._arrangement is Arrangement.NARROW:
             self.tabs.show(bars.tabs(self._shown, columns))
@@ -249,7 +259,10 @@ class Cockpit(App[Exception | None]):
             self.action_panel(3)
 
     async def action_back(self) -> None:
-        """To the list."""
+        """To the list; in the list, forget what is marked."""
+        if self._shown == 1 and self.marks:
+            self.marks = set()
+            self._see()
         self.action_panel(1)
 
     def action_move(self, by: int) -> None:
@@ -320,30 +333,50 @@ class Cockpit(App[Exception | None]):
 
     # --- deciding -----------------------------------------------------------------------------------------------------
 
+    def action_mark(self) -> None:
+        """Mark what is selected, to be merged with others, or do not any more; and go on to the next.
+
+        In a diff and in the ledger, where one reads, it is a page down.
+        """
+        if self._shown > 2:
+            self.action_page(1)
+        elif (one := self._decidable("merge")) is not None:
+            self.marks ^= {one.number}
+            self.said = None
+            self.action_move(1)
+            self._see()
+
+    def _chosen(self) -> list[Experiment]:
+        """What is marked, oldest first; else what is selected, where it can be merged. So too where one reads it."""
+        if self.study is not None and self.marks and self._shown <= 2:
+            return [self.study.experiments[number] for number in sorted(self.marks)]
+        one = self._decidable("merge")
+        return [] if one is None else [one]
+
     def action_merge(self) -> None:
         """Say first what a merge will do."""
-        if (one := self._decidable("merge")) is None or self.study is None:
+        if not (chosen := self._chosen()) or self.study is None:
             return
-        seen = self._seen(one)
+        seen = self._seen(*chosen)
 
         def answered(answer: str | None) -> None:
             if answer == "merge":
-                self._merge(one, seen)
+                self._merge(chosen, seen)
             elif answer == "reject":
                 self.action_reject()
             elif answer == "diff":
                 self.action_panel(3)
 
-        self.push_screen(sheets.Merge(self.study, one, self.diffs.get(one.number)), answered)
+        self.push_screen(sheets.Merge(self.study, chosen, self.diffs.get(chosen[0].number)), answered)
 
     def action_merge_at_once(self) -> None:
-        """Merge what is selected, also where it is not confirmed."""
-        if (one := self._decidable("merge")) is not None:
-            self._merge(one, self._seen(one))
+        """Merge what is marked or selected, also where it is not confirmed."""
+        if chosen := self._chosen():
+            self._merge(chosen, self._seen(*chosen))
 
-    def _merge(self, one: Experiment, seen: Mapping[str, Any]) -> None:
-        arguments = {"experiment": one.number, "unconfirmed": True, "reason": ""}
-        self._ask("merge", arguments, seen, f"merging {one.id}")
+    def _merge(self, chosen: Sequence[Experiment], seen: Mapping[str, Any]) -> None:
+        arguments = {"experiments": [one.number for one in chosen], "unconfirmed": True, "reason": ""}
+        self._ask("merge", arguments, seen, f"merging {' and '.join(one.id for one in chosen)}")
 
     def action_reject(self) -> None:
         """Ask for a reason, and reject."""
@@ -380,13 +413,14 @@ class Cockpit(App[Exception | None]):
         if len(why) > self._room.width - 2:
             self.push_screen(sheets.Told(f"Not done: {verb}", why))
 
-    def _seen(self, one: Experiment | None = None) -> dict[str, Any]:
+    def _seen(self, *experiments: Experiment) -> dict[str, Any]:
         """What the person at the screen has before their eyes: an action on something else is refused."""
         study = self.study
         if study is None or study.study is None:
             return {}
         seen: dict[str, Any] = {"trunk": study.study.trunk, "decision": study.decision.id if study.decision else None}
-        return seen if one is None else {**seen, "verdict": one.verdict.id if one.verdict else None}
+        verdicts = {str(one.number): one.verdict.id if one.verdict else None for one in experiments}
+        return {**seen, "verdicts": verdicts} if verdicts else seen
 
     def action_run_or_pause(self) -> None:
         """Pause the research, go on with it, or start it."""
@@ -429,7 +463,8 @@ class Cockpit(App[Exception | None]):
             most = (engine.facts.get("limits") or {}).get("experiments")
             if most is not None and not await asyncio.to_thread(_newer, self.place, engine.started_at):
                 experiments = most
-                if len(self.study.experiments) >= most and engine.ended_by is Ended.EXPERIMENTS:
+                done = len(self.study.experiments) >= most and engine.ended_by is Ended.EXPERIMENTS
+                if done and not verified(self.study.experiments, self.study.incumbent, self.study.decision):
                     self._refused(
                         "run", f"all {most} experiments of its budget are made: `cockpit --experiments N` takes more"
                     )

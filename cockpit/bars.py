@@ -6,10 +6,10 @@ from cockpit import figures
 from cockpit.feed import Snapshot
 from cockpit.glyphs import promising
 from cockpit.line import Line, Piece, apart, fit, line
-from cockpit.pages import clock, few
+from cockpit.pages import clock, few, verified
 from cockpit.panels import PANELS
 from cockpit.view import LEAST_COLUMNS, LEAST_ROWS, View
-from store.records import Ended
+from store.records import Ended, Verification
 
 TITLES = tuple(panel.title for panel in PANELS)
 
@@ -43,6 +43,10 @@ def status(study: Snapshot, name: str, now: float, width: int) -> Line:
     facts, rows = study.facts, study.experiments
     left: list[Piece] = [(f" {name}", "bold"), gap, *state(study, now, slim=slim), gap]
     left.append((f"{len(rows)} {'exp' if slim else 'experiment' if len(rows) == 1 else 'experiments'}", "text"))
+    if verified(rows, study.incumbent, study.decision):
+        fails = rows[study.incumbent].verification is Verification.FAILS
+        text = f"! trunk {rows[study.incumbent].id} does not hold" if fails else "trunk is not verified yet"
+        left.append((gap + text, "bold bad" if fails else "dim"))
     if offers := sum(one.offered for one in rows):
         left.append((f"{gap}◊ {offers} offer{'s' if offers > 1 else ''}", "bold offer"))
     if study.keeps and study.keeps.confirmed:
@@ -97,9 +101,12 @@ def tab_at(column: int) -> int | None:
     return None
 
 
-def strip(study: Snapshot, said: tuple[str, str] | None, rows: int, width: int) -> list[Line]:
-    """What happened last, the newest first; what was answered to a key comes before it."""
+def strip(study: Snapshot, said: tuple[str, str] | None, rows: int, width: int, marked: int = 0) -> list[Line]:
+    """What happened last, the newest first; what was answered to a key comes before it, and how many are marked."""
     lines = [line((" ", ""), (fit(said[0], width - 1), said[1]))] if said else []
+    if marked:
+        text = f"{marked} marked: m merges {'them together' if marked > 1 else 'it'}, esc in the list forgets"
+        lines.append(line((" ", ""), (fit(text, width - 1), "bold sky")))
     lines += [
         line((f" {clock(event.at)}  ", "dim"), (fit(event.text, width - 11), "text"))
         for event in reversed(study.events)

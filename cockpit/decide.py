@@ -3,6 +3,7 @@
 Without one, one is started that answers and ends; to resume, one that goes on. There is none to pause or stop then.
 """
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,17 +27,29 @@ class NotDone(Exception):
 
 @app.command()
 def merge(
-    identifier: Identifier,
-    directory: Directory = Path(),
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="ID... [DIR]",
+            help="Experiments, as e0003; a folder of the study's repository, as ./7 if it is called like one.",
+        ),
+    ],
     unconfirmed: Annotated[
         bool, typer.Option("--unconfirmed", help="Also what is not confirmed on fresh seeds.")
     ] = False,
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Kept with the decision.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Make an experiment's tree the trunk's. Your own branch is not touched."""
-    place = find(directory)
-    arguments, expected = wait(_about(place, identifier))
+    """Make an experiment's tree the trunk's, or what several make together. Your own branch is not touched.
+
+    Several are taken together, and so is one onto a trunk that has moved, where no two of them change the same knob or
+    lines. What they make is run once before all else; undo goes back if it does not hold.
+    """
+    *identifiers, last = words
+    if not identifiers or re.fullmatch(r"e?\d+", last):
+        identifiers, last = words, "."
+    place = find(Path(last))
+    arguments, expected = wait(_about(place, *identifiers))
     arguments |= {"unconfirmed": unconfirmed, "reason": reason}
     taken = f"`git merge cockpit/{place.name}/trunk` takes it to your branch, `cockpit undo` takes it back"
     _ask(place, "merge", arguments, expected, taken, as_json)
@@ -167,11 +180,13 @@ async def _ended_by(place: Place, pid: int) -> "Ended | None":
         return life.ended_by if life is not None and life.pid == pid else None
 
 
-async def _about(place: Place, identifier: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The experiment that is meant, and what its person sees of it now."""
-    experiment, _ = await one(place, identifier)
-    verdict = experiment.verdict.id if experiment.verdict else None
-    return {"experiment": experiment.number}, {**await _seen(place), "verdict": verdict}
+async def _about(place: Place, *identifiers: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The experiments that are meant, and what their person sees of them now."""
+    chosen = [(await one(place, identifier))[0] for identifier in identifiers]
+    verdicts = {str(one.number): one.verdict.id if one.verdict else None for one in chosen}
+    numbers = list(dict.fromkeys(one.number for one in chosen))
+    about = {"experiment": numbers[0]} if len(numbers) == 1 else {"experiments": numbers}
+    return about, {**await _seen(place), "verdicts": verdicts}
 
 
 async def _seen(place: Place) -> dict[str, Any]:
@@ -185,9 +200,11 @@ async def _now(place: Place) -> dict[str, Any]:
     """Where trunk is, and what was decided last."""
     from store import views
     from store.database import ask
+    from store.records import name_of
 
     async def seen(database: "Database") -> dict[str, Any]:
         study, last = await views.study(database), await views.last_decision(database)
-        return {"trunk": study.trunk if study else None, "decision": last.id if last else None}
+        incumbent = name_of(await views.incumbent(database)) if study else None
+        return {"trunk": study.trunk if study else None, "decision": last.id if last else None, "incumbent": incumbent}
 
-    return await ask(place, seen, {"trunk": None, "decision": None})
+    return await ask(place, seen, {"trunk": None, "decision": None, "incumbent": None})

@@ -7,13 +7,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cockpit.figures import named
-from store import budgets, events, views
+from store import account, budgets, events, views
+from store.account import Account
 from store.database import Database
 from store.place import RECORD, Place, engine_pid
 from store.records import Decision, Engine, Event, Experiment, Frontier, Keeps, Ledger, Limit, Reference, Run, Study
 
 POLL_SECONDS = 0.2
 LEAST_SECONDS = 0.5  # between two pictures, so that a burst of events becomes one
+ACCOUNT_SECONDS = 2.0  # between two readings of what came of what was spent, which takes longer the longer a study is
 NEWEST = 8  # events for the strip
 
 
@@ -32,7 +34,10 @@ class Objective:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A study at one moment: all from one state of the record, but for the engine's pid, which its lock says."""
+    """A study at one moment: all from one state of the record, but for the engine's pid, which its lock says.
+
+    While things happen fast the account may be one of shortly before.
+    """
 
     study: Study | None
     engine: Engine | None
@@ -44,11 +49,16 @@ class Snapshot:
     frontier: Frontier
     keeps: Keeps | None
     reference: tuple[Reference, ...]
-    ledger: Ledger
+    account: Account
     limits: tuple[Limit, ...]
     seconds: Mapping[int, float]  # of a slot, by experiment
     running: tuple[Run, ...]
     events: tuple[Event, ...]  # the newest, oldest first
+
+    @property
+    def ledger(self) -> Ledger:
+        """What was spent."""
+        return self.account.ledger
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -96,13 +106,18 @@ class Snapshot:
 async def follow(place: Place, database: Database) -> AsyncIterator[Snapshot]:
     """A snapshot now, and one whenever something has changed. Raises sqlite3.Error, and OSError: the record is gone."""
     seen: tuple[int, int | None] | None = None
+    known: Account | None = None
+    counted, behind = 0.0, False  # when the account was read, and whether something has happened since
     while True:
         now = await events.last_event(database), await asyncio.to_thread(_engine, place)
-        if now == seen:
+        began = time.monotonic()
+        due = known is None or began - counted >= ACCOUNT_SECONDS
+        if now == seen and not (behind and due):
             await asyncio.sleep(POLL_SECONDS)
             continue
-        began, seen = time.monotonic(), now
-        yield await read(place, database)
+        seen, snapshot = now, await read(place, database, None if due else known)
+        known, counted, behind = snapshot.account, began if due else counted, not due
+        yield snapshot
         await asyncio.sleep(max(POLL_SECONDS, LEAST_SECONDS - (time.monotonic() - began)))
 
 
@@ -112,8 +127,11 @@ def _engine(place: Place) -> int | None:
     return engine_pid(place.folder)
 
 
-async def read(place: Place, database: Database) -> Snapshot:
-    """The study as it stands now. The engine is looked for first: one that ends in between has not died."""
+async def read(place: Place, database: Database, known: Account | None = None) -> Snapshot:
+    """The study as it stands now; the account read anew, unless it is known well enough.
+
+    The engine is looked for first: one that ends in between has not died.
+    """
     pid = await asyncio.to_thread(_engine, place)
     async with database.reading():
         drawn, reference = await views.frontier(database)
@@ -129,7 +147,7 @@ async def read(place: Place, database: Database) -> Snapshot:
             frontier=drawn,
             keeps=await views.keeps(database),
             reference=tuple(reference),
-            ledger=await views.ledger(database),
+            account=known or await account.read(database),
             limits=tuple(await budgets.read(database)),
             seconds=await views.seconds(database),
             running=tuple(await views.unfinished_runs(database)),

@@ -9,6 +9,7 @@ UNITS = (  # of a name: what its end says
     (re.compile(r"_(ns|us|ms)$"), r"\1"),
     (re.compile(r"_seconds?$"), "s"),
     (re.compile(r"_bytes$"), "B"),
+    (re.compile(r"_joules$"), "J"),
 )
 
 

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from store.records import Evidence, Experiment, State, Word
+from store.records import Evidence, Experiment, State, Verification, Word
 
 
 class Look(NamedTuple):
@@ -32,6 +32,7 @@ WORDS = {
     Word.INCONCLUSIVE: Look("~", "inconclusive", "dim", "the noise hides the effect"),
     Word.INFEASIBLE: Look("⊘", "infeasible", "dim", "it breaks a bound that must hold"),
 }
+FAILS = Look("!", "merged", "bad", "in trunk, and does not hold")
 BASELINE = Look("◉", "baseline", "trunk", "the unchanged code")
 
 
@@ -39,6 +40,8 @@ def look(one: Experiment) -> Look:
     """How an experiment looks in a list. What is only screened is dim throughout: there is no evidence for it yet."""
     if one.number == 0 and one.state in (State.MEASURED, State.JUDGED):
         return BASELINE
+    if one.verification is Verification.FAILS:
+        return FAILS
     if one.state is not State.JUDGED or one.verdict is None:
         return STATES.get(one.state, STATES[State.MEASURED])
     if one.offered:

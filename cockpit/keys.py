@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rich.cells import cell_len
 from textual.binding import Binding
 
-from cockpit.glyphs import BASELINE, OFFER, STATES, WORDS, Look
+from cockpit.glyphs import BASELINE, FAILS, OFFER, STATES, WORDS, Look
 from cockpit.line import Line, Piece, beside, fit, line
 
 LOOK, DECIDE, STEER = "Look", "Decide", "Steer"
@@ -32,18 +32,19 @@ KEYS = (
     Key("m", "m", "merge", DECIDE, "merge: a sheet says first what will happen", "merge", (1, 2, 3)),
     Key("M", "M", "merge_at_once", DECIDE, "merge at once, also what is not confirmed"),
     Key("x", "x", "reject", DECIDE, "reject, with a reason if you like", "reject", (1, 2, 3)),
+    Key("space", "space", "mark", DECIDE, "mark or unmark: m merges all marked", "mark", (1, 2)),
     Key("u", "u", "undo", DECIDE, "undo the last decision", "undo"),
     Key("r", "r", "run_or_pause", STEER, "pause the research, or go on with it", "run or pause"),
     Key("1-4", "1", "panel(1)", LOOK, "the panels; tab the next"),
     Key("", "2", "panel(2)", LOOK, ""),
     Key("", "3", "panel(3)", LOOK, ""),
     Key("", "4", "panel(4)", LOOK, ""),
-    Key("esc", "escape", "back", LOOK, "back to the list"),
+    Key("esc", "escape", "back", LOOK, "back to the list; there, forget the marks"),
     Key("g G", "g,home", "end(False)", LOOK, "first line, last line"),
     Key("", "G,end", "end(True)", LOOK, ""),
     Key("^d ^u", "ctrl+d", "page(0.5)", LOOK, "half a page down, up; page keys a whole one"),
     Key("", "ctrl+u", "page(-0.5)", LOOK, ""),
-    Key("", "pagedown,space", "page(1)", LOOK, ""),
+    Key("", "pagedown", "page(1)", LOOK, ""),
     Key("", "pageup", "page(-1)", LOOK, ""),
     Key("^z", "ctrl+z", "suspend_process", STEER, "to the shell; fg comes back"),
     Key("^l", "ctrl+l", "redraw", STEER, "draw the screen anew"),
@@ -74,12 +75,13 @@ def help_lines(width: int) -> list[Line]:
     half = width // 2 if width >= 90 else width
     left = [*_keys(DECIDE, half), line(), *_keys(STEER, half)]
     lines = beside(left, _keys(LOOK, half), half) if half < width else [*left, line(), *_keys(LOOK, half)]
-    states = _looks("The states", [OFFER, *STATES.values(), BASELINE], half)
+    states = _looks("The states", [OFFER, *STATES.values(), FAILS, BASELINE], half)
     words = _looks("The verdicts, against trunk", list(WORDS.values()), half)
     lines += [line(), *(beside(states, words, half) if half < width else [*states, line(), *words])]
     said = (
         ("Evidence", "screened: a first look, a part is chance; promising: on several seeds;"),
         ("", "confirmed: on seeds never used for choosing, and so an offer"),
+        ("Badges", "* is marked; stale is open, and was made from what trunk is no more"),
         ("Figures", "changes against trunk in per cent; ± is half a 95 % interval; P a probability"),
     )
     return [

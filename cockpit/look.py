@@ -11,14 +11,15 @@ import typer
 from store.place import Place, engine_pid, find
 
 if TYPE_CHECKING:
+    from store.account import Account
     from store.database import Database
     from store.records import (
         Call,
+        Decision,
         Engine,
         Experiment,
         Frontier,
         Keeps,
-        Ledger,
         Limit,
         Progress,
         Reference,
@@ -27,8 +28,10 @@ if TYPE_CHECKING:
         Study,
     )
 
-    Standing = tuple[Study | None, Engine | None, list[Experiment], int, Keeps | None, bool, list[Limit]]
-    Booked = tuple[Ledger, list[Limit], dict[str, dict[str, dict[str, float]]]]
+    Standing = tuple[
+        Study | None, Engine | None, list[Experiment], int, Keeps | None, bool, list[Limit], Decision | None
+    ]
+    Booked = tuple[Account, list[Limit], dict[str, dict[str, dict[str, float]]]]
     Drawn = tuple[tuple[Frontier, list[Reference]], list[Experiment], Keeps | None, Returns | None, list[Progress]]
 
 Directory = Annotated[
@@ -67,13 +70,13 @@ def status(directory: Directory = Path(), as_json: Json = False) -> None:
 
     place = find(directory)
     pid = engine_pid(place.folder)  # before the record: an engine that ends in between has not died
-    nothing: Standing = (None, None, [], 0, None, False, [])
-    study, engine, rows, incumbent, counted, paused, budgets = wait(ask(place, _standing, nothing))
+    nothing: Standing = (None, None, [], 0, None, False, [], None)
+    study, engine, rows, incumbent, counted, paused, budgets, last = wait(ask(place, _standing, nothing))
     keys = output.status_keys(place.name, study, engine, pid, rows, incumbent, counted, paused, budgets)
     if as_json:
         output.document(keys)
     else:
-        output.line(pages.status_page(keys, counted, budgets))
+        output.line(pages.status_page(keys, counted, budgets, pages.verified(rows, incumbent, last)))
 
 
 async def _standing(database: "Database") -> "Standing":
@@ -82,39 +85,46 @@ async def _standing(database: "Database") -> "Standing":
     rows, incumbent = await views.experiments(database), await views.incumbent(database)
     study, engine = await views.study(database), await views.last_engine(database)
     counted, paused = await views.keeps(database), await views.paused(database)
-    return study, engine, rows, incumbent, counted, paused, await budgets.read(database)
+    last = await views.last_decision(database)
+    return study, engine, rows, incumbent, counted, paused, await budgets.read(database), last
 
 
 @app.command()
 def experiments(directory: Directory = Path(), as_json: Json = False) -> None:
     """List the experiments of a study, oldest first."""
     from cockpit import output, pages
-    from store import views
     from store.database import ask
 
-    none: list[Experiment] = []
-    rows = wait(ask(find(directory), views.experiments, none))
+    none: tuple[list[Experiment], int] = ([], 0)
+    rows, incumbent = wait(ask(find(directory), _listed, none))
     if as_json:
-        output.document({"experiments": [output.experiment_keys(row) for row in rows]})
+        output.document({"experiments": [output.experiment_keys(row, incumbent) for row in rows]})
     elif rows:
-        output.table(pages.experiments_page(rows))
+        output.table(pages.experiments_page(rows, incumbent))
+
+
+async def _listed(database: "Database") -> "tuple[list[Experiment], int]":
+    from store import views
+
+    return await views.experiments(database), await views.incumbent(database)
 
 
 @app.command()
 def show(identifier: Identifier, directory: Directory = Path(), as_json: Json = False) -> None:
     """Show one experiment, its runs and what they cost."""
     from cockpit import output, pages
-    from store import calls
+    from store import calls, views
     from store.database import ask
 
     place = find(directory)
     experiment, runs = wait(one(place, identifier))
     asked: list[Call] = wait(ask(place, partial(calls.of, experiment=experiment.number), []))
+    incumbent = wait(ask(place, views.incumbent, 0))
     if as_json:
-        keys = {**output.experiment_keys(experiment), "runs": [output.run_keys(run) for run in runs]}
+        keys = {**output.experiment_keys(experiment, incumbent), "runs": [output.run_keys(run) for run in runs]}
         output.document({**keys, "calls": [output.call_keys(call) for call in asked]})
     else:
-        output.line(pages.experiment_page(experiment, runs, asked))
+        output.line(pages.experiment_page(experiment, runs, asked, incumbent))
 
 
 @app.command()
@@ -144,25 +154,29 @@ async def _drawn(database: "Database") -> "Drawn":
 
 @app.command()
 def ledger(directory: Directory = Path(), as_json: Json = False) -> None:
-    """Show what was spent: by what came of it, by stage, proposer, operator and model; and the budgets."""
-    from cockpit import output, pages
+    """Show what was spent, by what came of it and by who took it; what that has gained, and what was lost and why."""
+    from cockpit import account, output, pages
+    from store.account import NOTHING
     from store.database import ask
-    from store.records import Ledger
 
     place = find(directory)
     going_on = engine_pid(place.folder) is not None
-    nothing: Booked = (Ledger({}, {}, {}, {}), [], {})
+    nothing: Booked = (NOTHING, [], {})
     spent, limits, spend = wait(ask(place, _booked, nothing))
     if as_json:
-        output.document(output.ledger_keys(spent, limits, spend, going_on=going_on))
+        keys = output.ledger_keys(spent.ledger, limits, spend, going_on=going_on)
+        output.document({**keys, **account.keys(spent)})
     else:
-        output.table(pages.ledger_page(spent, limits, spend, going_on=going_on))
+        output.table(pages.ledger_page(spent.ledger, limits, spend, going_on=going_on))
+        if more := account.page(spent):
+            output.table(f"\n{more}")
 
 
 async def _booked(database: "Database") -> "Booked":
-    from store import budgets, views
+    from store import account, budgets, views
 
-    return await views.ledger(database), await budgets.read(database), await views.spend_by(database)
+    async with database.reading():
+        return await account.read(database), await budgets.read(database), await views.spend_by(database)
 
 
 @app.command()

@@ -192,7 +192,7 @@ def measurement_keys(measurements: Iterable[Measurement]) -> dict[str, Any]:
     return {m.objective: {"mean": m.value, "n": m.n, "source": m.source} for m in measurements}
 
 
-def experiment_keys(experiment: Experiment) -> dict[str, Any]:
+def experiment_keys(experiment: Experiment, incumbent: int) -> dict[str, Any]:
     """An experiment. Verdict, evidence and sentence are null until it is judged."""
     said = experiment.verdict
     return {
@@ -202,6 +202,9 @@ def experiment_keys(experiment: Experiment) -> dict[str, Any]:
         "failure": experiment.failure,
         "detail": experiment.detail,
         "parent": None if experiment.parent is None else name_of(experiment.parent),
+        "parents": [name_of(number) for number in experiment.parents],
+        "stale": experiment.stale(incumbent),
+        "verification": experiment.verification if experiment.number == incumbent else None,
         "proposer": experiment.proposer,
         "operator": experiment.operator,
         "hypothesis": experiment.hypothesis,
@@ -250,6 +253,8 @@ def run_keys(run: Run) -> dict[str, Any]:
                 "wall_seconds": stage.wall_seconds,
                 "cpu_seconds": stage.cpu_seconds,
                 "peak_memory_bytes": stage.peak_bytes,
+                "energy_joules": stage.energy_joules,
+                "peak_device_memory_bytes": stage.peak_device_bytes,
             }
             for stage in run.stages
         ],
@@ -277,6 +282,7 @@ def status_keys(
         "state": goes_on if pid is not None else "new" if engine is None else "ended",
         "trunk": study.trunk if study else None,
         "incumbent": name_of(incumbent) if experiments else None,
+        "verification": experiments[incumbent].verification if experiments else None,
         "promising": sum(verdict.promising for verdict in undecided),
         "engine": None if pid is None else {"pid": pid},
         "experiments": len(experiments),

@@ -7,7 +7,22 @@ from itertools import chain, pairwise, repeat
 from typing import Any
 
 from cockpit import figures
-from store.records import Call, Experiment, Frontier, Keeps, Ledger, Limit, Progress, Reference, Returns, Run, name_of
+from store.records import (
+    Call,
+    Decision,
+    Experiment,
+    Frontier,
+    Keeps,
+    Ledger,
+    Limit,
+    Progress,
+    Reference,
+    Returns,
+    Run,
+    Verification,
+    by,
+    name_of,
+)
 
 FRONTIER_FOOT = "* the balanced pick"
 SURE_FOOT = "   P the probability of being on the frontier in truth"
@@ -50,18 +65,41 @@ def size(bytes_: int | None) -> str:
     return "not measured" if bytes_ is None else f"{bytes_ / 1e6:.0f} MB"
 
 
-def experiments_page(experiments: list[Experiment]) -> str:
+def verified(
+    experiments: Sequence[Experiment], incumbent: int, last: Decision | None, how: str = "`cockpit undo`"
+) -> str:
+    """What is to be said of a merge of several changes that trunk is, while it is not known to hold.
+
+    `last` is the last decision that stands, which alone can be undone.
+    """
+    one = experiments[incumbent] if incumbent < len(experiments) else None
+    if one is None or one.verification in (None, Verification.HOLDS):
+        return ""
+    if one.verification is Verification.WAITS:
+        return f"trunk is {one.id}, which is not verified yet: its first run comes before all else"
+    why = f"{one.failure}, {one.detail}" if one.failure else one.verdict.sentence if one.verdict else ""
+    first = ""
+    if last is not None and (last.verb, last.experiment) != ("merge", incumbent):
+        first = f", once it has taken back the {last.verb} of {name_of(last.experiment)}"
+    return f"trunk is {one.id}, which does not hold: {why}. {how} goes back{first}"
+
+
+def experiments_page(experiments: list[Experiment], incumbent: int = 0) -> str:
     """The experiments, one a line."""
     return "\n".join(
-        _table(
+        aligned(
             [
                 ["", *(experiment.id for experiment in experiments)],
-                ["", *(experiment.state for experiment in experiments)],
+                ["", *(_state(experiment, incumbent) for experiment in experiments)],
                 ["", *(shortened(experiment.slug, SLUG_COLUMNS) for experiment in experiments)],
                 ["", *map(_what, experiments)],
             ]
         )[1:]
     )
+
+
+def _state(experiment: Experiment, incumbent: int) -> str:
+    return f"{experiment.state}, stale" if experiment.stale(incumbent) else experiment.state
 
 
 def _what(experiment: Experiment) -> str:
@@ -72,7 +110,7 @@ def _what(experiment: Experiment) -> str:
     return "  ".join(f"{m.objective} {m.value:.5g}" for m in experiment.measurements)
 
 
-def experiment_page(experiment: Experiment, runs: Iterable[Run], calls: Iterable[Call]) -> str:
+def experiment_page(experiment: Experiment, runs: Iterable[Run], calls: Iterable[Call], incumbent: int = 0) -> str:
     """An experiment with its measurements, runs and stages, and the calls to a model that it took."""
     lines = [
         f"{experiment.id} {experiment.slug}   {experiment.state}",
@@ -80,8 +118,14 @@ def experiment_page(experiment: Experiment, runs: Iterable[Run], calls: Iterable
         f"commit  {experiment.commit}",
     ]
     if experiment.parent is not None:
-        lines.append(f"parent  {name_of(experiment.parent)}, proposed by the {experiment.proposer}")
+        lines.append(f"parent  {name_of(experiment.parent)}, proposed by {by(experiment.proposer)}")
         lines.append(f"change  {experiment.hypothesis}")
+        others = [name_of(number) for number in experiment.parents if number != experiment.parent]
+        lines += [f"merges  {', '.join(others)}"] if others else []
+        if experiment.stale(incumbent):
+            lines.append(f"stale   trunk is {name_of(incumbent)} now")
+        if experiment.verification and experiment.number == incumbent:
+            lines.append(f"as trunk  {experiment.verification}")
     if experiment.failure:
         lines.append(f"failed  {experiment.failure}: {experiment.detail}")
     if said := experiment.verdict:
@@ -101,13 +145,15 @@ def experiment_page(experiment: Experiment, runs: Iterable[Run], calls: Iterable
         for stage in run.stages:
             cpu = "not measured" if stage.cpu_seconds is None else f"{stage.cpu_seconds:.2f} s"
             cost = f"{stage.wall_seconds:8.2f} s   cpu {cpu}   memory {size(stage.peak_bytes)}"
+            cost += "" if stage.peak_device_bytes is None else f"   of GPUs {size(stage.peak_device_bytes)}"
+            cost += "" if stage.energy_joules is None else f"   {stage.energy_joules:,.0f} J"
             lines.append(f"  {stage.name:8} {stage.outcome:12} {cost}")
     lines += [f"{call.line}   {call.model}, num_ctx {call.num_ctx}" for call in calls]
     return "\n".join(lines)
 
 
-def status_page(keys: dict[str, Any], counted: Keeps | None, limits: Sequence[Limit] = ()) -> str:
-    """Where a study stands, from its keys; and its budgets."""
+def status_page(keys: dict[str, Any], counted: Keeps | None, limits: Sequence[Limit] = (), doubt: str = "") -> str:
+    """Where a study stands, from its keys; its budgets; and what there is to doubt of trunk."""
     state = keys["state"] + (f", pid {keys['engine']['pid']}" if keys["engine"] else "")
     lines = [f"study {keys['study']}   {state}" + (f", {keys['ended_by']}" if keys["ended_by"] else "")]
     counts = [
@@ -115,6 +161,7 @@ def status_page(keys: dict[str, Any], counted: Keeps | None, limits: Sequence[Li
         f"{keys['promising']} promising",
         ": ".join([count(keys["offers"], "offer"), *([", ".join(keys["offered"])] if keys["offered"] else [])]),
     ]
+    lines += [doubt] if doubt else []
     lines.append("   ".join(counts))
     lines += trust(counted)
     if keys["trunk"]:
@@ -123,7 +170,7 @@ def status_page(keys: dict[str, Any], counted: Keeps | None, limits: Sequence[Li
         lines += [f"no model: {keys['model_why']}"] if keys["model"] == "none" and keys["model_why"] else []
         lines += [f"no wall: {keys['no_wall']}"] if keys["no_wall"] else []
     if limits:
-        lines += ["", *_table(budget_columns(limits, going_on=keys["engine"] is not None))]
+        lines += ["", *aligned(budget_columns(limits, going_on=keys["engine"] is not None))]
     return "\n".join(lines)
 
 
@@ -144,7 +191,7 @@ def frontier_page(
     rows = list(experiments)
     if not reference:
         return "no frontier yet: it is drawn when the baseline is measured"
-    table = _table(frontier_columns(frontier, reference, rows))
+    table = aligned(frontier_columns(frontier, reference, rows))
     told = [*trust(counted), *bought(lately, frontier)]
     return "\n".join([frontier_head(frontier, rows), *table, frontier_foot(frontier), *told])
 
@@ -168,7 +215,7 @@ def grown(rows: Sequence[Progress]) -> list[str]:
         ["tokens", *(f"{one.tokens:,.0f}" for one in chosen)],
         ["after", *(figures.lasted(one.at - rows[0].at) for one in chosen)],
     ]
-    return ["", *_table(columns)]
+    return ["", *aligned(columns)]
 
 
 def trust(counted: Keeps | None) -> list[str]:
@@ -243,13 +290,13 @@ def ledger_page(
     going_on: bool = False,
 ) -> str:
     """What was spent, by what came of it and by what else is asked for; what was proposed; and the budgets."""
-    budgets = ["", *_table(budget_columns(limits, going_on=going_on))] if limits else []
+    budgets = ["", *aligned(budget_columns(limits, going_on=going_on))] if limits else []
     if not ledger.total:
         return "\n".join(["nothing spent yet", *budgets])
-    lines = [*_table(ledger_columns(ledger)), *proposals(ledger)]
+    lines = [*aligned(ledger_columns(ledger)), *proposals(ledger)]
     for group, amounts in (spend or {}).items():
         if amounts:
-            lines += ["", *_table([["", *amounts], *_resources(ledger, amounts)], title=f"by {group}")]
+            lines += ["", *aligned([["", *amounts], *_resources(ledger, amounts)], title=f"by {group}")]
     return "\n".join([*lines, *budgets])
 
 
@@ -330,7 +377,7 @@ def _change(value: float | None, base: float) -> str:
     return "=" if value == base else f"{(value - base) / abs(base):+.1%}"
 
 
-def _table(columns: list[list[str]], title: str = "") -> list[str]:
+def aligned(columns: list[list[str]], title: str = "") -> list[str]:
     """Columns side by side, numbers to the right; those without a title to the left. The table may have one."""
     widths = [max(map(len, column)) for column in columns]
     widths[0] = max(widths[0], len(title))

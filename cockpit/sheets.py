@@ -18,11 +18,13 @@ from cockpit.card import changed
 from cockpit.feed import Objective, Snapshot
 from cockpit.keys import help_lines
 from cockpit.line import Line, Piece, fit, line, one_line, wrap
-from cockpit.pages import count
+from cockpit.pages import count, verified
 from cockpit.patch import Change, Kind
 from cockpit.text import clean
 from cockpit.widgets.panel import Lines
 from store.records import Experiment, State, Word, name_of
+
+MOST = 6  # experiments that a sheet names
 
 
 class Sheet(ModalScreen[str | None]):
@@ -141,27 +143,30 @@ class Merge(Sheet):
         Binding("3", "answer('diff')", show=False),
     ]
 
-    def __init__(self, study: Snapshot, one: Experiment, changes: Sequence[Change] | str | None) -> None:
-        super().__init__(f"Merge {one.id} {one.slug} into trunk?")
-        self._study, self._one, self._changes = study, one, changes
+    def __init__(self, study: Snapshot, chosen: Sequence[Experiment], changes: Sequence[Change] | str | None) -> None:
+        several = f"{len(chosen)} experiments together" if len(chosen) > 1 else f"{chosen[0].id} {chosen[0].slug}"
+        super().__init__(f"Merge {several} into trunk?")
+        self._study, self._chosen, self._changes = study, chosen, changes
 
     def lines(self, width: int) -> Sequence[Line]:
         """The sheet's text."""
-        return merge_lines(self._study, self._one, self._changes, width)
+        return merge_lines(self._study, self._chosen, self._changes, width)
 
     def keys(self) -> Sequence[tuple[str, str]]:
         """The first is the one that merges."""
-        merge = ("enter", "merge") if confirmed(self._one) else ("M", "merge it unconfirmed")
-        return (merge, ("esc", "back"), ("3", "diff"), ("x", "reject instead"))
+        merge = ("enter", "merge") if all(map(confirmed, self._chosen)) else ("M", "merge it unconfirmed")
+        alone = (("3", "diff"), ("x", "reject instead")) if len(self._chosen) == 1 else ()
+        return (merge, ("esc", "back"), *alone)
 
     def action_confirmed(self) -> None:
         """Enter is enough for what is confirmed."""
-        if confirmed(self._one):
+        if all(map(confirmed, self._chosen)):
             self.dismiss("merge")
 
     def action_answer(self, answer: str) -> None:
         """Yes, or something else."""
-        self.dismiss(answer)
+        if answer == "merge" or len(self._chosen) == 1:
+            self.dismiss(answer)
 
 
 def hindrance(study: Snapshot, one: Experiment, verb: str) -> str:
@@ -178,11 +183,6 @@ def hindrance(study: Snapshot, one: Experiment, verb: str) -> str:
         return f"{one.id} is {one.state}, and has no measurement to go by"
     if one.verdict is not None and one.verdict.word is Word.INFEASIBLE:
         return f"{one.id} is infeasible: {one.verdict.sentence}; the bound is in cockpit.toml"
-    if one.parent != study.incumbent:
-        return (
-            f"{one.id} was made from {name_of(one.parent or 0)}, and trunk is {name_of(study.incumbent)} now: "
-            "this version merges only onto what an experiment was made from"
-        )
     return ""
 
 
@@ -191,10 +191,20 @@ def confirmed(one: Experiment) -> bool:
     return one.verdict is not None and one.verdict.confirmed
 
 
-def merge_lines(study: Snapshot, one: Experiment, changes: Sequence[Change] | str | None, width: int) -> list[Line]:
+def merge_lines(
+    study: Snapshot, chosen: Sequence[Experiment], changes: Sequence[Change] | str | None, width: int
+) -> list[Line]:
     """What you get, what you give, what is not known, what happens to git, what it does not touch, how to undo."""
-    said, rows = one.verdict, list[tuple[str, list[Piece]]]()
-    if said is None:
+    one, rows = chosen[0], list[tuple[str, list[Piece]]]()
+    said = one.verdict
+    if len(chosen) > 1:
+        head = list[Line]()
+        for each in chosen[:MOST]:
+            how = each.verdict.line if each.verdict else "no verdict yet"
+            head.append(line((f"{each.id} ", "bold"), (fit(how, width - len(each.id) - 1), "text")))
+        if len(chosen) > MOST:
+            head.append(line((f"and {len(chosen) - MOST} more", "dim")))
+    elif said is None:
         head = [line(("no verdict yet", "bold"))]
     else:
         head = [line((text, "bold")) for text in wrap(said.sentence, width, 3)]
@@ -212,16 +222,28 @@ def merge_lines(study: Snapshot, one: Experiment, changes: Sequence[Change] | st
     files = [change for change in changes or () if isinstance(change, Change) and change.kind is Kind.FILE]
     counted = f"   {count(len(files), 'file')}, +{sum(one.added for one in files)} −{sum(one.removed for one in files)}"
     trunk = study.study.trunk[:7] if study.study else "?"
-    rows.append(("trunk", [(f"{trunk} → a merge commit{counted if files else ''}", "text")]))
-    rows.append(("conflicts", [("none", "text"), ("   trunk has not moved since", "dim")]))
-    rows.append(("to verify", [("nothing", "text"), ("   the tree stays as measured", "dim")]))
-    stale = sum(row.state is State.JUDGED and row.number not in (0, one.number) for row in study.experiments)
-    if stale:
-        rows.append(("then stale", [(f"{stale} judged against the old trunk", "dim")]))
+    apart = len(chosen) > 1 or one.stale(study.incumbent)
+    if doubt := verified(study.experiments, study.incumbent, study.decision, "u"):
+        rows += [("but" if not index else "", [(text, "bad")]) for index, text in enumerate(wrap(doubt, width - 14, 3))]
+    rows.append(("trunk", [(f"{trunk} → a merge commit{counted if files and len(chosen) == 1 else ''}", "text")]))
+    if apart:
+        if len(chosen) == 1:
+            made = f"{name_of(one.parent or 0)}, and trunk is {name_of(study.incumbent)} now"
+            rows.append(("stale", [(f"made from {made}", "offer")]))
+        what = "what they do together" if len(chosen) > 1 else "what it does there"
+        rows.append(("not known", [(what, "text"), ("   effects do not add up", "dim")]))
+        rows.append(("conflicts", [("refused, and said where", "text"), ("   same knob, same lines", "dim")]))
+        rows.append(("to verify", [("one run, before all else", "text"), ("   u if it does not hold", "dim")]))
+    else:
+        rows.append(("conflicts", [("none", "text"), ("   trunk has not moved since", "dim")]))
+        rows.append(("to verify", [("nothing", "text"), ("   the tree stays as measured", "dim")]))
+    taken = {each.number for each in chosen}
+    if stale := sum(row.stale(-1) for row in study.experiments if row.number not in taken):
+        rows.append(("then stale", [(f"{stale} open, made from what trunk was", "dim")]))
     rows.append(("not touched", [("your branch, your files", "text"), ("   git merge takes it", "dim")]))
     rows.append(("undo", [("u", "bold sky"), ("   while it is the last decision", "dim")]))
     body = [line((f"{name:14}", "dim"), *pieces) for name, pieces in rows]
-    if confirmed(one):
+    if all(map(confirmed, chosen)):
         return [*head, line(), *body]
     warning = "Not confirmed on fresh seeds: a part of what is shown may be chance."
     return [*head, line(), *body, line(), *(line((text, "bad")) for text in wrap(warning, width, 2))]

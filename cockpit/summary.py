@@ -8,12 +8,15 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from cockpit import output, pages
+from cockpit import account, output, pages
 from cockpit.glyphs import promising
 from cockpit.text import clean
+from store import account as accounts
 from store import budgets, views
+from store.account import Account
 from store.database import Database
 from store.records import (
+    Decision,
     Ended,
     Evidence,
     Experiment,
@@ -25,6 +28,7 @@ from store.records import (
     Returns,
     State,
     Study,
+    name_of,
     offers,
 )
 
@@ -38,6 +42,7 @@ WHY = {
     Ended.TOKENS: f"no tokens are left for a model to think; {RAISE.format('tokens')}",
     Ended.MONEY: f"the money is spent, or what is left too little for a run; {RAISE.format('money')}",
     Ended.DEVICE_HOURS: f"the device hours are used up, or too few for a run; {RAISE.format('device_hours')}",
+    Ended.JOULES: f"the joules are used up, or too few for a run; {RAISE.format('joules')}",
     Ended.RETURNS: "a confirmed gain has become as unlikely as `[study] stop_when` says",
     Ended.NO_PROPOSER: "nothing is left to propose: no knob has an untried value, and no model has anything new",
     Ended.BASELINE_FAILED: "the baseline failed: the code that all is compared with gave no measurement",
@@ -60,12 +65,23 @@ class Summary:
     keeps: Keeps | None
     returns: Returns | None
     reference: list[Reference]
-    spent: Ledger
+    account: Account
     limits: list[Limit]
     incumbent: int
+    decision: Decision | None  # the last that stands
     best: Experiment | None  # that a person is to look at first, of the frontier
     diff: str = ""  # what the best one changes
     lack: str = ""  # why there is no diff of it
+
+    @property
+    def spent(self) -> Ledger:
+        """What was spent."""
+        return self.account.ledger
+
+    @property
+    def morning(self) -> list[str]:
+        """What was lost and by whom, and what is asked of whoever reads this."""
+        return [*account.lost(self.account.funnel), account.asked(self.account.review)]
 
     @property
     def counts(self) -> str:
@@ -80,6 +96,11 @@ class Summary:
             merged = self.experiments[self.incumbent]
             return f"{merged.id}, which was merged, has failed: `cockpit undo` goes back from it"
         return WHY[self.ended_by]
+
+    @property
+    def doubt(self) -> str:
+        """What is not known of trunk, or speaks against it."""
+        return pages.verified(self.experiments, self.incumbent, self.decision)
 
     @property
     def which(self) -> str:
@@ -108,9 +129,10 @@ async def read(database: Database, why: Ended) -> Summary:
         keeps=await views.keeps(database),
         returns=await views.returns(database),
         reference=reference,
-        spent=await views.ledger(database),
+        account=await accounts.read(database),
         limits=await budgets.read(database),
         incumbent=await views.incumbent(database),
+        decision=await views.last_decision(database),
         best=best(rows, drawn),
     )
 
@@ -133,9 +155,12 @@ def best(rows: list[Experiment], frontier: Frontier) -> Experiment | None:
 def say(summary: Summary) -> None:
     """For people. Raises ReaderGone."""
     output.line(f"\n{summary.counts}\n")
+    if summary.doubt:
+        output.line(f"{summary.doubt}\n")
     told = (summary.frontier, summary.reference, summary.experiments, summary.keeps, summary.returns)
     output.table(pages.frontier_page(*told) + "\n")
     output.table(pages.ledger_page(summary.spent, summary.limits) + "\n")
+    output.line("\n".join(summary.morning) + "\n")
     if summary.best is not None:
         output.line(f"{summary.which}: {summary.lack}".rstrip())
         output.patch(summary.diff)
@@ -153,10 +178,13 @@ def keys(summary: Summary) -> dict[str, Any]:
         "ended_by": summary.ended_by,
         "study": summary.study.name if summary.study else None,
         "trunk": summary.study.trunk if summary.study else None,
-        "experiments": [output.experiment_keys(row) for row in summary.experiments],
+        "incumbent": name_of(summary.incumbent) if summary.experiments else None,
+        "verification": summary.experiments[summary.incumbent].verification if summary.experiments else None,
+        "experiments": [output.experiment_keys(row, summary.incumbent) for row in summary.experiments],
         "runs": summary.runs,
         "spend": summary.spent.total,
         "spend_by_outcome": summary.spent.by_outcome,
+        "losses": account.loss_keys(summary.account.funnel.losses),
         "budgets": output.budget_keys(summary.limits),
         "frontier": output.frontier_keys(summary.frontier, summary.reference, summary.experiments),
         "returns": output.returns_keys(summary.returns),
@@ -169,7 +197,9 @@ def markdown(summary: Summary) -> str:
     """For a web page, in GitHub's Markdown."""
     name = summary.study.name if summary.study else "a study"
     parts = [f"## cockpit: {_plain(name)}", f"{_plain(summary.counts)}. Ended: {_plain(summary.why)}."]
-    if summary.ended_by is Ended.BASELINE_FAILED:
+    if summary.doubt:
+        parts.append(f"**{_plain(summary.doubt)}**")
+    elif summary.ended_by is Ended.BASELINE_FAILED:
         failed = summary.experiments[summary.incumbent]
         parts += [_plain(f"{failed.id} failed: {failed.failure}: {failed.detail}")] if failed.failure else []
     if summary.reference:
@@ -180,7 +210,7 @@ def markdown(summary: Summary) -> str:
         parts.append("\n".join(f"- {_plain(line)}" for line in lines))
     if summary.spent.total:
         parts += ["### Spend", _table(pages.ledger_columns(summary.spent))]
-        parts.append("\n".join(f"- {_plain(line)}" for line in pages.proposals(summary.spent)))
+        parts.append("\n".join(f"- {_plain(line)}" for line in [*pages.proposals(summary.spent), *summary.morning]))
         parts += [_table(pages.budget_columns(summary.limits))] if summary.limits else []
     if summary.best is not None:
         parts += [f"### Diff: {summary.which}", _plain(summary.lack) or _fenced(clean(summary.diff))]

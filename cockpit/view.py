@@ -39,6 +39,7 @@ class View:
     now: float
     arrangement: Arrangement = Arrangement.NARROW
     diffs: Mapping[int, Sequence[Change] | str] = field(default_factory=dict)  # or why there is none
+    marks: frozenset[int] = frozenset()  # the experiments that are to be merged together
 
     @property
     def one(self) -> Experiment | None:

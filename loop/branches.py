@@ -54,6 +54,10 @@ class GitError(Exception):
     """A git command failed. The message holds the command and what git said."""
 
 
+class Conflict(Exception):
+    """Two changes cannot be taken together. The message is the file in which they meet."""
+
+
 def environment() -> dict[str, str]:
     """The variables of every call: of the user's own, those without which git or its libraries cannot be found."""
     kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "TMPDIR") if name in os.environ}
@@ -256,21 +260,65 @@ class Branches:
         script = "".join(["start\n", *orders, "prepare\n", "commit\n"])
         await self._git("update-ref", "--no-deref", "-m", "cockpit", "--stdin", stdin=script.encode())
 
-    async def commit_files(self, parent: str, files: Mapping[str, bytes], message: str, at: float) -> tuple[str, str]:
-        """A commit on `parent` with other contents of these files: its name and its tree's. No branch stands at it yet.
+    async def tree_with(self, tree: str, files: Mapping[str, bytes]) -> str:
+        """The tree of a tree, or of a commit, with other contents of these files.
 
-        A file keeps its mode, and a new one is an ordinary one. Equal arguments make an equal commit.
+        A file keeps its mode, and a new one is an ordinary one.
         """
-        modes = {path: facts.split()[0] for path, facts in (await self.files(parent)).items()}
+        modes = {path: facts.split()[0] for path, facts in (await self.files(tree)).items()}
         with self._index() as index:
-            await self._git("read-tree", parent, index=index)
+            await self._git("read-tree", tree, index=index)
             entries = b""
             for path, content in files.items():
                 blob = await self._git("hash-object", "-w", "-t", "blob", "--no-filters", "--stdin", stdin=content)
                 entries += f"{modes.get(path, '100644')} {blob.decode().strip()}\t".encode() + os.fsencode(path) + b"\0"
             await self._git("update-index", "-z", "--index-info", index=index, stdin=entries)
-            tree = (await self._git("write-tree", index=index)).decode().strip()
-        return await self.commit_tree(tree, [parent], message, at), tree
+            return (await self._git("write-tree", index=index)).decode().strip()
+
+    async def commit_files(
+        self, parent: str, files: Mapping[str, bytes], message: str, at: float, beside: Iterable[str] = ()
+    ) -> tuple[str, str]:
+        """A commit on `parent` with other contents of these files: its name and its tree's. No branch stands at it yet.
+
+        Its other parents stand `beside`. Equal arguments make an equal commit.
+        """
+        tree = await self.tree_with(parent, files)
+        return await self.commit_tree(tree, [parent, *beside], message, at), tree
+
+    async def merged(self, base: str, ours: str, theirs: str) -> str:
+        """The tree of two trees that were made from a third. Raises Conflict.
+
+        A file that both have changed is merged by its lines, by `git merge-file`, which looks at no attributes: a
+        repository's can name a program, or a way that finds no conflict. One that is gone, or is of another mode, is
+        merged with nothing.
+        """
+        trees = [await self.files(tree) for tree in (base, ours, theirs)]
+        files = dict[str, bytes]()
+        for path in sorted({*trees[0], *trees[2]}):
+            was, own, other = (tree.get(path) for tree in trees)
+            if other in (was, own):
+                continue
+            kinds = {facts.split()[0] for facts in (was, own, other) if facts}
+            if other is None or (was is None) != (own is None) or len(kinds) > 1 or not kinds.pop().startswith("100"):
+                raise Conflict(path)
+            if own == was:
+                files[path] = await self.content(theirs, path)
+            elif was is None or (made := await self._by_lines(path, ours, base, theirs)) is None:
+                raise Conflict(path)
+            else:
+                files[path] = made
+        return await self.tree_with(ours, files)
+
+    async def _by_lines(self, path: str, *trees: str) -> bytes | None:
+        """A file as two have changed it: ours, what it was, theirs. None where they meet, or it is no text."""
+        with self._index() as index:
+            names = [index.with_name(name) for name in ("ours", "base", "theirs")]
+            for name, tree in zip(names, trees, strict=True):
+                name.write_bytes(await self.content(tree, path))
+            try:
+                return await self._git("merge-file", "-p", "-q", *map(str, names), work_tree=index.parent)
+            except GitError:  # its status is the number of places in which they meet
+                return None
 
     async def commit_tree(self, tree: str, parents: Iterable[str], message: str, at: float) -> str:
         """A commit of a tree that there is. No branch stands at it yet. Equal arguments make an equal commit."""

@@ -5,7 +5,7 @@ than was to be expected of it. Of what was never done yet nothing is expected: i
 
     experiments   bound what is proposed; what is proposed is run, and confirmed, to its end
     tokens        so, once a thought or a call of a model's does not fit: then nothing more is proposed
-    runs, time, device_hours, money    bound what is run: once a run does not fit, the study ends
+    runs, time, device_hours, joules, money    bound what is run: once a run does not fit, the study ends
 
 Money is hours of devices, or of the machine where it has none, at the price of `[prices]`.
 """
@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from loop.run.meter import Meter
 from loop.study import Budget, ConfigError, Revision
 from loop.where import where
 from store import budgets
@@ -26,6 +27,7 @@ ENDS = {
     "tokens": Ended.TOKENS,
     "time": Ended.TIME,
     "device_hours": Ended.DEVICE_HOURS,
+    "joules": Ended.JOULES,
     "money": Ended.MONEY,
 }
 ALMOST = 1e-9  # of a limit
@@ -36,21 +38,27 @@ def asked(budget: Budget) -> dict[str, float]:
     return {name: float(most) for name in ENDS if (most := getattr(budget, name)) is not None}
 
 
-def check(file: Path, revision: Revision, devices: int) -> None:
-    """Raises ConfigError where a budget counts what this machine does not have."""
+def check(file: Path, revision: Revision, devices: int, meter: Meter) -> None:
+    """Raises ConfigError where a budget counts what this machine does not have, or cannot measure."""
     if revision.settings.budget.device_hours is not None and not devices:
         raise ConfigError(
             f"{where(file, revision.text, ('budget', 'device_hours'))}: `[budget] device_hours`: this machine has no "
             "GPU whose hours could be counted; take it out, `time` and `runs` bound what a CPU does"
         )
+    if revision.settings.budget.joules is not None and meter.no_energy:
+        raise ConfigError(
+            f"{where(file, revision.text, ('budget', 'joules'))}: `[budget] joules` {meter.no_energy}; take it out, "
+            f"`{'device_hours' if devices else 'time'}` and `runs` bound what is run"
+        )
 
 
-def run(seconds: float | None, devices: int) -> dict[str, float]:
+def run(seconds: float | None, devices: int, joules: float | None = None) -> dict[str, float]:
     """What a run is expected to take; how long is not known before there was one."""
     return {
         "runs": 1.0,
         "time": seconds or 0.0,
         **({"device_hours": (seconds or 0.0) * devices / 3600} if devices else {}),
+        "joules": joules or 0.0,
         "money": (seconds or 0.0) * max(1, devices) / 3600,  # hours, of which a budget knows the price
     }
 
@@ -66,7 +74,8 @@ def lacking(limits: Iterable[Limit], takes: Mapping[str, float], now: float) -> 
 
 async def for_run(database: Database, purpose: str, devices: int) -> Ended | None:
     """Whether a run may start: None, or the reason to end."""
-    takes = run(await budgets.run_seconds(database, purpose), devices)
+    seconds, joules = await budgets.run_seconds(database, purpose), await budgets.run_joules(database, purpose)
+    takes = run(seconds, devices, joules)
     return lacking(await budgets.read(database), takes, time.time())
 
 

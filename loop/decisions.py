@@ -1,13 +1,17 @@
 """What a person asks: merge, reject, undo, note; pause, resume, stop. The one place where trunk moves, only forward.
 
+What was made from what trunk is now is merged as it was measured. What was not, and several together, become an
+experiment of their own first (`propose/together.py`), which is run as soon as it is trunk.
+
 The commit is made first, then the decision is recorded as an intent, then the branch is moved, then the decision is
 recorded as done: an engine that was killed in between is followed by one that goes on from the intent.
 """
 
 import sqlite3
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from loop.arrange import arrange
 from loop.branches import SHOWN, Branches, GitError
@@ -15,10 +19,14 @@ from loop.effects import References, bring_about
 from store import commands, views
 from store.database import Database
 from store.place import Place
-from store.records import Answer, Command, Decision, Ended, Evidence, Experiment, Moves, State, Word, name_of
+from store.records import MERGE, Answer, Command, Decision, Ended, Evidence, Experiment, Moves, State, Word, name_of
 
 if TYPE_CHECKING:  # an engine that lives for one command is there the sooner for what it need not import
+    from loop.propose.prepare import Preparation
     from loop.run.execution import Stop
+
+
+NOT_JUDGED, NOT_RUN = "not judged yet", "not run yet"
 
 
 class NotDone(Exception):
@@ -27,12 +35,16 @@ class NotDone(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """The decisions of a study, under one engine. `stop` halts its research; None where it does none."""
+    """The decisions of a study, under one engine. `stop` halts its research; None where it does none.
+
+    `preparation` is where its proposals are let in, one after another.
+    """
 
     place: Place
     branches: Branches
     database: Database
     stop: "Stop | None" = None
+    preparation: "Preparation | None" = None
 
     async def obey(self) -> bool:
         """Carry out what is pending, in the order of asking. Whether there was anything."""
@@ -77,6 +89,7 @@ class Decisions:
             await commands.intended(self.database, command, decision, Answer(True, text))
         else:  # an engine was killed in between
             decision, text = Decision(**command.intent["decision"]), command.intent["answer"]
+            decision = replace(decision, taken=tuple(decision.taken))
         moves = self._moves(decision)
         if moves and (hindrance := await bring_about(self.database, References(self.branches, moves))):
             raise NotDone(hindrance)
@@ -86,43 +99,99 @@ class Decisions:
     # --- the verbs ---------------------------------------------------------------------------------------------------
 
     async def _merge(self, command: Command, trunk: str) -> tuple[Decision, str]:
-        """A commit on trunk with the candidate's tree: it was made from what trunk is now, so nothing is run again."""
-        one = await self._experiment(command)
+        """A commit on trunk with the candidate's tree; of several, or of a stale one, with what they make together."""
+        chosen = await self._experiments(command)
+        incumbent = await views.incumbent(self.database)
+        for each in chosen:
+            self._mergeable(each, incumbent, command)
+        one = chosen[0]
+        apart = len(chosen) > 1 or one.parent != incumbent
+        # Before anything is made for it: would trunk move?
+        away = References(self.branches, {f"{SHOWN}cockpit/{self.place.name}/trunk": (trunk, one.commit)})
+        if why := await away.hindrance():
+            raise NotDone(why)
+        if apart:
+            one = await self._together(chosen, command.at)
+            if one.measurements:
+                self._mergeable(one, incumbent, command)
+        unknown = apart and not one.measurements
+        reason = command.arguments.get("reason", "")
+        lines = [f"{each.id} {each.slug}: {_verdict(each, incumbent)}" for each in chosen] if apart else []
+        message = (
+            f"Merge {one.id} {one.slug}\n\n{one.hypothesis}\n\n{await self._measured(one, incumbent)}\n"
+            + "".join(f"{line}\n" for line in [*lines, ""] if lines)
+            + (f"{reason}\n\n" if reason else "")
+            + f"Experiment: {one.id}\nParent: {name_of(incumbent)}\nVerdict: {_verdict(one, incumbent)}\n"
+        )
+        after = await self.branches.commit_tree(one.tree, [trunk, one.commit], message, command.at)
+        names = " and ".join(each.id for each in chosen)
+        text = f"{names} merged" + (f" as {one.id}" if one.number not in {each.number for each in chosen} else "")
+        text += f": cockpit/{self.place.name}/trunk is at {after[:7]}"
+        if unknown:
+            who = "the engine runs it" if self.stop else "the next engine runs it, `cockpit resume` starts one,"
+            text += f"; {who} once before all else, and undo goes back if it does not hold"
+        taken = await self._whole(chosen, incumbent) if apart or one.operator == MERGE else ()
+        said = one.verdict.id if one.verdict else None
+        return Decision("merge", one.number, reason, said, trunk, after, taken=taken), text
+
+    async def _whole(self, chosen: Sequence[Experiment], incumbent: int) -> tuple[int, ...]:
+        """The experiments whose changes trunk takes with these: also what one of them is made of."""
+        ahead, found = list(chosen), set[int]()
+        while ahead:
+            found.add((one := ahead.pop()).number)
+            for number in one.parents if one.operator == MERGE else ():
+                part = (
+                    None if number in (one.parent, incumbent, *found) else await views.experiment(self.database, number)
+                )
+                ahead += [part] if part else []
+        return tuple(sorted(found))
+
+    def _mergeable(self, one: Experiment, incumbent: int, command: Command) -> None:
+        """Raises NotDone where an experiment may not be merged."""
         if one.state is State.MERGED:
             raise NotDone(f"{one.id} is merged already")
         if one.state is State.REJECTED:
             raise NotDone(f"{one.id} is rejected: `cockpit undo` takes that back, while it is the last decision")
         if one.state is State.FAILED or not one.measurements:
             raise NotDone(f"{one.id} is {one.state}, and has no measurement to go by")
-        incumbent = await views.incumbent(self.database)
-        if one.parent != incumbent:
+        if one.verdict is not None and one.verdict.word is Word.INFEASIBLE:
             raise NotDone(
-                f"{one.id} was made from {name_of(one.parent or 0)}, and trunk is {name_of(incumbent)} now: this "
-                "version merges onto what a candidate was made from alone; `cockpit undo` takes the last decision back"
+                f"{one.id} is infeasible: {one.verdict.sentence}. To allow it, change the bound in cockpit.toml, and "
+                "the next engine judges it again"
             )
-        said = one.verdict
-        if said is not None and said.word is Word.INFEASIBLE:
-            raise NotDone(
-                f"{one.id} is infeasible: {said.sentence}. To allow it, change the bound in cockpit.toml, and the next "
-                "engine judges it again"
-            )
-        if said is not None and said.incumbent != incumbent:
-            stale, said = f"judged against {name_of(said.incumbent)}, and trunk is {name_of(incumbent)} now", None
-        else:
-            stale = "not judged yet"
-        if not command.arguments.get("unconfirmed") and (said is None or said.evidence is not Evidence.CONFIRMED):
-            how = f"{said.evidence}, and not confirmed: {said.word}, {said.sentence}" if said else stale
+        said, stale = one.verdict, _judged_elsewhere(one, incumbent)
+        if not command.arguments.get("unconfirmed") and (
+            said is None or stale or said.evidence is not Evidence.CONFIRMED
+        ):
+            how = stale or f"{said.evidence}, and not confirmed: {said.word}, {said.sentence}" if said else NOT_JUDGED
             raise NotDone(f"{one.id} is {how}. `--unconfirmed` merges it all the same")
-        verdict = said.line if said else f"none; {stale}"
-        reason = command.arguments.get("reason", "")
-        message = (
-            f"Merge {one.id} {one.slug}\n\n{one.hypothesis}\n\n{await self._measured(one, incumbent)}\n"
-            + (f"{reason}\n\n" if reason else "")
-            + f"Experiment: {one.id}\nParent: {name_of(incumbent)}\nVerdict: {verdict}\n"
+
+    async def _together(self, chosen: Sequence[Experiment], at: float) -> Experiment:
+        """The experiment that takes the changes of these to trunk. Raises NotDone where that cannot be had."""
+        from loop.propose.admit import Refused
+        from loop.propose.together import together
+        from loop.study import ConfigError
+
+        try:
+            own = self.preparation or await self._prepared()
+            return await together(own, [one.number for one in chosen], at)
+        except (Refused, ConfigError) as why:
+            raise NotDone(str(why)) from None
+
+    async def _prepared(self) -> "Preparation":
+        """Where proposals are let in, for an engine that makes none. Raises ConfigError."""
+        from loop.propose.prepare import Preparation, knobs_of
+        from loop.study import read
+
+        revision = read(self.place.config)
+        study, baseline = await views.study(self.database), await views.experiment(self.database, 0)
+        engine = await views.last_engine(self.database)
+        if study is None or engine is None or baseline is None:
+            raise NotDone("the study has not begun")
+        knobs = await knobs_of(self.place, revision, self.branches, baseline.tree)
+        return Preparation(
+            self.place, revision.settings, self.branches, self.database, knobs, study.seed, engine.facts["bench"]
         )
-        after = await self.branches.commit_tree(one.tree, [trunk, one.commit], message, command.at)
-        text = f"{one.id} merged: cockpit/{self.place.name}/trunk is at {after[:7]}"
-        return Decision("merge", one.number, reason, said.id if said else None, trunk, after), text
 
     async def _reject(self, command: Command, trunk: str) -> tuple[Decision, str]:
         one, reason = await self._experiment(command), command.arguments.get("reason", "")
@@ -224,19 +293,46 @@ class Decisions:
             + (f", was {then[m.objective].value:.6g} (n = {then[m.objective].n})" if m.objective in then else "")
             for m in one.measurements
         ]
-        return "\n".join([*lines, ""])
+        return "\n".join([*(lines or ["Not run yet."]), ""])
 
     # --- what a command is about -------------------------------------------------------------------------------------
 
+    async def _experiments(self, command: Command) -> list[Experiment]:
+        """One, or several of them, each once."""
+        numbers = command.arguments.get("experiments", [command.arguments.get("experiment")])
+        if not isinstance(numbers, list) or not numbers:
+            raise NotDone("no experiment is named")
+        return [await self._seen(number, command) for number in dict.fromkeys(numbers)]
+
     async def _experiment(self, command: Command) -> Experiment:
-        number = command.arguments.get("experiment")
+        return await self._seen(command.arguments.get("experiment"), command)
+
+    async def _seen(self, number: Any, command: Command) -> Experiment:
+        """An experiment, on which the verdict is the one that its person has seen."""
         one = await views.experiment(self.database, number) if isinstance(number, int) else None
         if one is None:
             raise NotDone(f"there is no experiment {number}")
         if one.number == 0:
             raise NotDone("e0000 is the baseline: there is nothing to decide")
-        seen = command.expected.get("verdict")
-        if "verdict" in command.expected and seen != (one.verdict.id if one.verdict else None):
+        verdicts = command.expected.get("verdicts", {})
+        if "verdict" in command.expected:
+            verdicts = {**verdicts, str(number): command.expected["verdict"]}
+        if str(number) in verdicts and verdicts[str(number)] != (one.verdict.id if one.verdict else None):
             now = one.verdict.line if one.verdict else "none"
             raise NotDone(f"the verdict on {one.id} has changed since you looked: {now}")
         return one
+
+
+def _judged_elsewhere(one: Experiment, incumbent: int) -> str:
+    """Of a verdict that stands neither against trunk nor against what the experiment was made from, that it does."""
+    if one.verdict is None or one.verdict.incumbent in (incumbent, one.parent):
+        return ""
+    return f"judged against {name_of(one.verdict.incumbent)}, and trunk is {name_of(incumbent)} now"
+
+
+def _verdict(one: Experiment, incumbent: int) -> str:
+    """The verdict, as a commit has it, and against what it is where that is not trunk."""
+    if one.verdict is None or (elsewhere := _judged_elsewhere(one, incumbent)):
+        return f"none; {elsewhere if one.verdict else NOT_JUDGED if one.measurements else NOT_RUN}"
+    against = one.verdict.incumbent
+    return one.verdict.line + (f", against {name_of(against)}" if against != incumbent else "")

@@ -30,7 +30,7 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from loop import budget
@@ -41,20 +41,21 @@ from loop.effects import carry_out, settle_references
 from loop.judge import axis, bounds
 from loop.judge.preset import check as check_preset
 from loop.judge.returns import LEAST
-from loop.judge.runs import BASELINE, CHALLENGE, SCREEN
+from loop.judge.runs import BASELINE, CHALLENGE, SCREEN, VERIFY
 from loop.judge.standing import Standing
 from loop.propose import optimiser
 from loop.propose.portfolio import Portfolio
 from loop.propose.prepare import AHEAD, Preparation, functions_of, knobs_of
 from loop.propose.which import choose
-from loop.run import bench, costs, launch, sandbox, stages
+from loop.review import count_lines
+from loop.run import bench, costs, launch, meter, sandbox, stages
 from loop.run.devices import kind, usable
-from loop.run.execution import METER, SLOT, Execution, MachineFailed, Stop
+from loop.run.execution import SLOT, Execution, MachineFailed, Stop
 from loop.run.quiet import Quiet
 from loop.schedule import Job, next_job, seeds
 from loop.study import ConfigError, Constraint, Objective, Revision, read
 from loop.verdicts import judge_what_waits
-from store import budgets, effects, journal, views
+from store import budgets, effects, journal, views, yields
 from store.database import Database
 from store.place import SCRATCH, Place, take_engine_lock
 from store.records import START, Ended, Experiment, Frontier, Idle, Outcome, Run, State, Study
@@ -146,7 +147,8 @@ class Engine:
         stands = any(run.outcome is Outcome.OK or self._has_more_to_say(run) for run in runs)
         commit = baseline.commit if baseline and stands else head
         tree = await self.branches.tree(commit)
-        self.bench = await bench.set_up(self.place, settings, self.branches, self.database, tree)
+        found = await meter.look()
+        self.bench = await bench.set_up(self.place, settings, self.branches, self.database, tree, found)
         lent = [bench.lent(self.place, path) for path in settings.data.read]
         sealed = [bench.sealed(self.place, path) for path in settings.data.sealed]
         variables = stages.environment(self.place.folder, "tree")
@@ -154,12 +156,12 @@ class Engine:
         wall = await sandbox.build(self.place, self.bench.interpreter, lent, sealed, variables)
         stages.check(self.place.config, settings, wall)
         check_preset(self.place.config, self.revision)
-        costs.check(self.place.config, self.revision)
+        costs.check(self.place.config, self.revision, found)
         self.standing = Standing(settings, self.bench.hash)
-        budget.check(self.place.config, self.revision, usable())
+        budget.check(self.place.config, self.revision, usable(), found)
         self.execution = Execution(
-            self.place, self.revision, self.branches, self.database, self.bench, wall, self.stop, self.quiet,
-            self.standing,
+            self.place, self.revision, self.branches, self.database, self.bench, wall, found, self.stop,
+            self.quiet, self.standing,
         )  # fmt: skip
         knobs = await knobs_of(self.place, self.revision, self.branches, tree)
 
@@ -187,7 +189,7 @@ class Engine:
             "device": kind(),
             "wall": wall.name,
             "no_wall": wall.lack,
-            "meter": METER,
+            "meter": str(found),
             "model": chosen.model.name if chosen.model else "none",
             "model_host": chosen.model.host if chosen.model else None,
             "model_why": chosen.why,
@@ -221,6 +223,7 @@ class Engine:
         await self.standing.catch_up(self.database)
         drawn, reference = await self.standing.drawn()
         stood, bench_then = (await views.frontier(self.database))[0], await views.drawn_on(self.database)
+        stood = replace(stood, gains=await yields.gains(self.database, self.bench.hash))
         if reference or (bench_then and (drawn or Frontier(), self.bench.hash) != (stood, bench_then)):
             await journal.frontier_drawn(self.database, drawn or Frontier(), self.bench.hash, reference)
         if not stands:
@@ -279,6 +282,7 @@ class Engine:
             ended = await self._baseline() or await self._search(self.limits.experiments)
             if ended in (Ended.STOPPED, *budget.ENDS.values()) and self.stop.urgency <= (ended is Ended.TIME):
                 await judge_what_waits(self.place, self.revision, self.database, self.standing)
+                await count_lines(self.branches, self.database)
             return ended
         finally:
             self.stop.finish(ended)  # it is too late for a pause
@@ -287,7 +291,9 @@ class Engine:
 
     async def _obey(self, ending: asyncio.Event) -> None:
         """Carry out what a person asks for, soon after; once the engine ends, what is left."""
-        decisions, last_look = Decisions(self.place, self.branches, self.database, self.stop), False
+        assert self.portfolio is not None
+        own = self.portfolio.preparation
+        decisions, last_look = Decisions(self.place, self.branches, self.database, self.stop, own), False
         while not last_look:
             last_look = ending.is_set()
             await decisions.obey()
@@ -332,6 +338,7 @@ class Engine:
         )
         while not self.stop.why:
             await judge_what_waits(self.place, self.revision, self.database, self.standing)  # who catches up first
+            await count_lines(self.branches, self.database)
             if not self.stop.going.is_set():
                 await self.stop.going.wait()
                 continue
@@ -401,7 +408,7 @@ class Engine:
             if self.stop.why or (await self._experiment(experiment.number)).state is State.REJECTED:
                 return
         else:
-            if job.purpose in (BASELINE, CHALLENGE):
+            if job.purpose in (BASELINE, CHALLENGE, VERIFY):
                 raise MachineFailed(f"{TRIES} runs of {experiment.id} in a row were ended from outside, not by cockpit")
             why = f"{TRIES} runs in a row were ended from outside, and not by cockpit"
             await self.standing.catch_up(self.database)
@@ -420,7 +427,7 @@ class Engine:
         """An incumbent that fails on its baseline's seeds has failed; on those of challengers it may, now and then."""
         if purpose == CHALLENGE and outcome is not Outcome.INTERRUPTED:
             self.in_vain = 0 if outcome is Outcome.OK else self.in_vain + 1
-        if purpose == BASELINE or self.in_vain == TRIES:
+        if purpose in (BASELINE, VERIFY) or self.in_vain == TRIES:
             self.outcomes.append((experiment.number, outcome))
 
     def _failed(self, incumbent: int = 0) -> bool:

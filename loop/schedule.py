@@ -1,5 +1,6 @@
 """What is to be run next. It follows from the record alone, so an engine goes on where one that was killed has stopped.
 
+    verify           what several changes together have made trunk, before all else
     the incumbent    on its seeds, the second and third in turn with the first proposals; not on one where it failed
     race             what the judge asks for: a candidate on the incumbent's next seed, and the incumbent on it first
     confirm          the same on a fresh seed, for which nothing was chosen
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from loop.judge.preset import preset
-from loop.judge.runs import BASELINE, CHALLENGE, CONFIRM, RACE, SCREEN, Runs
+from loop.judge.runs import BASELINE, CHALLENGE, CONFIRM, RACE, SCREEN, VERIFY, Runs
 from loop.judge.standing import Standing
 from store.records import Evidence, Experiment, State
 
@@ -67,6 +68,8 @@ def next_job(stand: Standing, study_seed: int, count: int | None = None) -> Job 
     own = list(islice(order, max(wanted, racing)))
     have = runs.common(runs.yardstick(incumbent))
     lacking = [seed for seed in own if seed not in have]
+    if stand.unverified:
+        return Job(first, own[0], VERIFY)
     waiting = stand.waiting()
     promising: Experiment | None = None
     if ready(runs, incumbent):

@@ -296,12 +296,7 @@ class Budget(Table):
     time: Seconds | None = None
     device_hours: float | None = Field(default=None, gt=0, allow_inf_nan=False)  # of all GPUs that a run holds
     money: float | None = Field(default=None, gt=0, allow_inf_nan=False)  # in the currency of [prices]
-    joules: object = None
-
-    @field_validator("joules")
-    @classmethod
-    def _unmeasured(cls, joules: object) -> object:
-        raise ValueError("this version of cockpit measures no joules, so it could not keep to that; take it out")
+    joules: float | None = Field(default=None, gt=0, allow_inf_nan=False)  # of those GPUs, while stages run on them
 
 
 class Prices(Table):

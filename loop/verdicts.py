@@ -1,11 +1,13 @@
 """The verdicts that can be said now: each measured experiment is judged as soon as the incumbent has its seeds."""
 
+from collections.abc import Sequence
+
 from loop.judge.axis import Axis
 from loop.judge.standing import Standing
 from loop.schedule import ready
 from loop.study import ConfigError, Revision
 from loop.where import where
-from store import journal
+from store import journal, yields
 from store.database import Database
 from store.place import Place
 
@@ -13,10 +15,14 @@ from store.place import Place
 async def judge_what_waits(place: Place, revision: Revision, database: Database, stand: Standing) -> None:
     """Judge the experiments that wait for it. Raises ConfigError where an objective shows no noise and should."""
     await stand.catch_up(database)
+    if (lifts := stand.lifts()) is not None:  # what has failed since has taken its time, and has no verdict
+        await yields.lifted(database, stand.bench, lifts)
     axes = stand.axes()
     for one in axes:
         if revision.settings.objectives[one.name].scale == "log" and not one.log:
             raise ConfigError(_no_log(place, revision, one))
+    if (merged := stand.to_verify) is not None:
+        await _judge(database, stand, axes, merged)
     if not ready(stand.runs, stand.incumbent):
         return
     still = [axis.name for axis in axes if stand.runs.constant(axis.name) and not axis.deterministic]
@@ -26,10 +32,16 @@ async def judge_what_waits(place: Place, revision: Revision, database: Database,
     # One by one: a decision meanwhile changes what waits, and against what.
     while ready(stand.runs, stand.incumbent) and (number := stand.next_waiting(judged)) is not None:
         judged.add(number)
-        said = await stand.verdict(number)
-        counted, lately = stand.keeps(axes, said), await stand.returns(database, said)
-        await journal.judged(database, said, counted, lately, await stand.redrawn(said))
-        await stand.catch_up(database)
+        await _judge(database, stand, axes, number)
+
+
+async def _judge(database: Database, stand: Standing, axes: Sequence[Axis], number: int) -> None:
+    """One verdict, with what follows from it."""
+    said = await stand.verdict(number)
+    counted, lately = stand.keeps(axes, said), await stand.returns(database, said)
+    drawn = await stand.redrawn(said)
+    await journal.judged(database, said, counted, lately, drawn, stand.lifts())
+    await stand.catch_up(database)
 
 
 def _no_log(place: Place, revision: Revision, axis: Axis) -> str:

@@ -16,6 +16,7 @@ SPENT = {  # in all, at the moment ?1
     "experiments": "SELECT coalesce(max(number) + 1, 0) FROM experiments",
     "runs": "SELECT coalesce(max(id), 0) - (SELECT count(*) FROM runs WHERE outcome IS NULL) FROM runs",
     "tokens": "SELECT coalesce(sum(amount), 0) FROM totals WHERE (outcome, resource) = ('total', 'tokens')",
+    "joules": "SELECT coalesce(sum(amount), 0) FROM totals WHERE (outcome, resource) = ('total', 'joules')",
     "time": ENGINE_SECONDS,
     "money": f"SELECT coalesce(sum(used), 0) / {HOUR} FROM lanes",  # times the price
     "device_hours": f"""
@@ -79,6 +80,14 @@ async def _reserved(change: Change, budget: str) -> float:
             holds = max(1, run["devices"]) if budget == "money" else run["devices"]
             expected = await run_seconds(change, run["purpose"]) or 0.0
             reserved += max(0.0, expected - run["had"]) * holds / HOUR
+    elif budget == "joules":
+        for run in await change.rows(
+            """
+            SELECT purpose, (SELECT coalesce(sum(energy_joules), 0) FROM stages WHERE run = runs.id) AS had
+            FROM runs WHERE outcome IS NULL
+            """
+        ):
+            reserved += max(0.0, (await run_joules(change, run["purpose"]) or 0.0) - run["had"])
     return float(reserved)
 
 
@@ -103,10 +112,20 @@ async def run_seconds(record: Change | Database, purpose: str) -> float | None:
 
     Of the bench that the last engine set up: on another one a run may take as long as it likes.
     """
-    lately = """
-        SELECT avg(seconds) FROM (
-            SELECT (SELECT sum(ended_at - began_at) FROM spans WHERE run = runs.id) AS seconds
-            FROM runs WHERE outcome = 'ok' AND {}
+    return await _run_mean(record, purpose, "SELECT sum(ended_at - began_at) FROM spans WHERE run = runs.id")
+
+
+async def run_joules(record: Change | Database, purpose: str) -> float | None:
+    """Of energy, by a run: so too. None before it was measured of one."""
+    return await _run_mean(record, purpose, "SELECT sum(energy_joules) FROM stages WHERE run = runs.id")
+
+
+async def _run_mean(record: Change | Database, purpose: str, taken: str) -> float | None:
+    """Of what the last good runs have taken; those of which it is not known left out."""
+    lately = f"""
+        SELECT avg(amount) FROM (
+            SELECT ({taken}) AS amount
+            FROM runs WHERE outcome = 'ok' AND {{}}
             AND bench = (SELECT json_extract(facts, '$.bench') FROM engines ORDER BY id DESC LIMIT 1)
             ORDER BY id DESC LIMIT ?
         )

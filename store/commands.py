@@ -142,23 +142,39 @@ async def answered(database: Database, command: Command, answer: Answer) -> None
 async def decided(database: Database, command: Command, decision: Decision, answer: Answer, bench: str) -> None:
     """A decision is carried out: its row, trunk, what becomes of the experiment, and the answer."""
     async with database.transaction() as change:
-        await change.insert(
+        made = await change.insert(
             "decisions", at=time.time(), command=command.id, verb=decision.verb, experiment=decision.experiment,
             reason=decision.reason, verdict=decision.verdict, trunk_before=decision.trunk_before,
             trunk_after=decision.trunk_after, undoes=decision.undoes,
         )  # fmt: skip
+        for number in decision.taken:
+            await change.insert("taken", decision=made, experiment=number)
         await change.execute("UPDATE study SET trunk = ?", decision.trunk_after)
-        newest = await change.rows(
-            "SELECT bench FROM runs WHERE experiment = ? ORDER BY id DESC LIMIT 1", decision.experiment
-        )
-        await settle(change, decision.experiment, newest[0]["bench"] if newest else bench)
-        await ledger.rebook(change, [decision.experiment])
+        kind = {"merge": State.MERGED, "reject": State.REJECTED}.get(decision.verb, "undone")
+        for row in await change.rows("SELECT experiment FROM taken WHERE decision IN (?, ?)", made, decision.undoes):
+            number = row["experiment"]
+            if await _settled(change, number, bench):
+                text = f"{name_of(number)} {kind}, in {name_of(decision.experiment)}"
+                await _say_decided(change, kind, text, number, decision)
+        await _settled(change, decision.experiment, bench)
         await _answer(change, command, answer)
-        kinds = {"merge": State.MERGED, "reject": State.REJECTED}
-        await say(
-            change, kinds.get(decision.verb, "undone"), answer.text, experiment=decision.experiment,
-            id=name_of(decision.experiment), verb=decision.verb, reason=decision.reason, trunk=decision.trunk_after,
-        )  # fmt: skip
+        await _say_decided(change, kind, answer.text, decision.experiment, decision)
+
+
+async def _settled(change: Change, number: int, bench: str) -> bool:
+    """What becomes of an experiment by a decision. Whether its state is another one."""
+    newest = await change.rows("SELECT bench FROM runs WHERE experiment = ? ORDER BY id DESC LIMIT 1", number)
+    states = [row["state"] for row in await change.rows("SELECT state FROM experiments WHERE number = ?", number)]
+    await settle(change, number, newest[0]["bench"] if newest else bench)
+    await ledger.rebook(change, [number])
+    return bool(await change.rows("SELECT 1 FROM experiments WHERE number = ? AND state <> ?", number, *states))
+
+
+async def _say_decided(change: Change, kind: str, text: str, number: int, decision: Decision) -> None:
+    await say(
+        change, kind, text, experiment=number,
+        id=name_of(number), verb=decision.verb, reason=decision.reason, trunk=decision.trunk_after,
+    )  # fmt: skip
 
 
 async def noted(database: Database, command: Command, text: str) -> None:

@@ -175,8 +175,9 @@ class Change:
 
 
 async def _rows(connection: aiosqlite.Connection, sql: str, values: tuple[Any, ...]) -> list[sqlite3.Row]:
-    async with connection.execute(sql, values) as cursor:
-        return list(await cursor.fetchall())
+    # In one go. A statement that is half read keeps its connection at an old state of the record, and once somebody has
+    # written SQLite begins no transaction from there: it is locked, however long one waits (SQLITE_BUSY_SNAPSHOT).
+    return list(await connection.execute_fetchall(sql, values))
 
 
 def statements(script: str) -> Iterable[str]:

@@ -36,6 +36,12 @@ async def events_after(database: Database, seq: int) -> list[Event]:
     ]
 
 
+async def newest(database: Database) -> float:
+    """When the newest event was told; 0 before the first."""
+    rows = await database.rows("SELECT at FROM events ORDER BY seq DESC LIMIT 1")
+    return float(rows[0]["at"]) if rows else 0.0
+
+
 async def last_event(database: Database) -> int:
     """The number of the newest event, 0 before the first."""
     return int((await database.rows("SELECT coalesce(max(seq), 0) FROM events"))[0][0])

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from typing import Any
 
-from store import budgets, calls, ledger
+from store import budgets, calls, ledger, review, yields
 from store.database import Change, Database
 from store.effects import want
 from store.events import say
@@ -28,9 +28,11 @@ from store.records import (
     State,
     Study,
     Verdict,
+    by,
     name_of,
 )
 from store.state import settle
+from store.yields import Lift
 
 # --- the study and its engine ----------------------------------------------------------------------------------------
 
@@ -156,10 +158,12 @@ async def queued(
     proposal: Proposal | None = None,
     change_hash: str | None = None,
     asked: Sequence[int] = (),
+    together: Sequence[int] = (),
 ) -> int:
     """An experiment is admitted: it has a commit, and waits for a slot. Nobody proposed the baseline.
 
-    `asked` are the calls to a model that came to it. The effect that makes its branch, by these moves.
+    `asked` are the calls to a model that came to it, and it takes the changes of the experiments `together` to its
+    parent. The effect that makes its branch, by these moves.
     """
     async with database.transaction() as change:
         await change.insert(
@@ -176,8 +180,9 @@ async def queued(
         text = f"{experiment.id} {experiment.slug} queued"
         if proposal is not None:
             await _keep(change, proposal, change_hash, experiment.number, asked)
-            await change.insert("parents", experiment=experiment.number, parent=proposal.parent)
-            text += f", from {name_of(proposal.parent)} by the {proposal.proposer}"
+            for parent in dict.fromkeys([proposal.parent, *together]):
+                await change.insert("parents", experiment=experiment.number, parent=parent)
+            text += f", from {name_of(proposal.parent)} by {by(proposal.proposer)}"
         await say(
             change, "queued", text, experiment=experiment.number,
             id=experiment.id, branch=experiment.branch, commit=experiment.commit,
@@ -262,7 +267,12 @@ async def stage_ended(database: Database, experiment: Experiment, run: Run, posi
         await change.insert("stages", run=run.id, position=position, **values)
         await ledger.stage_ends(change, run, stage, time.time())
         how = f"{stage.outcome}, {stage.detail}" if stage.detail else stage.outcome
-        costs = {column: getattr(stage, column) for column in ("outcome", "wall_seconds", "cpu_seconds", "peak_bytes")}
+        costs = {
+            column: getattr(stage, column)
+            for column in (
+                "outcome", "wall_seconds", "cpu_seconds", "peak_bytes", "energy_joules", "peak_device_bytes",
+            )
+        }  # fmt: skip
         await say(
             change,
             "stage",
@@ -348,12 +358,17 @@ async def given_up(
 
 
 async def judged(
-    database: Database, verdict: Verdict, counted: Keeps, lately: Returns, frontier: Frontier | None = None
+    database: Database,
+    verdict: Verdict,
+    counted: Keeps,
+    lately: Returns,
+    frontier: Frontier | None = None,
+    lifts: Mapping[str, Lift] | None = None,
 ) -> None:
     """The judge has spoken. Each verdict is kept; the newest one stands.
 
     With it, how far what is confirmed is so, and what the last while has bought. `frontier` is the one that stands now,
-    None where it is as it was.
+    and `lifts` what each proposer's are; None where they are as they were.
     """
     async with database.transaction() as change:
         values = {field.name: getattr(verdict, field.name) for field in fields(verdict) if field.name != "id"}
@@ -362,6 +377,9 @@ async def judged(
         await change.insert("keeps", bench=verdict.bench, **{**asdict(counted), "maximize": int(counted.maximize)})
         await change.execute("DELETE FROM returns WHERE bench = ?", verdict.bench)
         await change.insert("returns", bench=verdict.bench, **asdict(lately))
+        await review.offered(change, verdict)
+        if lifts is not None:
+            await yields.keep_lifts(change, verdict.bench, lifts)
         await settle(change, verdict.experiment, verdict.bench)
         moved = set() if frontier is None else await _draw(change, frontier)
         await ledger.rebook(change, {verdict.experiment, *moved})
@@ -408,7 +426,8 @@ async def _draw(change: Change, frontier: Frontier) -> set[int]:
 
 
 async def _advance(change: Change, frontier: Frontier, bench: str, now: float) -> None:
-    """The frontier's size, against what was spent."""
+    """The frontier's size, against what was spent; and what each confirmed experiment has added to it."""
+    await yields.keep_gains(change, bench, frontier.gains)
     spent = await ledger.used(change)
     await change.insert(
         "progress", at=now, bench=bench, experiments=frontier.measured, hypervolume=frontier.hypervolume,

@@ -60,7 +60,8 @@ async def stage_ends(change: Change, run: Run, stage: Stage, now: float) -> None
     """A stage has used its lane for as long as it says, though not beyond now; what lies before it is overhead."""
     ended_at = min(stage.started_at + stage.wall_seconds, now)
     await _book(change, run.slot, min(stage.started_at, now), "overhead", run.id)
-    spend = {} if stage.cpu_seconds is None else {"cpu_seconds": stage.cpu_seconds}
+    used = {"cpu_seconds": stage.cpu_seconds, "joules": stage.energy_joules}
+    spend = {resource: amount for resource, amount in used.items() if amount is not None}
     await _book(change, run.slot, ended_at, stage.name, run.id, spend)
 
 

@@ -34,6 +34,20 @@ class Word(StrEnum):
 UP = (Word.BETTER, Word.GAIN, Word.TRADE_OFF)  # up somewhere
 
 
+class Verification(StrEnum):
+    """What is known of a merge whose tree is of several changes together, which nobody had run before."""
+
+    WAITS = "waits"  # for its first run, or for the verdict on that
+    HOLDS = "holds"
+    FAILS = "does not hold"  # no measurement, or a bound broken, or worse than what trunk was, or too much lost
+
+
+MERGE = "merge"  # the operator of such an experiment
+ASKED_TO_END = "asked to end"  # how a run ends, that somebody or a limit has ended; and why one is not begun any more:
+REJECTED_SINCE, CHANGED_SINCE = "has been rejected since", "what it was to measure has changed since"
+WANTED_ENDS = (ASKED_TO_END, REJECTED_SINCE, CHANGED_SINCE)
+
+
 class Evidence(StrEnum):
     """How far a verdict can be trusted."""
 
@@ -111,6 +125,7 @@ class Ended(StrEnum):
     RUNS = "runs"  # so for the other budgets
     TOKENS = "tokens"
     DEVICE_HOURS = "device hours"
+    JOULES = "joules"
     MONEY = "money"
     NO_PROPOSER = "no proposer"  # nobody is left to propose
     BASELINE_FAILED = "baseline failed"
@@ -168,6 +183,8 @@ class Stage:
     peak_bytes: int | None
     log: str  # relative to the study's folder
     detail: str = ""
+    energy_joules: float | None = None  # of the GPUs that its run may use, while it ran
+    peak_device_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +300,11 @@ class Verdict:
         return self.evidence is Evidence.CONFIRMED and self.word in UP
 
     @property
+    def barred(self) -> bool:
+        """Whether more of something is lost than would be given up for anything."""
+        return any(one.get("barred", False) for one in self.figures.values())
+
+    @property
     def worth(self) -> float | None:
         """What it is worth at the user's exchange rates; None where they do not say."""
         parts = [one["worth"] for one in self.figures.values() if one.get("worth") is not None]
@@ -327,6 +349,7 @@ class Decision:
     trunk_after: str
     undoes: int | None = None
     id: int = 0
+    taken: tuple[int, ...] = ()  # of a merge of several, those whose changes trunk takes
 
 
 # Git references that move: where each stands, and where it is to stand. None is nowhere.
@@ -372,7 +395,8 @@ class Experiment:
     detail: str = ""
     measurements: tuple[Measurement, ...] = ()
     knobs: dict[str, Any] = field(default_factory=dict)  # their values in its tree, by key
-    parent: int | None = None
+    parent: int | None = None  # what trunk was, when it was proposed
+    parents: tuple[int, ...] = ()  # that one, and those whose changes it takes to it
     proposer: str | None = None
     operator: str | None = None
     hypothesis: str = ""
@@ -382,6 +406,21 @@ class Experiment:
     def id(self) -> str:
         """The name on screen and in commands: `e0042`."""
         return name_of(self.number)
+
+    def stale(self, incumbent: int) -> bool:
+        """Whether it is open, and was made from what trunk is no more. That informs, and bars nothing."""
+        over = self.state in (State.MERGED, State.REJECTED, State.FAILED)
+        return not over and self.parent is not None and incumbent not in (self.parent, self.number)
+
+    @property
+    def verification(self) -> Verification | None:
+        """Whether it holds, where it is trunk; None where it was merged as it had been measured, or is not merged."""
+        if self.state is not State.MERGED or self.operator != MERGE:
+            return None
+        said = self.verdict
+        if self.failure or (said and (said.word in (Word.WORSE, Word.INFEASIBLE) or said.barred)):
+            return Verification.FAILS
+        return Verification.HOLDS if said else Verification.WAITS
 
     @property
     def offered(self) -> bool:
@@ -397,6 +436,14 @@ def offers(experiments: Iterable[Experiment]) -> list[Experiment]:
         return (-inf if worth is None else worth, one.number)
 
     return sorted((one for one in experiments if one.offered), key=order, reverse=True)
+
+
+PERSON = "person"  # who proposes, where it is no program
+
+
+def by(proposer: str | None) -> str:
+    """A proposer, in a sentence."""
+    return "a person" if proposer == PERSON else f"the {proposer}"
 
 
 def name_of(number: int) -> str:
@@ -432,6 +479,7 @@ class Frontier:
     hypervolume: float = 0.0  # of the confirmed
     optimistic: float = 0.0  # of the promising too
     measured: int = 0  # the feasible experiments
+    gains: tuple[tuple[int, float], ...] = ()  # what each confirmed one has added to the hypervolume, by number
 
 
 @dataclass(frozen=True, slots=True)
@@ -497,7 +545,7 @@ class Ledger:
 class Limit:
     """A budget: what may be spent of one thing, and how much of it was, at a moment. Time is in seconds."""
 
-    budget: str  # experiments, runs, tokens, time, device_hours, money
+    budget: str  # experiments, runs, tokens, time, device_hours, joules, money
     most: float
     at: float
     spent: float

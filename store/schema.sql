@@ -376,3 +376,46 @@ CREATE TABLE returns (              -- what the last while has bought, and what 
     before REAL NOT NULL,           -- the hypervolume at its start
     chance REAL NOT NULL            -- of a confirmed gain among as many more
 ) STRICT;
+
+-- version 8
+
+CREATE TABLE taken (                -- the experiments whose changes a merge of several takes to trunk
+    decision INTEGER NOT NULL REFERENCES decisions (id),
+    experiment INTEGER NOT NULL REFERENCES experiments (number),
+    PRIMARY KEY (decision, experiment)
+) STRICT;
+CREATE INDEX taken_experiment ON taken (experiment);
+
+CREATE TABLE gains (                -- what each confirmed experiment has added to the hypervolume, as it stands now
+    bench TEXT NOT NULL REFERENCES benches (hash),
+    experiment INTEGER NOT NULL REFERENCES experiments (number),
+    gain REAL NOT NULL CHECK (gain >= 0),    -- in units of the baseline's own
+    PRIMARY KEY (bench, experiment)
+) STRICT;
+
+CREATE TABLE lifts (                -- what each proposer's device-hours bought, against the numeric floor's
+    bench TEXT NOT NULL REFERENCES benches (hash),
+    proposer TEXT NOT NULL,
+    floor TEXT NOT NULL,            -- the proposer that it is held against
+    experiments INTEGER NOT NULL,   -- that it has run
+    floor_experiments INTEGER NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('too few', 'nothing gained', 'ratio', 'difference')),
+    value REAL,                     -- NULL of the first two kinds
+    low REAL,
+    high REAL,                      -- NULL where there is no upper end
+    PRIMARY KEY (bench, proposer)
+) STRICT;
+
+CREATE TABLE offers (               -- what was put to the user, the first time
+    experiment INTEGER PRIMARY KEY REFERENCES experiments (number),
+    at REAL NOT NULL,
+    lines INTEGER                   -- that its diff changes; NULL while nobody has counted them
+) STRICT;
+CREATE INDEX verdicts_confirmed ON verdicts (bench, experiment) WHERE evidence = 'confirmed';
+INSERT INTO offers SELECT verdicts.experiment, min(verdicts.at), NULL
+FROM verdicts JOIN proposals ON proposals.experiment = verdicts.experiment
+WHERE evidence = 'confirmed' AND word IN ('better', 'gain', 'trade-off') AND operator <> 'merge'
+GROUP BY verdicts.experiment;
+
+ALTER TABLE stages ADD COLUMN energy_joules REAL;                      -- of its run's GPUs; NULL where it was not measured
+ALTER TABLE stages ADD COLUMN peak_device_bytes INTEGER;               -- of their memory; NULL where it was not measured

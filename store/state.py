@@ -14,6 +14,9 @@ async def settle(change: Change, number: int, bench: str) -> None:
             WITH own AS (
                 SELECT runs.* FROM runs JOIN experiments ON number = experiment
                 WHERE experiment = ?1 AND bench = ?2 AND runs.tree = experiments.tree
+            ), decided AS (
+                SELECT id, verb FROM decisions WHERE experiment = ?1
+                UNION SELECT id, verb FROM taken JOIN decisions ON id = decision WHERE taken.experiment = ?1
             ), bad AS (
                 SELECT outcome, detail FROM own
                 WHERE outcome NOT IN ('ok', 'interrupted') AND purpose <> 'challenge' AND NOT EXISTS (
@@ -22,8 +25,8 @@ async def settle(change: Change, number: int, bench: str) -> None:
                 ) ORDER BY id DESC LIMIT 1
             )
             SELECT
-                (SELECT verb FROM decisions WHERE experiment = ?1 AND verb <> 'undo'
-                    AND NOT EXISTS (SELECT 1 FROM decisions AS later WHERE later.undoes = decisions.id)
+                (SELECT verb FROM decided WHERE verb <> 'undo'
+                    AND NOT EXISTS (SELECT 1 FROM decisions AS later WHERE later.undoes = decided.id)
                     ORDER BY id DESC LIMIT 1) AS decided,
                 EXISTS (SELECT 1 FROM runs WHERE experiment = ?1 AND outcome IS NULL) AS running,
                 (SELECT outcome FROM bad) AS failure,
@@ -38,6 +41,8 @@ async def settle(change: Change, number: int, bench: str) -> None:
     failure, detail = None, ""
     if row["decided"]:
         state = DECIDED[row["decided"]]
+        if state is State.MERGED and row["failure"]:  # it stays what trunk is, and that it fails is said
+            failure, detail = row["failure"], row["detail"]
     elif row["running"]:
         state = State.RUNNING
     elif row["failure"]:

@@ -45,7 +45,8 @@ SPENT_ON = {  # names of what a run or a call is booked to
     "model": "coalesce(calls.model, (SELECT model FROM calls AS asked WHERE asked.proposal = proposals.id LIMIT 1))",
 }
 EXPERIMENTS = """
-    SELECT experiments.*, proposer, operator, hypothesis, proposals.parent
+    SELECT experiments.*, proposer, operator, hypothesis, proposals.parent,
+        (SELECT json_group_array(parents.parent) FROM parents WHERE parents.experiment = number) AS parents
     FROM experiments LEFT JOIN proposals ON proposals.experiment = experiments.number
 """
 
@@ -191,10 +192,13 @@ async def first_run(database: Database, number: int, bench: str) -> int | None:
 
 async def incumbent(database: Database) -> int:
     """The experiment whose tree is trunk's: that of the last merge that stands, else the baseline."""
-    rows = await database.rows(
-        f"SELECT experiment FROM decisions WHERE verb = 'merge' AND {STANDING} ORDER BY id DESC LIMIT 1"
-    )
-    return int(rows[0]["experiment"]) if rows else 0
+    return (await trunks(database))[-1]
+
+
+async def trunks(database: Database) -> list[int]:
+    """The experiments that trunk was one after the other, and is: the baseline, and what was merged and stands."""
+    rows = await database.rows(f"SELECT experiment FROM decisions WHERE verb = 'merge' AND {STANDING} ORDER BY id")
+    return [0, *(row["experiment"] for row in rows)]
 
 
 async def last_decision(database: Database) -> Decision | None:
@@ -471,6 +475,7 @@ def _experiment(row: sqlite3.Row, means: dict[str, list[Measurement]], said: dic
         measurements=tuple(means.get(row["tree"], ())),
         knobs=json.loads(row["knobs"]),
         parent=row["parent"],
+        parents=tuple(json.loads(row["parents"])),
         proposer=row["proposer"],
         operator=row["operator"],
         hypothesis=row["hypothesis"] or "",
@@ -481,7 +486,8 @@ def _experiment(row: sqlite3.Row, means: dict[str, list[Measurement]], said: dic
 async def _run(database: Database, row: sqlite3.Row) -> Run:
     stages = await database.rows(
         """
-        SELECT name, outcome, exit_status, started_at, wall_seconds, cpu_seconds, peak_bytes, log, detail
+        SELECT name, outcome, exit_status, started_at, wall_seconds, cpu_seconds, peak_bytes, log, detail,
+               energy_joules, peak_device_bytes
         FROM stages WHERE run = ? ORDER BY position
         """,
         row["id"],

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from loop.run import devices
 from store.place import Place, find
 
 IDENTITY = {
@@ -75,6 +76,41 @@ def bwrap() -> str:
     if os.environ.get("CI") == "true":
         pytest.fail("there is no bubblewrap that works here: `apt install bubblewrap`")
     pytest.skip("needs a bubblewrap that works")
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The library of the pretended driver. Without a compiler a test is skipped, but not where CI has to see it."""
+    file = tmp_path_factory.mktemp("driver") / "libnvidia-ml.so.1"
+    source = Path(__file__).with_name("fake_nvml.c")
+    if compiler := shutil.which("cc"):
+        subprocess.run([compiler, "-Wall", "-Werror", "-shared", "-fPIC", "-o", file, source, "-ldl"], check=True)
+        return file
+    if os.environ.get("CI") == "true":
+        pytest.fail("there is no C compiler here: `apt install gcc libc6-dev`")
+    pytest.skip("needs a C compiler")
+
+
+Driver = Callable[..., None]
+
+
+@pytest.fixture
+def driver(tmp_path_factory: pytest.TempPathFactory, compiled: Path, monkeypatch: pytest.MonkeyPatch) -> Driver:
+    """A machine with a GPU whose driver is pretended: `driver(energy=3)` says what it answers (fake_nvml.c)."""
+    folder = tmp_path_factory.mktemp("gpu")
+    for name in ("libnvidia-ml.so.1", "libcuda.so.1"):
+        shutil.copy(compiled, folder / name)
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(folder))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.delenv("CUDA_DEVICE_ORDER", raising=False)
+
+    def says(**words: int) -> None:
+        (folder / "driver.new").write_text("".join(f"{word} {number}\n" for word, number in words.items()))
+        (folder / "driver.new").replace(folder / "driver")
+        monkeypatch.setattr(devices, "gpus", lambda: ["Pretended"] * words.get("gpus", 1))
+
+    says()
+    return says
 
 
 Write = Callable[..., Place]

@@ -9,10 +9,11 @@ from cockpit.card import card
 from cockpit.feed import Snapshot
 from cockpit.glyphs import look
 from cockpit.line import LazyLines, Line, Piece, apart, fit, line, right, wrap
+from cockpit.pages import verified
 from cockpit.patch import Change, Kind
 from cockpit.view import Drawing, View
 from cockpit.widgets.panel import Panel
-from store.records import Experiment, State, name_of
+from store.records import Experiment, State, by, name_of
 
 NUMBERS = 5  # columns of a line number
 LOOKS = {Kind.ADDED: ("+", "added"), Kind.REMOVED: ("−", "removed"), Kind.SAME: (" ", "")}
@@ -63,6 +64,11 @@ def case(study: Snapshot, one: Experiment, width: int) -> list[Line]:
             [(f"{glyph} {word}", f"bold {style}"), ("  ", ""), (one.id, "bold"), f"  {one.slug}"], [(how, "dim")], width
         )
     ]
+    if one.stale(study.incumbent):
+        stale = f"stale: made from {name_of(one.parent or 0)}, and trunk is {name_of(study.incumbent)} now"
+        lines.append(line((fit(stale, width).rstrip(), "offer")))
+    if one.number == study.incumbent and (doubt := verified(study.experiments, study.incumbent, study.decision, "u")):
+        lines += [line((text, "bad")) for text in wrap(doubt, width, 3)]
     if one.state is State.FAILED:
         lines += [line((text, "bad")) for text in wrap(f"{one.failure}: {one.detail}", width, 3)]
     elif said and one.number:
@@ -73,8 +79,8 @@ def case(study: Snapshot, one: Experiment, width: int) -> list[Line]:
     else:
         lines.append(line(("no verdict yet", "dim")))
     if one.hypothesis:
-        by = f"  by the {one.proposer}" if one.proposer else ""
-        lines.append(line((fit(f"“{one.hypothesis}", width - len(by) - 1).rstrip() + "”", "dim"), (by, "faint")))
+        who = f"  by {by(one.proposer)}" if one.proposer else ""
+        lines.append(line((fit(f"“{one.hypothesis}", width - len(who) - 1).rstrip() + "”", "dim"), (who, "faint")))
     against = study.experiment(said.incumbent if said else one.parent if one.parent is not None else 0)
     return [*lines, *card(study, one, against, width), line()]
 

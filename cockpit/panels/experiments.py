@@ -14,7 +14,7 @@ from cockpit.pages import search_space
 from cockpit.progress import sentence
 from cockpit.view import Arrangement, Drawing, View
 from cockpit.widgets.panel import Panel
-from store.records import Ended, Evidence, Experiment, State, offers
+from store.records import Ended, Evidence, Experiment, State, Verification, offers
 
 LEFT = 22  # columns of marker, id and state
 STARTING = "The engine looks at the repository and the interpreter."
@@ -34,9 +34,10 @@ class Column(NamedTuple):
     draw: Callable[[Experiment], list[Piece]]
 
 
-def groups(rows: Sequence[Experiment]) -> list[tuple[str, str, list[int]]]:
+def groups(rows: Sequence[Experiment], incumbent: int = 0) -> list[tuple[str, str, list[int]]]:
     """Title, its style and the numbers: what waits for a person, what goes on, what has been."""
-    waiting = [one.number for one in offers(rows)]
+    waiting = [one.number for one in rows if one.number == incumbent and one.verification is Verification.FAILS]
+    waiting += [one.number for one in offers(rows)]
     hopeful = [one.number for one in rows if promising(one)]
     active = [one.number for one in rows if one.state is State.RUNNING]
     coming = [one.number for one in rows if one.state is State.QUEUED]
@@ -50,9 +51,9 @@ def groups(rows: Sequence[Experiment]) -> list[tuple[str, str, list[int]]]:
     return [group for group in every if group[2]]
 
 
-def order(rows: Sequence[Experiment]) -> list[int]:
+def order(rows: Sequence[Experiment], incumbent: int = 0) -> list[int]:
     """The numbers in the order in which they are listed."""
-    return [number for _, _, numbers in groups(rows) for number in numbers]
+    return [number for _, _, numbers in groups(rows, incumbent) for number in numbers]
 
 
 class Listing(LazyLines):
@@ -62,7 +63,7 @@ class Listing(LazyLines):
         self._view = view
         self.columns = columns(view.study, width, view.now)
         self.entries: list[tuple[str, str, int] | int | None] = []
-        for title, style, numbers in groups(view.study.experiments):
+        for title, style, numbers in groups(view.study.experiments, view.study.incumbent):
             if spaced and self.entries:
                 self.entries.append(None)
             self.entries += [(title, style, len(numbers)), *numbers]
@@ -89,18 +90,30 @@ def columns(study: Snapshot, width: int, now: float) -> list[Column]:
     if width >= 82:
         ends = [*(_delta(study, one, 11 if one.quality else 7) for one in steering[:3]), evidence, cost, age]
         room = width - LEFT - sum(column.width for column in ends)
-        return [Column(room, fit("what", room), lambda one: [(fit(one.slug, room - 1) + " ", "dim")]), *ends]
+        return [
+            Column(room, fit("what", room), lambda one: [*_told(study, one, one.slug, room - 1, "dim"), " "]),
+            *ends,
+        ]
     if width >= 70:
         ends = [evidence, cost, age]
         room = width - LEFT - sum(column.width for column in ends)
-        return [Column(room, fit("verdict", room), lambda one: [(fit(sentence(study, one, now), room), "")]), *ends]
+        said = Column(room, fit("verdict", room), lambda one: _told(study, one, sentence(study, one, now), room))
+        return [said, *ends]
     room, shown = width - LEFT - evidence.width, list[Column]()
-    for column in (*(_delta(study, one, 12 if one.quality else 9 if width >= 62 else 8) for one in steering[:2]), age):
+    badge: Piece = (" stale", "offer")
+    aged = Column(6, right("age", 6), lambda one: [badge] if one.stale(study.incumbent) else [" ", *age.draw(one)])
+    for column in (*(_delta(study, one, 12 if one.quality else 9 if width >= 63 else 8) for one in steering[:2]), aged):
         if column.width <= room:
             shown.append(column)
             room -= column.width
     filler = Column(max(0, room), " " * room, lambda _: [" " * room])
-    return [*(column for column in shown if column is not age), evidence, filler, *([age] if age in shown else [])]
+    return [*(column for column in shown if column is not aged), evidence, filler, *([aged] if aged in shown else [])]
+
+
+def _told(study: Snapshot, one: Experiment, text: str, room: int, style: str = "") -> list[Piece]:
+    """A text, after a badge where trunk has moved since."""
+    badge = "stale " if one.stale(study.incumbent) and room > len("stale ") else ""
+    return [(badge, "offer"), (fit(text, room - len(badge)), style)]
 
 
 def _cost(study: Snapshot, one: Experiment) -> str:
@@ -122,14 +135,15 @@ def row(view: View, one: Experiment, shown: Sequence[Column]) -> Line:
     tone = "text" if strong or one.state is State.RUNNING else "dim"
     pieces: list[Piece] = [
         ("▸" if selected else " ", "sky"),
-        (f"{one.id:6}", f"bold {tone}" if selected else tone),
+        (one.id, f"bold {tone}" if selected else tone),
+        (right("*" if one.number in view.marks else "", max(1, 6 - len(one.id))), "bold sky"),
         (f"{glyph} ", style),
         (f"{word:13}", style),
     ]
     if one.state in (State.RUNNING, State.QUEUED, State.FAILED):  # nothing to measure by: what goes on, or went wrong
-        ends = [column for column in shown if column.width == 5][-2:]
+        ends = [column for column in shown if column.title.strip() in ("cost", "age")]
         room = sum(column.width for column in shown if column not in ends)
-        pieces.append((fit(sentence(view.study, one, view.now), room - 1) + " ", tone))
+        pieces += [*_told(view.study, one, sentence(view.study, one, view.now), room - 1, tone), " "]
         shown = ends
     for column in shown:
         pieces += [
@@ -227,12 +241,14 @@ class Experiments(Panel):
             going_on = study.pid is not None or study.engine is None
             below = first_minute(study, width, spaced=spaced) if going_on else last_word(study, width)
             body = [*listing, *below]
-        note = [(f"{len(study.experiments)} · by attention", "dim")] if study.experiments else []
+        note: list[Piece] = [(f"{len(study.experiments)} · by attention", "dim")] if study.experiments else []
+        if view.marks:
+            note = [(f"{len(view.marks)} marked", "bold sky")]
         return Drawing(body, [header(listing.columns)], note, cursor, numbers)
 
     def step(self, by: int, selected: int) -> int | None:
         """The next one down or up."""
-        listed = order(self.view.study.experiments) if self.view else []
+        listed = order(self.view.study.experiments, self.view.study.incumbent) if self.view else []
         if not listed:
             return None
         at = listed.index(selected) if selected in listed else 0

@@ -3,14 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from cockpit import figures
+from cockpit import account, figures
 from cockpit.feed import Snapshot
-from cockpit.line import Line, Piece, beside, fit, line, right
+from cockpit.line import Line, Piece, beside, fit, line, right, wrap
 from cockpit.pages import moment
 from cockpit.view import Drawing, View
 from cockpit.widgets.panel import Panel
 from store import records
-from store.records import Limit, State
+from store.funnel import By, Step
+from store.records import Limit
 
 SECONDS, MODEL_SECONDS, TOKENS = "seconds", "model_seconds", "tokens"
 
@@ -127,45 +128,57 @@ def _amount(budget: str, amount: float) -> str:
     return f"{amount:.2f}" if budget in ("device_hours", "money") else figures.amount(amount)
 
 
-def funnel(study: Snapshot) -> list[Line]:
-    """What became of the proposals, with those that were lost on the way, and why."""
-    spent, rows = study.ledger, study.experiments[1:]
-    admitted = sum(spent.admitted.values())
-    refused = spent.refusals
-    failed: dict[str, int] = {}
+STYLES = {By.AGENT: "bad", By.INFRASTRUCTURE: "infra"}  # of who kept others from a step; else it is no loss
+WORDS = {By.AGENT: "agent", By.INFRASTRUCTURE: "infra"}
+
+
+def funnel(study: Snapshot, width: int) -> list[Line]:
+    """How many proposals came how far, with those that were lost on the way, and why."""
+    steps = study.account.funnel.steps
+    return [_step(step, steps[0].number, width) for step in steps]
+
+
+def _step(step: Step, of: int, width: int) -> Line:
+    size = round(14 * step.number / of) if of else 0
+    head: list[Piece] = [f" {step.name:10}", (right(str(step.number), 5), "bold"), "  "]
+    pieces: list[Piece] = [*head, ("█" * size + " " * (15 - size), "dim")]
+    room = width - 33
+    for by in By:
+        reasons = ", ".join(f"{stop.reason} {stop.number}" for stop in step.stops if stop.by is by)
+        word = f"{step.lost(by)} {WORDS[by]} " if by in WORDS else ""
+        for text, style in ((word, STYLES.get(by, "dim")), (f"{reasons}  ", "dim")):
+            if reasons and room > 0:
+                pieces.append((fit(text, min(len(text), room)), style))
+                room -= len(text)
+    return line(*pieces)
+
+
+def lost(study: Snapshot, width: int) -> list[Line]:
+    """A row for each loss, the dearest first, and what mending it would buy at most."""
+    rows = study.account.funnel.losses
+    name = max(14, min(30, width - 36))
+    lines = [line((f" {'lost':{name}}{'number':>9}{'device':>7}{'tokens':>9}{'would buy':>10}", "dim"))] if rows else []
     for one in rows:
-        if one.failure:
-            failed[one.failure] = failed.get(one.failure, 0) + 1
-    words: dict[str, int] = {}
-    for one in rows:
-        if one.verdict and not one.failure and not one.verdict.promising:
-            words[one.verdict.word] = words.get(one.verdict.word, 0) + 1
-    going_on = sum(one.state in (State.QUEUED, State.RUNNING) for one in rows)
-    measured = [one for one in rows if one.measurements and not one.failure]
-    hopeful = sum(one.verdict is not None and not one.failure and one.verdict.promising for one in rows)
-    decided = {state: sum(one.state is state for one in rows) for state in (State.MERGED, State.REJECTED)}
-    proposed = admitted + sum(refused.values())
-    steps = (
-        ("proposed", proposed, None),
-        ("admitted", admitted, _lost(refused, "refused", "bad")),
-        ("ran", len(rows) - going_on, ((f"{going_on} under way", "dim"),) if going_on else None),
-        ("measured", len(measured), _lost(failed, "failed", "bad")),
-        ("promising", hopeful, _lost(words, "judged", "dim")),
-        ("merged", decided[State.MERGED], ((f"{decided[State.REJECTED]} rejected", "dim"),)),
-    )
-    return [_step(name, number, proposed, lost or ()) for name, number, lost in steps]
+        cells = f"{one.number:>9}" + _time(one.seconds, 7) + right(figures.amount(one.tokens) if one.tokens else "–", 9)
+        lines.append(
+            line(
+                (f" {fit(one.reason, name)}", STYLES.get(one.by, "text")),
+                (cells + right(account.bought(one.measured), 10), "dim"),
+            )
+        )
+    return lines
 
 
-def _lost(reasons: Mapping[str, int], word: str, style: str) -> tuple[Piece, ...]:
-    if not reasons:
-        return ()
-    several = ", ".join(f"{why} {number}" for why, number in sorted(reasons.items(), key=lambda one: -one[1]))
-    return ((f"{sum(reasons.values())} {word} ", style), (several, "dim"))
-
-
-def _step(name: str, number: int, of: int, lost: Sequence[Piece]) -> Line:
-    size = round(14 * number / of) if of else 0
-    return line(f" {name:10}", (right(str(number), 5), "bold"), "  ", ("█" * size + " " * (15 - size), "dim"), *lost)
+def morning(study: Snapshot, width: int) -> list[Line]:
+    """What the devices waited for, what is asked of the user, and each proposer's lift over the floor."""
+    found = study.account
+    said = [*account.devices(found.devices)[1:2], account.asked(found.review)]
+    said += [f"lift of {account.lift(one)}" for one in found.yields.lifts]
+    return [
+        line((f" {text}" if not index else f"   {text}", "dim"))
+        for one in said
+        for index, text in enumerate(wrap(one, width - 4, 3))
+    ]
 
 
 def outcomes(study: Snapshot, width: int) -> list[Line]:
@@ -191,13 +204,18 @@ def _time(seconds: float, width: int) -> str:
 
 
 def proposers(study: Snapshot) -> list[Line]:
-    """Who proposed, and how much of it was let in."""
-    spent = study.ledger
+    """Who proposed, how much of it was let in, and what that has gained for an hour of a device."""
+    spent, gained = study.ledger, {one.name: one for one in study.account.yields.proposers}
     names = sorted({*spent.admitted, *spent.refused}, reverse=True)
-    rows = [line((f" {'proposer':16}{'proposed':>9}{'admitted':>9}", "dim"))] if names else []
+    titles = f" {'proposer':16}{'proposed':>9}{'admitted':>9}{'confirmed':>10}{'gain':>8}{'an hour':>9}"
+    rows = [line((titles, "dim"))] if names else []
     for name in names:
         admitted, refused = spent.admitted.get(name, 0), sum(spent.refused.get(name, {}).values())
-        rows.append(line(f" {name:16}", (f"{admitted + refused:>9}{admitted:>9}", "dim")))
+        cells = f"{admitted + refused:>9}{admitted:>9}"
+        if one := gained.get(name):
+            hourly = account.small(one.per_device_hour) if one.seconds else "–"
+            cells += f"{one.confirmed:>10}" + right(account.small(one.gain), 8) + right(hourly, 9)
+        rows.append(line(f" {fit(name, 16)}", (cells, "dim")))
     return rows
 
 
@@ -220,7 +238,8 @@ class Ledger(Panel):
                 )
             )
         parts = (
-            bars(study, width), funnel(study), limits(study, view.now, width), outcomes(study, width), proposers(study),
+            bars(study, width), funnel(study, width), morning(study, width), limits(study, view.now, width),
+            lost(study, width), outcomes(study, width), proposers(study),
         )  # fmt: skip
-        lines = [one for part in parts for one in (*part, line())]
+        lines = [one for part in parts if part for one in (*part, line())]
         return Drawing(lines[:-1])

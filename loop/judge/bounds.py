@@ -18,10 +18,14 @@ SIDES = (("max", "most", gt), ("min", "least", lt))  # the key, its word, and ho
 
 def breach(constraints: Mapping[str, Constraint], means: Mapping[str, float], seeds: int) -> str:
     """What breaks a bound: `peak_memory_bytes 17.2 GB, at most 16 GB; 1 seed`. Nothing where all of them hold."""
-    clauses = [
-        clause for name, one in constraints.items() if name in means and (clause := _clause(name, one, means[name]))
-    ]
+    clauses = broken(constraints, means)
     return "; ".join([*clauses, on_seeds(seeds)]) if clauses else ""
+
+
+def broken(constraints: Mapping[str, Constraint], values: Mapping[str, float]) -> list[str]:
+    """The bounds that these values break, each in a few words."""
+    clauses = (_clause(name, one, values[name]) for name, one in constraints.items() if name in values)
+    return [clause for clause in clauses if clause]
 
 
 def limits(name: str, constraint: Constraint) -> str:

@@ -65,6 +65,11 @@ class Table:
                 math.fsum((gain - mean) ** 2 for gain in own) for own, mean in zip(gains, means, strict=True)
             ]
 
+    def row(self, number: int) -> tuple[float, ...] | None:
+        """The means of an experiment; None where it is not there."""
+        there = number < len(self.there) and self.there[number]
+        return tuple(self.gains[number].tolist()) if there else None
+
 
 @dataclass(frozen=True, slots=True)
 class Sure:

@@ -15,6 +15,7 @@ from store.records import Value
 
 FAR = 1.0  # a loss as large as the baseline's own value: what diverges has a noise of its own
 BASELINE, SCREEN, RACE, CONFIRM = "baseline", "screen", "race", "confirm"  # what a run is for
+VERIFY = "verify"  # the first of a merge of several, which nobody has run before
 CHALLENGE = "challenge"  # of an incumbent that has its baseline's runs; where it fails, it stays what it is
 CHOSEN = (SCREEN, RACE)  # the purposes of runs for which an experiment may have been chosen
 

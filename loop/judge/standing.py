@@ -7,21 +7,30 @@ grow with the study.
 import asyncio
 import time
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from math import inf
 
 from loop.judge.axis import FARTHEST, Axis, references
 from loop.judge.frontier import Sure, Table, frontier
+from loop.judge.gains import Additions
 from loop.judge.keeps import OtherRule
+from loop.judge.lift import Tally
 from loop.judge.preset import preset
 from loop.judge.returns import chance
 from loop.judge.rule import Figure, Gains, Pools, infeasible, judge
 from loop.judge.runs import CHALLENGE, CHOSEN, Follower, Runs, Seeds
 from loop.judge.sentence import explanation, sentence
 from loop.study import Settings
-from store import events, views
+from store import events, views, yields
 from store.database import Database
 from store.records import Experiment, Frontier, Keeps, Reference, Returns, State, Value, Verdict, Word, name_of
+from store.yields import Lift
 
+VERIFIED = (  # of trunk, where it is several changes together
+    "It is trunk, against what trunk was, {}. "
+    "It holds unless it is worse, breaks a bound, or more is lost than would be given up for anything."
+)
 SURE = 0.95  # of the interval around a gain that is kept with it
 
 
@@ -32,6 +41,7 @@ class Standing:
         self.settings = settings
         self.bench = bench
         self.incumbent = incumbent
+        self.before: list[int] = [0]  # what trunk was, one after the other
         self.chosen: set[int] = set()  # the seeds on which the incumbent was chosen
         self.spoiled: set[int] = set()  # those on which it has failed
         self.rows: dict[int, Experiment] = {}
@@ -52,6 +62,9 @@ class Standing:
         self._news = Follower(self.runs)
         self._table: Table | None = None
         self._columns: list[tuple[str, float]] = []  # of the table: the objectives, and the baseline's values
+        self._additions = Additions()
+        self._tally = Tally(settings.study.seed)
+        self._lifts: Mapping[str, Lift] | None = None  # as they are kept
 
     # --- following ---------------------------------------------------------------------------------------------------
 
@@ -61,10 +74,12 @@ class Standing:
         rows = await views.experiments(database, self._seen)
         values = await views.values(database, self.bench, since=self._seen)
         failed = await views.failed(database, self.bench, since=self._seen)
+        costs = await yields.costs(database, self.bench, self._seen)
         if self._seen is None:
+            self._tally.gained(await yields.gains(database, self.bench))
             for number, (judged, confirmed) in (await views.first_verdicts(database, self.bench)).items():
                 self._heard(number, judged, confirmed)
-        incumbent, runs = await views.incumbent(database), []
+        (*before, incumbent), runs = await views.trunks(database), []
         if incumbent != self.incumbent or any(row.number == incumbent for row in rows):
             runs = await views.incumbents_runs(database, incumbent)
         self._seen = seen
@@ -76,14 +91,16 @@ class Standing:
             self.chosen = {run.seed for run in runs if run.purpose in CHOSEN}
             bad = (run for run in runs if run.purpose == CHALLENGE and run.bench == self.bench and run.failed)
             self.spoiled = {run.seed for run in bad}
-        self.stand(incumbent)
+        self.stand(incumbent, before)
         for row in rows:
             self.put(row, failed=row.number in failed)
+            self._tally.ran(row.number, row.proposer, costs.get(row.number, 0.0))
         self.frozen = {one.objective: one for one in await views.reference(database, self.bench)}
         self.on = [point.experiment for point in (await views.frontier(database))[0].points]
 
-    def stand(self, incumbent: int) -> None:
-        """Trunk is this one's."""
+    def stand(self, incumbent: int, before: Sequence[int] = (0,)) -> None:
+        """Trunk is this one's, and was those'."""
+        self.before = list(before)
         if incumbent != self.incumbent:
             self.incumbent = incumbent
             for row in self.rows.values():
@@ -144,6 +161,29 @@ class Standing:
         here = said.incumbent == self.incumbent
         stale = (not here and self.incumbent == row.parent) or (here and said.rule != self._rule)
         return stale or self.runs.breach(number) != (said.sentence if said.word is Word.INFEASIBLE else "")
+
+    @property
+    def unverified(self) -> bool:
+        """Whether trunk is what several changes together make, and was not run on this bench yet."""
+        verification = self.rows[self.incumbent].verification if self.incumbent else None
+        return verification is not None and not self.runs.common(self.runs.yardstick(self.incumbent))
+
+    @property
+    def to_verify(self) -> int | None:
+        """Trunk's, where it is such a merge and its verdict is to be said, on one more of its baseline's seeds.
+
+        It is against what trunk was before.
+        """
+        row = self.rows.get(self.incumbent)
+        if row is None or row.verification is None or not self.runs.whole(row.number) or self.earlier is None:
+            return None
+        runs, said = min(len(self.runs.seeds(row.number)), self.settings.seeds.baseline), row.verdict
+        return None if said and said.incumbent == self.earlier and said.runs >= runs else row.number
+
+    @property
+    def earlier(self) -> int | None:
+        """What trunk was before, the last of which there are runs on this bench."""
+        return next((number for number in reversed(self.before) if self.runs.whole(number)), None)
 
     def waiting(self) -> list[Experiment]:
         """The experiments that wait for a verdict, oldest first."""
@@ -213,7 +253,24 @@ class Standing:
     async def _frontier(self, axes: Sequence[Axis], confirmed: set[int], promising: set[int]) -> Frontier:
         pools = [self.runs.noise(axis.name, axis.base).within() for axis in axes]
         sure = Sure(frozenset(confirmed), frozenset(promising), self.incumbent)
-        return await asyncio.to_thread(frontier, axes, self._filled(axes), pools, sure)
+        table, order = self._filled(axes), sorted(confirmed, key=lambda one: (self._found.get(one, inf), one))
+        start = [(0.0,) * len(axes)] * int(table.there[0])
+
+        def draw() -> tuple[Frontier, tuple[tuple[int, float], ...]]:
+            floor, found = tuple(axis.floor for axis in axes), [(one, table.row(one)) for one in order]
+            return frontier(axes, table, pools, sure), self._additions.of(floor, start, found)
+
+        drawn, gains = await asyncio.to_thread(draw)
+        self._tally.gained(gains)
+        return replace(drawn, gains=gains)
+
+    def lifts(self) -> Mapping[str, Lift] | None:
+        """What each proposer's device-hours have bought against the floor's; None where it is as it was."""
+        now = self._tally.lifts()
+        if now == self._lifts:
+            return None
+        self._lifts = now
+        return now
 
     def _filled(self, axes: Sequence[Axis]) -> Table:
         """The table, up to date; another one where its columns are others."""
@@ -227,17 +284,26 @@ class Standing:
         return self._table
 
     async def verdict(self, number: int) -> Verdict:
-        """What the judge says of an experiment against the incumbent, both of which have runs."""
+        """What the judge says of an experiment against the incumbent, both of which have runs.
+
+        Of the incumbent itself, against what trunk was before: it asks for no run.
+        """
         runs, incumbent, axes = self.runs, self.incumbent, self.axes()
+        yardstick = runs.yardstick(incumbent)
+        if number == incumbent:
+            incumbent = self.earlier or 0
+            yardstick = runs.yardstick(incumbent)
+            if not runs.common(yardstick):  # it was merged for runs that flatter it, and has no others
+                yardstick = runs.of[incumbent]
         own = runs.of[number]
         others = [one for one in self.on if one not in (number, incumbent) and runs.whole(one)]
         chosen = preset(self.settings)
-        pools = {axis.name: self._pools(axis) for axis in axes}
+        pools = {axis.name: self._pools(axis, incumbent) for axis in axes}
         said = await asyncio.to_thread(
             judge,
             axes,
             _gains(axes, own),
-            _gains(axes, runs.yardstick(incumbent)),
+            _gains(axes, yardstick),
             [_gains(axes, runs.of[one]) for one in others],
             pools,
             chosen,
@@ -254,16 +320,18 @@ class Standing:
             rule=chosen.rule,
             word=said.word,
             evidence=said.evidence,
-            asks=said.asks,
+            asks=said.asks and number != self.incumbent,
             sentence=broken or sentence(said, name_of(incumbent)),
-            explanation=explanation(said, chosen),
-            figures={figure.axis.name: _keys(figure, worth=said.worth) for figure in said.figures},
+            explanation=explanation(said, chosen) if number != self.incumbent else VERIFIED.format(name_of(incumbent)),
+            figures={
+                one.axis.name: _keys(one, said.worth, barred=said.barred == one.axis.name) for one in said.figures
+            },
             at=time.time(),
         )
 
-    def _pools(self, axis: Axis) -> Pools:
+    def _pools(self, axis: Axis, incumbent: int) -> Pools:
         noise = self.runs.noise(axis.name, axis.base)
-        return Pools(noise.within(), noise.pairs(self.incumbent))
+        return Pools(noise.within(), noise.pairs(incumbent))
 
 
 def _holding(numbers: set[int], number: int, holds: bool) -> set[int]:
@@ -275,7 +343,7 @@ def _gains(axes: Sequence[Axis], values: Seeds) -> Gains:
     return {axis.name: {seed: axis.gain(value) for seed, value in values[axis.name].items()} for axis in axes}
 
 
-def _keys(figure: Figure, worth: float | None) -> dict[str, float | int | str | bool | None]:
+def _keys(figure: Figure, worth: float | None, *, barred: bool) -> dict[str, float | int | str | bool | None]:
     """A figure as the record keeps it. `change` is a share of the incumbent's value, up is more; so is `margin`.
 
     `worth` is what the gain is worth at the user's rates, where the whole is worth something or nothing.
@@ -300,5 +368,6 @@ def _keys(figure: Figure, worth: float | None) -> dict[str, float | int | str | 
         "n_incumbent": known.n_other,
         "paired": known.paired,
         "deterministic": figure.axis.deterministic,
+        "barred": barred,
         "worth": known.mean / rate if rate else None,
     }

@@ -1,9 +1,9 @@
 """From a proposer to a queued experiment: proposed, let in or refused, made a commit and a branch.
 
 values are drawn for the knobs, given what is known         (prepare; of a model's, thought.py)
-they are written into the parent's files, and let in        (let_in, _change)
+they are written into the parent's files, and let in        (let_in, change)
 or refused, for they may not be, or have been tried         (refuse)
-they become a commit, a row of the record, and a branch     (_queue)
+they become a commit, a row of the record, and a branch     (queue)
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from loop.branches import SHOWN, Branches, GitError
 from loop.effects import References, carry_out
 from loop.judge.axis import Axis
+from loop.judge.bounds import broken
 from loop.judge.runs import Runs
 from loop.propose import optimiser, space
 from loop.propose.admit import UNCHANGED, Refused, admit, change_hash
@@ -24,7 +25,7 @@ from loop.propose.functions import Function, functions
 from loop.propose.optimiser import Tried
 from loop.propose.rewrite import fits
 from loop.propose.space import Knob
-from loop.study import ConfigError, Revision, Settings
+from loop.study import CHANGED_LINES, ConfigError, Revision, Settings
 from loop.where import where
 from store import journal, views
 from store.database import Database
@@ -110,11 +111,11 @@ class Preparation:
         `edit` is what it does to its parent's files, `asked` the calls to a model that it took.
         """
         parent = rows[proposal.parent]
-        change = await self._change(rows[0], parent, edit)
+        change = await self.change(rows[0], parent, edit)
         if isinstance(change, Refused):
             return await self.refuse(proposal, change, None, asked)
-        if (twin := await self._twin(change.hash)) is None:
-            return await self._queue(rows[-1].number + 1, parent, proposal, edit, change, asked)
+        if (twin := await self.twin(change.hash)) is None:
+            return await self.queue(rows, proposal, edit, change, asked)
         why = Refused(Refusal.DUPLICATE, f"it makes the code of {name_of(twin)}")
         await self.refuse(proposal, why, change.hash, asked)
         decided = rows[twin].state in (State.MERGED, State.REJECTED)
@@ -168,7 +169,7 @@ class Preparation:
 
     # --- letting in --------------------------------------------------------------------------------------------------
 
-    async def _change(self, baseline: Experiment, parent: Experiment, edit: Edit) -> Change | Refused:
+    async def change(self, baseline: Experiment, parent: Experiment, edit: Edit) -> Change | Refused:
         """The parent's files with an edit, let in; or why they are not."""
         modes, sources = await self.branches.files(parent.tree), await self.branches.contents(parent.tree, edit.paths)
         first, inherited = dict(sources), dict[str, bytes]()
@@ -186,9 +187,16 @@ class Preparation:
                 return why
             return Change(files, change_hash(first, {**inherited, **files}))
 
-        return await asyncio.to_thread(made)
+        change = await asyncio.to_thread(made)
+        bound = {name: one for name, one in self.settings.constraints.items() if name == CHANGED_LINES}
+        if bound and isinstance(change, Change):  # it is known before any device time
+            tree = await self.branches.tree_with(parent.tree, change.files)
+            lines = await self.branches.changed_lines(baseline.tree, tree)
+            if why := broken(bound, {CHANGED_LINES: float(lines)}):
+                return Refused(Refusal.OUT_OF_THE_SPACE, f"{why[0]}, against e0000")
+        return change
 
-    async def _twin(self, made: str) -> int | None:
+    async def twin(self, made: str) -> int | None:
         """The number of the experiment whose code this is, if there is one."""
         return 0 if made == UNCHANGED else await views.tried(self.database, made)
 
@@ -198,23 +206,27 @@ class Preparation:
         waits = number in {one.number for one in await views.queued(self.database)}
         return waits or any(run.bench == self.bench and run.outcome is not Outcome.INTERRUPTED for run in runs)
 
-    async def _queue(
+    async def queue(
         self,
-        number: int,
-        parent: Experiment,
+        rows: list[Experiment],
         proposal: Proposal,
         edit: Edit,
         change: Change,
-        asked: Sequence[int],
+        asked: Sequence[int] = (),
+        together: Sequence[Experiment] = (),
     ) -> Experiment:
-        """An experiment of a proposal that is let in: its commit, its row, and its branch."""
-        slug = _slug(edit.title)
+        """An experiment of a proposal that is let in: its commit, its row, and its branch.
+
+        It takes the changes of those `together` to its parent.
+        """
+        number, parent, slug = rows[-1].number + 1, rows[proposal.parent], _slug(edit.title)
         message = (
             f"{name_of(number)} {edit.title}\n\n{proposal.hypothesis}\n\n"
             f"Experiment: {name_of(number)}\nParent: {parent.id}\n"
             f"Proposer: {proposal.proposer}\nOperator: {proposal.operator}\n"
         )
-        commit, tree = await self.branches.commit_files(parent.commit, change.files, message, proposal.at)
+        beside = [one.commit for one in together]
+        commit, tree = await self.branches.commit_files(parent.commit, change.files, message, proposal.at, beside)
         experiment = Experiment(
             number=number,
             slug=slug,
@@ -230,7 +242,8 @@ class Preparation:
             hypothesis=proposal.hypothesis,
         )
         branch: Moves = {SHOWN + experiment.branch: (None, commit)}
-        effect = await journal.queued(self.database, experiment, branch, proposal, change.hash, asked)
+        others = [one.number for one in together]
+        effect = await journal.queued(self.database, experiment, branch, proposal, change.hash, asked, others)
         if hindrance := await carry_out(self.database, effect, References(self.branches, branch)):
             raise GitError(hindrance)
         return experiment
@@ -238,8 +251,11 @@ class Preparation:
 
 def _written_anew(rows: Sequence[Experiment], row: Experiment) -> set[int]:
     """The experiments whose functions are in the code of this one."""
-    found = {row.number} if row.operator == REWRITE else set[int]()
-    return found | _written_anew(rows, rows[row.parent]) if row.parent is not None else found
+    ahead, found = [row.number], set[int]()
+    while ahead:
+        found.add(number := ahead.pop())
+        ahead += [parent for parent in rows[number].parents if parent not in found]
+    return {number for number in found if rows[number].operator == REWRITE}
 
 
 async def knobs_of(place: Place, revision: Revision, branches: Branches, tree: str) -> tuple[Knob, ...]:

@@ -12,6 +12,7 @@ from typing import Any
 from loop.branches import Branches
 from loop.run.devices import cores, kind, usable
 from loop.run.interpreter import Interpreter, Unusable, chosen, imports, launcher_variables, look
+from loop.run.meter import DEVICE_MEMORY, ENERGY, Meter
 from loop.run.stages import PYTHON, STAGES, Launch, environment, scripts
 from loop.study import PRICE, ConfigError, Settings
 from store.database import Database
@@ -33,7 +34,9 @@ class Bench:
         return hashlib.sha256(json.dumps(self.facts, sort_keys=True).encode()).hexdigest()
 
 
-async def set_up(place: Place, settings: Settings, branches: Branches, database: Database, tree: str) -> Bench:
+async def set_up(
+    place: Place, settings: Settings, branches: Branches, database: Database, tree: str, meter: Meter
+) -> Bench:
     """Find out what the runs of a tree share. Raises ConfigError and Unusable where they could not run at all."""
     files = await branches.files(tree)
     await asyncio.to_thread(check, place, settings, files)
@@ -68,8 +71,10 @@ async def set_up(place: Place, settings: Settings, branches: Branches, database:
         facts["constraints"] = bounded
     if PRICE in settings.quantities:
         facts["device_hour"] = settings.prices.device_hour
-    if {PRICE, "device_seconds"} & set(settings.quantities):
+    if {PRICE, "device_seconds", ENERGY, DEVICE_MEMORY} & set(settings.quantities):
         facts["devices"] = usable()
+    if DEVICE_MEMORY in settings.quantities:
+        facts["device_memory_by"] = meter.memory_by
     if settings.data.read:  # where nothing is lent, a bench is what it was before anything could be
         lines = {path: await asyncio.to_thread(_fingerprint, lent(place, path)) for path in settings.data.read}
         facts["read"] = lines

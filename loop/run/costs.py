@@ -2,6 +2,7 @@
 
     wall_seconds, train_seconds, cpu_seconds, peak_memory_bytes    of the stages, by their supervisor
     device_seconds                                                 those seconds, times the devices that a run is lent
+    energy_joules, peak_device_memory_bytes                        of GPUs, as their driver tells the supervisor
     artifact_bytes                                                 of what train leaves in {output}, by the supervisor
     changed_lines                                                  of the commit against e0000's, from git
     items_per_second, price_per_million_items                      worked out of a printed predict_us_per_item
@@ -16,6 +17,7 @@ from math import inf
 from pathlib import Path
 
 from loop.run.devices import usable
+from loop.run.meter import DEVICE_MEMORY, ENERGY, NO_GPU, Meter
 from loop.study import CHANGED_LINES, PRICE, ConfigError, Prices, Revision, Settings
 from loop.where import key, where
 from store.records import Measurement, Source, Stage
@@ -32,24 +34,32 @@ MEASURED: dict[str, Callable[[Sequence[Stage]], float | None]] = {
     "peak_memory_bytes": lambda stages: max(
         (float(s.peak_bytes) for s in stages if s.peak_bytes is not None), default=None
     ),
+    ENERGY: lambda stages: _all_told([stage.energy_joules for stage in stages], sum),
+    DEVICE_MEMORY: lambda stages: _all_told([stage.peak_device_bytes for stage in stages], max),
 }
 TOLD = (ARTIFACT, CHANGED_LINES)  # the same, by who makes the run: no stage has it
 MADE_OF = {THROUGHPUT: PREDICT, PRICE: PREDICT}  # what is worked out, of what is printed
 INSTEAD = {  # what there is on a machine without a GPU, or without a meter of it
     "device_seconds": "wall_seconds",
-    "peak_device_memory_bytes": "peak_memory_bytes",
-    "energy_joules": "cpu_seconds",
+    DEVICE_MEMORY: "peak_memory_bytes",
+    ENERGY: "cpu_seconds",
 }
 
 
-def check(file: Path, revision: Revision) -> None:
+def _all_told(values: Sequence[float | None], together: Callable[[Sequence[float]], float]) -> float | None:
+    """Of all stages together; None where one of them was not told, or there is none."""
+    told = [value for value in values if value is not None]
+    return float(together(told)) if told and len(told) == len(values) else None
+
+
+def check(file: Path, revision: Revision, meter: Meter) -> None:
     """Raises ConfigError where an objective or a constraint is something that cannot be measured on this machine."""
     asked = [("objectives", name) for name in revision.settings.objectives]
     asked += [("constraints", name) for name in revision.settings.constraints]
     found = [
         f"{where(file, revision.text, path)}: `{key(path)}` {why}; {_instead(asked, path)}"
         for path in asked
-        if path[1] in INSTEAD and (why := _lack(path[1]))
+        if path[1] in INSTEAD and (why := _lack(path[1], meter))
     ]
     if found:
         raise ConfigError("\n".join(found))
@@ -61,11 +71,9 @@ def _instead(asked: Sequence[tuple[str, str]], path: tuple[str, str]) -> str:
     return "take it out" if (path[0], other) in asked else f"put `{other}` there, or take it out"
 
 
-def _lack(name: str) -> str:
+def _lack(name: str, meter: Meter) -> str:
     """Why something about devices cannot be measured here; nothing where it can."""
-    if not usable():
-        return "takes an NVIDIA GPU, and there is none here that a run may use"
-    return "" if name in MEASURED else "is not measured by the meter of this version of cockpit"
+    return meter.lacks(name) if usable() else NO_GPU
 
 
 def outside(stages: Sequence[Stage], told: Mapping[str, float]) -> dict[str, float]:

@@ -4,6 +4,8 @@ import os
 from itertools import takewhile
 from pathlib import Path
 
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+
 
 def gpus() -> list[str]:
     """The names of the NVIDIA GPUs that the driver knows."""
@@ -16,9 +18,13 @@ def gpus() -> list[str]:
 
 def usable() -> int:
     """How many of them a run may use: all, or those that $CUDA_VISIBLE_DEVICES names, which is handed to it."""
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    chosen = takewhile(lambda one: one.strip() not in ("", "-1"), named.split(",")) if named is not None else gpus()
-    return min(len(gpus()), len(list(chosen)))
+    return min(len(gpus()), len(chosen() if VISIBLE in os.environ else gpus()))
+
+
+def chosen() -> list[str]:
+    """Those that $CUDA_VISIBLE_DEVICES names, by index or UUID; none where it is not set, and all may be used."""
+    named = (one.strip() for one in os.environ.get(VISIBLE, "").split(","))
+    return list(takewhile(lambda one: one not in ("", "-1"), named))
 
 
 def cores() -> int:

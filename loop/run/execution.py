@@ -19,19 +19,32 @@ from loop.judge.standing import Standing
 from loop.run import costs, launch, stages
 from loop.run.bench import Bench, lent, sealed
 from loop.run.devices import usable
+from loop.run.meter import Meter
 from loop.run.quiet import Quiet
 from loop.run.sandbox import Wall
 from loop.study import CHANGED_LINES, Revision, Settings, parse
 from store import journal, views
 from store.database import Database
 from store.place import Place
-from store.records import Ended, Experiment, Frontier, Measurement, Outcome, Reference, Run, Stage, State, Value
+from store.records import (
+    CHANGED_SINCE,
+    REJECTED_SINCE,
+    Ended,
+    Experiment,
+    Frontier,
+    Measurement,
+    Outcome,
+    Reference,
+    Run,
+    Stage,
+    State,
+    Value,
+)
 
 LATE_SECONDS = 60.0  # a stage, after its time: for the grace, for ending what it started, for a disk that is slow
 FREE_BYTES = 256 * 2**20  # below this much room no run is begun
 HOMES = ("tree.home", "tree.tmp", "scorer.home", "scorer.tmp")  # of the code under test, and of the scorer
 SLOT = "slot0"
-METER = "pss 4 Hz, maxrss"
 
 
 class MachineFailed(Exception):
@@ -97,6 +110,7 @@ class Execution:
         database: Database,
         bench: Bench,
         wall: Wall,
+        meter: Meter,
         stop: Stop,
         quiet: Quiet,
         standing: Standing,
@@ -107,6 +121,7 @@ class Execution:
         self.database = database
         self.bench = bench
         self.wall = wall
+        self.meter = meter
         self.stop = stop
         self.quiet = quiet
         self.standing = standing
@@ -135,7 +150,7 @@ class Execution:
             attempt=attempts + 1,
             slot=SLOT,
             wall=self.wall.name,
-            meter=METER,
+            meter=str(self.meter),
             launch=self.bench.launch.how,
             started_at=time.time(),
             devices=self.devices,
@@ -159,11 +174,12 @@ class Execution:
         """The start of a run. It is not made up for where what it was to measure, or how, is another thing now."""
         unwanted = ""
         if experiment.state is State.REJECTED:
-            unwanted = f"{experiment.id} has been rejected since"
+            unwanted = f"{experiment.id} {REJECTED_SINCE}"
         elif (run.tree, run.bench, run.revision, run.wall, run.meter, run.launch) != (
-            experiment.tree, self.bench.hash, self.revision.digest, self.wall.name, METER, self.bench.launch.how
+            experiment.tree, self.bench.hash, self.revision.digest, self.wall.name, str(self.meter),
+            self.bench.launch.how,
         ):  # fmt: skip
-            unwanted = "what it was to measure has changed since"
+            unwanted = CHANGED_SINCE
         folder = self.place.folder / run.folder
         return launch.Start(folder, run.started_at, partial(self._begin, folder, experiment, run), unwanted)
 
@@ -172,7 +188,7 @@ class Execution:
         await self._fill(folder, experiment)
         settings, how, commit = self.revision.settings, self.bench.launch, experiment.commit
         commands = stages.commands(settings, self.place.folder, folder, how, self.wall, run, commit)
-        await launch.start(folder, commands, run.started_at)
+        await launch.start(folder, commands, run.started_at, self.meter.asked)
 
     async def _fill(self, folder: Path, experiment: Experiment) -> None:
         """Into a fresh folder: the experiment's tree without what is sealed, and trunk's tree for the scorer."""

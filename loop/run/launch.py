@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -90,7 +90,15 @@ def _whole(said: Any) -> bool:
             )
             and all(type(stage["exit_status"]) is int and type(stage["ended_by"]) is str for stage in ended)
             and all(type(stage["peak_bytes"]) in (int, type(None)) for stage in ended)
-            and all(type(stage.get("left_bytes")) in (int, type(None)) for stage in ended)
+            and all(
+                type(stage.get(key)) in (int, type(None))
+                for stage in ended
+                for key in ("left_bytes", "peak_device_bytes")
+            )
+            and all(
+                (joules := stage.get("energy_joules")) is None or (type(joules) is float and 0 <= joules < FOREVER)
+                for stage in ended
+            )
         )
     except (KeyError, TypeError):
         return False
@@ -132,10 +140,10 @@ class Start:
         await put_away(self.folder)
 
 
-async def start(folder: Path, commands: list[Command], mark: float) -> None:
-    """Start the supervisor of a run folder. It lives on when this process dies."""
+async def start(folder: Path, commands: list[Command], mark: float, gpus: Mapping[str, object] | None = None) -> None:
+    """Start the supervisor of a run folder, which asks these GPUs what they use. It lives on when this process dies."""
     stages = [{**asdict(command), "log": command.log} for command in commands]
-    spec = {"mark": mark, "stages": stages, "log_limit_bytes": LOG_LIMIT_BYTES}
+    spec = {"mark": mark, "stages": stages, "log_limit_bytes": LOG_LIMIT_BYTES, "gpus": gpus}
     (folder / "spec.json").write_text(json.dumps(spec))
     lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

@@ -23,7 +23,7 @@ from loop.run.interpreter import launcher_options
 from loop.run.launch import LOG_LIMIT_BYTES, TAG, Command
 from loop.run.sandbox import Wall
 from loop.study import PRICE, ConfigError, Settings
-from store.records import Measurement, Outcome, Run, Source, Stage
+from store.records import ASKED_TO_END, Measurement, Outcome, Run, Source, Stage
 
 # In the order in which they run, with the best that a value printed there can be.
 STAGES = {"train": Source.REPORTED, "predict": Source.EVALUATED, "score": Source.SCORED}
@@ -41,7 +41,7 @@ LAUNCHER_CONFIG = "compute_environment: LOCAL_MACHINE\ndistributed_type: 'NO'\nm
 # What is measured of the whole run takes in all of its stages; `train_seconds` one.
 TIMED = {
     "train_seconds": frozenset({"train"}),
-    **dict.fromkeys(("wall_seconds", "device_seconds", "cpu_seconds"), frozenset(STAGES)),
+    **dict.fromkeys(("wall_seconds", "device_seconds", "cpu_seconds", "energy_joules"), frozenset(STAGES)),
 }
 
 
@@ -200,6 +200,8 @@ def ended(run: Run, study: Path, settings: Settings, said: dict[str, Any]) -> St
         peak_bytes=said["peak_bytes"],
         log=log,
         detail=detail,
+        energy_joules=said.get("energy_joules"),  # what an earlier version has left has none
+        peak_device_bytes=said.get("peak_device_bytes"),
     )
 
 
@@ -207,7 +209,7 @@ def _outcome(said: dict[str, Any], log: Path, timeout_seconds: float) -> tuple[O
     status = said["exit_status"]
     match said["ended_by"]:
         case "request":
-            return Outcome.INTERRUPTED, "asked to end"
+            return Outcome.INTERRUPTED, ASKED_TO_END
         case "timeout":
             return Outcome.TIMEOUT, f"over its limit of {timeout_seconds:g} s"
         case "tampering":

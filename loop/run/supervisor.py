@@ -10,12 +10,15 @@ lives.
 Every process of a stage is a descendant of this one: it is a *child subreaper* (prctl(2)), so that one which daemonises
 becomes its child, and it ends a stage by killing all its descendants until there is none. That is also why the CPU
 seconds are right where a process was killed: it is this process that waits for it (wait4(2)).
+
+What GPUs have used it never asks of their driver itself, which may hang: `nvml.py`, beside it, does.
 """
 
 import ctypes
 import json
 import os
 import resource
+import select
 import signal
 import subprocess
 import sys
@@ -33,6 +36,8 @@ WAKING = {signal.SIGCHLD, WITH_GRACE, AT_ONCE}
 GRACE_SECONDS = 3.0  # between the request to end and the end
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 FIRST_SAMPLE_SECONDS, SAMPLE_SECONDS = 0.02, 0.25
+DRIVER_SECONDS = 20.0  # for its first word; several GPUs that nobody has used yet take a while
+ANSWER_SECONDS = 2.0
 
 
 class Supervisor:
@@ -51,12 +56,15 @@ class Supervisor:
             "stages": [],
             "ended": False,
         }
+        self.gpus = Gpus(self.spec["gpus"]) if self.spec.get("gpus") else None
         self.asked = False  # to end the run, with a grace
         self.at_once = False  # and without one
 
     def run(self) -> None:
         """All stages in their order, until one does not end well."""
         self.write()
+        if self.gpus:
+            self.gpus.now()  # the driver is ready before the first stage begins
         for stage in self.spec["stages"]:
             record = {"name": stage["name"], "started_at": time.time()}
             self.status["stages"].append(record)
@@ -79,8 +87,8 @@ class Supervisor:
 
     def stage(self, stage: dict[str, Any]) -> dict[str, Any]:
         """Run one command to its end, or to the end of its time. What it was and what it cost."""
+        costs = Costs(OnGpus(self.gpus) if self.gpus else None)
         began = time.monotonic()
-        costs = Costs()
         with open(os.path.join(self.folder, stage["log"]), "ab") as log:
             try:
                 if stage["reads"]:
@@ -101,6 +109,8 @@ class Supervisor:
                 if stage["walled"] and exit_status - 128 in SIGNALS:
                     exit_status = 128 - exit_status  # which is how bwrap says that a signal ended what is inside
             wall_seconds = time.monotonic() - began
+            if costs.on_gpus:
+                costs.on_gpus.end()
             costs.add(sweep())
         return {
             "ended_by": ended_by,
@@ -108,6 +118,8 @@ class Supervisor:
             "wall_seconds": wall_seconds,
             "cpu_seconds": costs.cpu_seconds,
             "peak_bytes": costs.peak_bytes,
+            "energy_joules": costs.on_gpus.energy_joules if costs.on_gpus else None,
+            "peak_device_bytes": costs.on_gpus.peak_bytes if costs.on_gpus else None,
             "left_bytes": left_bytes(stage["leaves"]) if stage.get("leaves") else None,
         }
 
@@ -202,10 +214,128 @@ def left_bytes(folder: str) -> int | None:
     return sum(sizes.values()) if sizes else None
 
 
+class Gpus:
+    """Who asks the driver what the GPUs have used. What is not told in time is not told any more."""
+
+    def __init__(self, spec: dict[str, Any]) -> None:
+        self.memory_by = spec["memory_by"]
+        self.pipes: tuple[int, int] | None = None  # to read and to write, while there is somebody to ask
+        self.patience_seconds = DRIVER_SECONDS
+        self.waiting = False  # for an answer
+        program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "nvml.py")
+        with suppress(OSError):
+            # It leaves at once a child of its own, which is no descendant of ours: no sweep waits for a hanging driver.
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-E", "-S", program, "answer", json.dumps(spec["named"])],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
+            )  # fmt: skip
+            assert process.stdin and process.stdout
+            self.pipes = os.dup(process.stdout.fileno()), os.dup(process.stdin.fileno())
+            process.stdin.close()
+            process.stdout.close()
+            process.wait()
+
+    def ask(self) -> None:
+        """Ask what they have used until now."""
+        if self.pipes and not self.waiting:
+            try:
+                os.write(self.pipes[1], b"\n")
+                self.waiting = True
+            except OSError:
+                self.leave()
+
+    def answer(self, patience_seconds: float = 0.0) -> dict[str, Any] | None:
+        """What was asked for; None where it is not told (yet)."""
+        if not self.pipes or not self.waiting:
+            return None
+        line, deadline = b"", time.monotonic() + patience_seconds
+        while not line.endswith(b"\n"):
+            # A line is written whole: where there is some of it, the rest is near.
+            left = max(0.0, deadline - time.monotonic()) if not line else ANSWER_SECONDS
+            if not select.select([self.pipes[0]], [], [], left)[0]:
+                if line:
+                    self.leave()
+                return None
+            if not (part := os.read(self.pipes[0], 65536)):
+                self.leave()
+                return None
+            line += part
+        self.waiting = False
+        try:
+            said: dict[str, Any] = json.loads(line)
+        except ValueError:  # a driver that writes there too
+            self.leave()
+            return None
+        return said
+
+    def now(self) -> dict[str, Any] | None:
+        """What they have used until now; None where that is not told."""
+        self.ask()
+        said = self.answer(self.patience_seconds)
+        self.patience_seconds = ANSWER_SECONDS
+        if said is None:
+            self.leave()
+        return said
+
+    def leave(self) -> None:
+        """Ask no more. Whoever was asked sees that, once the driver lets it."""
+        for pipe in self.pipes or ():
+            os.close(pipe)
+        self.pipes = None
+
+
+class OnGpus:
+    """What a stage has used of the GPUs. It is None where one of the answers of which it is made was not told."""
+
+    def __init__(self, gpus: Gpus) -> None:
+        self.gpus = gpus
+        self.pids: set[int] = set()  # of the stage, when it was last asked
+        self.energy_joules: float | None = None
+        self.peak_bytes: int | None = 0
+        self.began = gpus.now()
+
+    def sample(self, pids: Iterable[int]) -> None:
+        """Take what was told since, and ask for more. It does not wait."""
+        pids = set(pids)
+        self._take(self.gpus.answer(), pids | self.pids)
+        self.pids = pids
+        self.gpus.ask()
+
+    def end(self) -> None:
+        """The stage has ended: what it has used."""
+        self._take(self.gpus.answer(ANSWER_SECONDS), self.pids)
+        ended = self.gpus.now()
+        self._take(ended, self.pids)
+        if not self.began or not ended:
+            self.peak_bytes = None
+        elif None not in (before := self.began["millijoules"], after := ended["millijoules"]) and after >= before:
+            self.energy_joules = (after - before) / 1000
+
+    def _take(self, said: dict[str, Any] | None, pids: set[int]) -> None:
+        """The memory that it holds by now, where it was told."""
+        if said is not None and self.peak_bytes is not None:
+            held = self._of_processes(said, pids) if self.gpus.memory_by == "process" else self._of_device(said)
+            self.peak_bytes = None if held is None else max(self.peak_bytes, held)
+
+    def _of_processes(self, said: dict[str, Any], pids: set[int]) -> int | None:
+        """Of the stage's own processes together."""
+        if said["processes"] is None:
+            return None
+        own = [held for pid, held in said["processes"].items() if int(pid) in pids]
+        return None if None in own else sum(own)
+
+    def _of_device(self, said: dict[str, Any]) -> int | None:
+        """Of whomever, above what was used when the stage began."""
+        if not self.began or None in (before := self.began["used_bytes"], now := said["used_bytes"]):
+            return None
+        return max(0, int(now) - int(before))
+
+
 class Costs:
     """What the processes of a stage used."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_gpus: OnGpus | None = None) -> None:
+        self.on_gpus = on_gpus
         self.waited_seconds = 0.0  # of processes that were waited for
         self.cpu_seconds = 0.0
         self.peak_bytes: int | None = None
@@ -224,6 +354,8 @@ class Costs:
         children, so that none that ends meanwhile is counted twice.
         """
         pids = list(pids)
+        if self.on_gpus:
+            self.on_gpus.sample(pids)
         ticks = sum(sum(map(int, words[11:15])) for words in map(fields, pids) if words)  # proc(5): utime to cstime
         self.cpu_seconds = max(self.cpu_seconds, self.waited_seconds + ticks / TICKS_A_SECOND)
         if (total := proportional_bytes(pids)) is not None:
@@ -332,11 +464,12 @@ def main() -> None:
     folder, lock = sys.argv[1], int(sys.argv[2])
     # The first act: code under test that inherited the descriptor could unlock it, and the run would be taken for dead.
     os.set_inheritable(lock, False)
-    LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     signal.pthread_sigmask(signal.SIG_BLOCK, WAKING)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    supervisor = Supervisor(folder)  # what it starts to ask GPUs leaves it before it takes the orphans
+    LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     try:
-        Supervisor(folder).run()
+        supervisor.run()
     finally:  # also when the disk is full and `status.json` cannot be written
         sweep()
 

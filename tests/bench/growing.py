@@ -22,10 +22,24 @@ from loop.judge.standing import Standing
 from loop.schedule import next_job, seeds
 from loop.study import Revision, parse
 from loop.verdicts import judge_what_waits
-from store import effects, journal
+from store import commands, effects, journal
 from store.database import Database
 from store.place import CONFIG, Place
-from store.records import Experiment, Measurement, Outcome, Proposal, Run, Source, Stage, State, Study, Value
+from store.records import (
+    Answer,
+    Command,
+    Decision,
+    Experiment,
+    Measurement,
+    Outcome,
+    Proposal,
+    Run,
+    Source,
+    Stage,
+    State,
+    Study,
+    Value,
+)
 
 BENCH = "bench"
 TEXT = """
@@ -49,6 +63,7 @@ class Growing:
     stand: Standing
     draw: Random
     number: int = 0
+    good: float = 0.02  # the share of experiments that are better in truth
 
     async def begin(self) -> None:
         """The baseline, measured on its seeds."""
@@ -66,7 +81,7 @@ class Growing:
         """An experiment that waits."""
         return Experiment(
             number, f"x{number}", State.QUEUED, f"tree{number}", f"c{number}", f"cockpit/growing/e{number:04}", 1.0,
-            parent=0 if number else None,
+            parent=self.stand.incumbent if number else None,
         )  # fmt: skip
 
     async def settled(self, effect: int) -> None:
@@ -85,7 +100,7 @@ class Growing:
         for position, name in enumerate(("train", "predict", "score")):
             stage = Stage(name, Outcome.OK, 0, time.time(), SECONDS, SECONDS, 1, "log")
             await journal.stage_ended(self.database, experiment, run, position, stage)
-        good = experiment.number and self.draw.random() < 0.02
+        good = experiment.number and self.draw.random() < self.good
         values = {
             "loss": self.draw.gauss(0.9 if good else 1.0, 0.02),
             "predict_seconds": self.draw.lognormvariate(0.0, 0.1),
@@ -101,11 +116,21 @@ class Growing:
         """An experiment, from its proposal until there is a next thing to do, and what the judge asks of it."""
         self.number += 1
         one = self.experiment(self.number)
-        proposal = Proposal("optimiser", "knobs", 0, "a hypothesis", {"knobs": {}}, time.time())
+        proposer = "optimiser" if self.number % 3 else "model"
+        proposal = Proposal(proposer, "knobs", self.stand.incumbent, "a hypothesis", {"knobs": {}}, time.time())
         await self.settled(await journal.queued(self.database, one, {}, proposal, f"hash{self.number}"))
         await self.run(one, next(seeds(0)), SCREEN)
         await judge_what_waits(self.place, self.revision, self.database, self.stand)
         await self.stand.catch_up(self.database)
+
+    async def merge(self, number: int) -> None:
+        """Trunk is this one from here on, and gets the runs of an incumbent."""
+        async with self.database.transaction() as change:
+            row = await change.insert("commands", uuid="m", verb="merge", arguments={}, expected={}, at=time.time())
+        command, decision = Command("m", "merge", {}, {}, 0.0, row), Decision("merge", number, "", None, "c0", "c1")
+        await commands.decided(self.database, command, decision, Answer(True, ""), BENCH)
+        await self.stand.catch_up(self.database)
+        await self.obey()
 
     async def obey(self, most: int = 200) -> None:
         """Make the runs that the judge asks for."""
@@ -138,11 +163,14 @@ async def statements(study: Growing) -> int:
     return len(asked)
 
 
-async def measure(sizes: list[int], times: int) -> None:
+async def measure(sizes: list[int], times: int, *, merged: bool) -> None:
     """Grow a study to each size, and print what so many experiments more take there."""
     first = 0.0
     with tempfile.TemporaryDirectory() as folder:
         async with growing(Path(folder)) as study:
+            if merged:
+                await study.one_more()
+                await study.merge(study.number)
             for size in sizes:
                 await study.database.trace(None)
                 while study.number < size:
@@ -173,9 +201,12 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("sizes", nargs="*", type=int, default=[100, 1_000, 10_000], metavar="SIZE")
     asked.add_argument("--times", type=int, default=40, metavar="N", help="experiments at each size; 40 unless told")
+    asked.add_argument(
+        "--merged", action="store_true", help="the first experiment is merged, and others run against it"
+    )
     given = asked.parse_args()
     print(f"# {platform.machine()}, Python {platform.python_version()}; the median, and 10 to 90 % of the times")
-    asyncio.run(measure(sorted(given.sizes), given.times))
+    asyncio.run(measure(sorted(given.sizes), given.times, merged=given.merged))
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ class Tally:
     """What came of studies. A false confirmation claims what is not so: see `_untrue`."""
 
     studies: float = 1.0
-    nulls: float = 0.0
+    nulls: float = 0.0  # without an effect, and not rightly confirmed for a lower cost
     null_runs: float = 0.0  # the incumbent's own among them
     reals: float = 0.0
     real_runs: float = 0.0
@@ -245,10 +245,10 @@ class Study:
                 self.incumbent = one
                 self.stand(number)
             cost, spent = self.spent - spent, self.spent
+            null = not real and (false or not yes)
             runs += Tally(
-                0, not real, cost * (not real), real, cost * real, real and yes and not false, yes, false,
-                false and number <= 20,
-            )  # fmt: skip
+                0, null, cost * null, real, cost * real, real and yes and not false, yes, false, false and number <= 20
+            )
         front = moocore.is_nondominated([look for look, _ in first], maximise=True)
         lucky = sum(bool(stays) and not real for stays, (_, real) in zip(front, first, strict=True))
         return replace(

@@ -5,6 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 from cockpit.feed import Snapshot
+from store.account import NOTHING, Account
+from store.funnel import By, Funnel, Loss, Step, Stop
+from store.lanes import devices
 from store.records import (
     Decision,
     Engine,
@@ -28,6 +31,8 @@ from store.records import (
     Verdict,
     Word,
 )
+from store.review import Review
+from store.yields import Kind, Lift, Yield, Yields
 
 NOW = 1_700_000_000.0
 OBJECTIVES = {
@@ -101,6 +106,38 @@ def judged(
     )
 
 
+FUNNEL = Funnel(
+    (
+        Step("proposed", 10),
+        Step("admitted", 8, (Stop(By.AGENT, "duplicate", 1), Stop(By.INFRASTRUCTURE, "call timeout", 1))),
+        Step("ran", 6, (Stop(By.WAITING, "queued", 1), Stop(By.WAITING, "under way", 1))),
+        Step("measured", 5, (Stop(By.AGENT, "out of memory", 1),)),
+        Step(
+            "confirmed",
+            2,
+            (Stop(By.JUDGE, "worse", 1), Stop(By.JUDGE, "inconclusive", 1), Stop(By.USER, "rejected", 1)),
+        ),
+        Step("merged", 1, (Stop(By.WAITING, "offered", 1),)),
+    ),
+    (
+        Loss(By.AGENT, "refused: duplicate", 1, 0.0, 800.0, 24.0, 0.51, 0.2),
+        Loss(By.AGENT, "failed: out of memory", 1, 9.0, 0.0, 0.0, 0.37, 0.15),
+        Loss(By.INFRASTRUCTURE, "interrupted", 1, 4.0, 0.0, 0.0, 0.16, 0.07),
+        Loss(By.INFRASTRUCTURE, "call failed: timeout", 1, 0.0, 0.0, 30.0, 0.0, 0.0),
+    ),
+)
+YIELDS = Yields(
+    Yield("", 7, 2, 0.42, 245.0, 5690.0, 140.0),
+    (Yield("optimiser", 5, 2, 0.42, 180.0, 0.0, 0.0), Yield("model", 2, 0, 0.0, 30.0, 5690.0, 140.0)),
+    (Yield("qwen2.5-coder:7b", 2, 0, 0.0, 30.0, 5690.0, 140.0),),
+    (
+        Yield("knobs", 5, 2, 0.42, 180.0, 0.0, 0.0, "optimiser"),
+        Yield("rewrite", 2, 0, 0.0, 30.0, 5690.0, 140.0, "model"),
+    ),
+    (Lift("model", "optimiser", 2, 5, Kind.TOO_FEW),),
+)
+
+
 def every_kind() -> Snapshot:
     """A study in the middle of its night."""
     trade = {
@@ -147,6 +184,7 @@ def every_kind() -> Snapshot:
         name: sum(amounts.get(name, 0.0) for amounts in spent.values())
         for name in ("seconds", "tokens", "model_seconds")
     }
+    spending = Ledger(total, spent, {"optimiser": 6, "model": 2}, {"model": {Refusal.DUPLICATE: 1}})
     return Snapshot(
         study=Study("digits", "Lower the nll", 0, "3f9a1c2" + "0" * 33, NOW - 3600),
         engine=Engine(1, 4711, NOW - 3600, None, None, FACTS),
@@ -160,7 +198,7 @@ def every_kind() -> Snapshot:
         ),
         keeps=Keeps(9, 0, 0.027, "nll", False, 3, 2, 1),
         reference=(Reference("nll", "minimize", 0.1268, 0.139, 3),),
-        ledger=Ledger(total, spent, {"optimiser": 6, "model": 2}, {"model": {Refusal.DUPLICATE: 1}}),
+        account=Account(spending, FUNNEL, YIELDS, devices(spending), Review(2, 3600.0, 1, 14, 0)),
         limits=(
             Limit("experiments", 20, NOW - 3, 9, 0, 9.0, NOW + 4400),
             Limit("tokens", 50_000, NOW - 3, 5690, 1200, 5690.0, NOW + 28_000),
@@ -179,7 +217,7 @@ def unbegun() -> Snapshot:
     """A study of which nothing is recorded."""
     return replace(
         every_kind(), study=None, engine=None, pid=None, experiments=(), decision=None, frontier=Frontier(),
-        keeps=None, reference=(), ledger=Ledger({}, {}, {}, {}), limits=(), seconds={}, running=(), events=(),
+        keeps=None, reference=(), account=NOTHING, limits=(), seconds={}, running=(), events=(),
     )  # fmt: skip
 
 

@@ -240,8 +240,36 @@ async def test_capital_m_merges_at_once_with_what_was_seen(study: Open, asked: A
         await pilot.press("M")
         await settled(pilot)
         assert "merge: done" in picture(app)
-    arguments = {"experiment": 1, "unconfirmed": True, "reason": ""}
-    assert asked == [("merge", arguments, {"trunk": "3f9a1c2" + "0" * 33, "decision": 2, "verdict": 1})]
+    arguments = {"experiments": [1], "unconfirmed": True, "reason": ""}
+    assert asked == [("merge", arguments, {"trunk": "3f9a1c2" + "0" * 33, "decision": 2, "verdicts": {"1": 1}})]
+
+
+async def test_space_marks_and_m_merges_all_that_are_marked(study: Open, asked: Asked) -> None:
+    app = study()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await pilot.press("space")
+        await settled(pilot)
+        assert "e0001*" in picture(app) and "1 marked: m merges it" in picture(app)
+        await pilot.press("space")
+        await settled(pilot)
+        assert "e0007 is running, and has no measurement to go by" in picture(app) and "e0007*" not in picture(app)
+        await pilot.press("G", "k", "space")
+        await settled(pilot)
+        assert "e0002*" in picture(app) and "2 marked: m merges them together" in picture(app)
+        await pilot.press("escape")
+        await settled(pilot)
+        assert "marked" not in picture(app)
+        await pilot.press("g", "space", "G", "k", "space", "g", "space", "space", "k", "space")
+        chosen = sorted(app.marks)
+        assert chosen == [1, 2], "unmarked and marked again"
+        await pilot.press("m", "x", "3")
+        assert isinstance(app.screen, Merge), "what is about one alone does nothing to several"
+        await pilot.press("M")
+        await settled(pilot)
+        ((verb, arguments, expected),) = asked
+        assert (verb, arguments["experiments"]) == ("merge", chosen)
+        assert expected["verdicts"] == {str(number): number for number in chosen}
 
 
 async def test_the_merge_sheet_asks_for_a_capital_m_where_nothing_is_confirmed(study: Open, asked: Asked) -> None:

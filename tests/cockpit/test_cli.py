@@ -235,7 +235,46 @@ def test_what_was_spent_adds_up_and_the_proposals_are_counted(searched: Place) -
     (most,) = spent["budgets"]
     assert (most["budget"], most["limit"], most["spent"], most["ends_at"]) == ("experiments", 6, 6, None)
     assert keys("status", "--json", str(searched.root))["budgets"] == spent["budgets"]
-    assert page[-2:] == [f"{'spent':>18}  reserved  limit", f"experiments  {'6':>5}  {'':8}  {'6':>5}"]
+    funnel = page.index("Funnel")
+    budgets = [f"{'spent':>18}  reserved  limit", f"experiments  {'6':>5}  {'':8}  {'6':>5}", ""]
+    assert page[funnel - 3 : funnel] == budgets
+
+
+def test_the_ledger_says_what_was_gained_and_lost_and_what_is_asked_of_the_user(searched: Place) -> None:
+    found = keys("ledger", "--json", str(searched.root))
+    assert [(one["step"], one["number"]) for one in found["funnel"]][:2] == [("proposed", 5), ("admitted", 5)]
+    confirmed = next(one["number"] for one in found["funnel"] if one["step"] == "confirmed")
+    assert found["yield"]["confirmed"] == confirmed > 0
+    drawn = keys("frontier", "--json", str(searched.root))
+    assert found["yield"]["gain"] == pytest.approx(drawn["hypervolume"] - 1)
+    (optimiser,) = found["leaderboard"]["operators"]
+    assert (optimiser["operator"], optimiser["proposer"], optimiser["gain"]) == (
+        "knobs",
+        "optimiser",
+        found["yield"]["gain"],
+    )
+    assert optimiser["rank"] == (1 if optimiser["gain"] else None)
+    assert found["yield"]["device_seconds"] > optimiser["device_seconds"], "the baseline's runs are no proposer's"
+    assert found["lift"] == [] and found["losses"] == [], "nobody but the floor has proposed"
+    spent = found["devices"]
+    parts = [spent[f"{name}_seconds"] for name in ("busy", "paused", "down")]
+    assert sum(parts) + sum(spent["idle_seconds"].values()) == pytest.approx(found["total"]["seconds"])
+    asked = found["review"]
+    assert (asked["offers"], asked["not_counted"]) == (confirmed, 0)
+    diffs = [keys("diff", "--json", one, str(searched.root))["diff"] for one in offers(searched)]
+    lines = sum(line[:1] in "+-" and line[:3] not in ("+++", "---") for diff in diffs for line in diff.splitlines())
+    assert asked["changed_lines"] == lines > 0
+    page = cockpit("ledger", str(searched.root)).stdout.splitlines()
+    titles = {"Funnel", "Losses: none", "Yield", "Devices", "Review"}
+    assert titles <= {line.partition("  ")[0] for line in page}
+    assert any(line.startswith("Leaderboard") for line in page)
+    own = page[page.index("Funnel") :]
+    assert all(len(line) <= 100 for line in own)
+
+
+def offers(place: Place) -> list[str]:
+    """The ids of what is to be decided."""
+    return list(keys("status", "--json", str(place.root))["offered"])
 
 
 def test_a_budget_in_the_file_ends_a_batch_with_status_0_and_more_of_it_goes_on(write: Write) -> None:
@@ -317,6 +356,12 @@ def test_a_job_of_github_has_the_summary_as_a_page(searched: Place, tmp_path: Pa
         assert done.stderr == f"cockpit: $GITHUB_STEP_SUMMARY: {name} cannot be written: {why}\n"
 
 
+NOTHING_GAINED = {
+    "experiments": 0, "confirmed": 0, "gain": 0, "device_seconds": 0, "model_seconds": 0, "tokens": 0,
+    "per_device_hour": None, "per_1000_tokens": None,
+}  # fmt: skip
+
+
 def test_before_anything_ran_there_is_no_frontier_and_nothing_is_spent(write: Write) -> None:
     place = write()
     assert keys("frontier", "--json", str(place.root))["points"] == []
@@ -329,7 +374,23 @@ def test_before_anything_ran_there_is_no_frontier_and_nothing_is_spent(write: Wr
         "by_operator": {},
         "by_model": {},
         "budgets": [],
-    }
+        "funnel": [
+            {"step": step, "number": 0, "stops": []}
+            for step in ("proposed", "admitted", "ran", "measured", "confirmed", "merged")
+        ],
+        "merged_unconfirmed": 0,
+        "losses": [],
+        "yield": {**NOTHING_GAINED, "by_proposer": {}},
+        "lift": [],
+        "leaderboard": {"models": [], "operators": []},
+        "devices": {
+            "idle_share": None, "busy_seconds": 0, "idle_seconds": {}, "paused_seconds": 0, "down_seconds": 0,
+        },
+        "review": {
+            "offers": 0, "changed_lines": 0, "not_counted": 0, "offered": 0, "engine_seconds": 0,
+            "offers_per_day": None,
+        },
+    }  # fmt: skip
     assert "no frontier yet" in cockpit("frontier", str(place.root)).stdout
     assert cockpit("ledger", str(place.root)).stdout == "nothing spent yet\n"
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -86,6 +87,26 @@ def test_what_is_judged_is_shown_wherever_an_experiment_is(searched: Place) -> N
     baseline = keys("show", "e0000", "--json", where)
     assert [run["purpose"] for run in baseline["runs"]][:3] == ["baseline"] * 3
     assert baseline["measurements"]["loss"]["n"] >= 3
+
+
+def test_several_are_named_before_the_folder_and_what_is_left_behind_is_stale(searched: Place) -> None:
+    where = str(searched.root)
+    done = cockpit("merge", "e0001", "2", "--unconfirmed", where)
+    assert (done.returncode, done.stdout) == (6, "")
+    assert re.search(
+        r"e0002 moves train.py:\w+ from \S+ to \S+, and e0001 has it at \S+: nothing is merged", done.stderr
+    )
+    assert cockpit("merge", "e0001", "sing", where).returncode == 2
+    merged = keys("merge", "e1", "--unconfirmed", "--json", where)
+    assert merged["experiment"] == 1
+    rows = keys("experiments", "--json", where)["experiments"]
+    open_ = [row["id"] for row in rows if row["state"] == "judged"]
+    assert open_ == [row["id"] for row in rows if row["stale"]]
+    assert [row["parents"] for row in rows][:2] == [[], ["e0000"]]
+    assert f"{open_[0]}  judged, stale  " in cockpit("experiments", where).stdout
+    shown = cockpit("show", open_[0], where).stdout
+    assert "proposed by the optimiser" in shown and "stale   trunk is e0001 now" in shown
+    assert keys("status", "--json", where)["verification"] is None
 
 
 @pytest.mark.parametrize("as_json", [False, True])

@@ -67,6 +67,7 @@ def test_a_count_is_whole_up_to_999(number: float, said: str) -> None:
         ("predict_us_per_item", ("predict", "us/item")),
         ("train_seconds", ("train", "s")),
         ("peak_memory_bytes", ("peak memory", "B")),
+        ("energy_joules", ("energy", "J")),
         ("nll", ("nll", "")),
     ],
 )

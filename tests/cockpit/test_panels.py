@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -19,8 +20,8 @@ from cockpit.patch import Change, Kind
 from cockpit.progress import progress
 from cockpit.sheets import hindrance, merge_lines
 from cockpit.view import Arrangement, View, arrangement
-from store.records import Ended, Evidence, Experiment, Frontier, Measurement, Source, State, Word
-from tests.cockpit.studies import NOW, every_kind, experiment, figure, offered, unbegun
+from store.records import Decision, Ended, Evidence, Experiment, Frontier, Measurement, Outcome, Source, State, Word
+from tests.cockpit.studies import NOW, every_kind, experiment, figure, measured, offered, unbegun, verdict
 
 BROKEN = "peak_memory_bytes 17.2 GB, at most 16 GB; 1 seed"
 DIFF = [
@@ -243,6 +244,16 @@ def test_the_sentence_stands_above_what_a_model_says() -> None:
     assert said < quoted
 
 
+def test_a_loss_that_buys_nobody_knows_how_many_is_told_from_one_that_buys_none() -> None:
+    study = every_kind()
+    one = study.account.funnel.losses[0]
+    unknown, none = (replace(one, reason=f"loss {amount}", measured=amount) for amount in (None, 0.0))
+    found = replace(study.account.funnel, losses=(unknown, none))
+    rows = text(4, replace(study, account=replace(study.account, funnel=found)), 80)
+    ends = {row.split()[1]: row.split()[-1] for row in rows if row.startswith(" loss ")}
+    assert ends == {"None": "?", "0.0": "–"}
+
+
 def test_the_parts_of_a_bar_fill_it() -> None:
     parts = shares(every_kind().ledger.by_outcome, "seconds")
     assert [share.word for share, _ in parts] == [
@@ -260,9 +271,10 @@ def test_the_parts_of_a_bar_fill_it() -> None:
 
 
 def test_the_funnel_says_what_was_lost_and_why() -> None:
-    said = "\n".join(line.text.rstrip() for line in funnel(every_kind()))
-    assert "1 refused duplicate 1" in said and "1 failed out of memory 1" in said
-    assert "2 under way" in said and "1 rejected" in said
+    said = "\n".join(line.text.rstrip() for line in funnel(every_kind(), 100))
+    assert "1 agent duplicate 1" in said and "1 infra call timeout 1" in said
+    assert "1 agent out of memory 1" in said
+    assert "queued 1, under way 1" in said and "rejected 1" in said
 
 
 @pytest.mark.parametrize(
@@ -308,9 +320,79 @@ def test_the_lines_around_the_panels_fit(width: int) -> None:
     assert width < 30 or cell_len(keys.footer(1, width, "pause").text.rstrip()) <= width
 
 
+def test_what_trunk_has_left_behind_is_badged_and_said_to_be_run_first() -> None:
+    study = replace(every_kind(), incumbent=5)
+    for width in (62, 80, 120):
+        listed = {shown[1:6]: shown for shown in text(1, study, width)}
+        assert {name for name, shown in listed.items() if "stale" in shown} == {
+            f"e000{number}" for number in (1, 2, 4, 7, 8)
+        }
+    assert any(
+        "stale: made from e0000, and trunk is e0005 now" in text.text for text in case(study, study.experiments[1], 80)
+    )
+    said = "\n".join(line.text.rstrip() for line in merge_lines(study, [study.experiments[1]], DIFF, 74))
+    assert "stale         made from e0000, and trunk is e0005 now" in said
+    assert "to verify     one run, before all else   u if it does not hold" in said
+    assert "you get       predict" in said
+
+
+def test_a_sheet_for_several_names_each_and_promises_no_sum_of_their_effects() -> None:
+    study = every_kind()
+    said = "\n".join(line.text.rstrip() for line in merge_lines(study, study.experiments[1:3], DIFF, 74))
+    assert "e0001 trade-off, promising: predict 38 % faster" in said
+    assert "e0002 inconclusive, screened: nll 5.3 % better" in said
+    assert "not known     what they do together   effects do not add up" in said
+    assert "you get" not in said
+    many = [replace(study.experiments[1], number=number) for number in range(1, 10)]
+    said = "\n".join(line.text.rstrip() for line in merge_lines(study, many, None, 74))
+    assert "e0006" in said and "e0007" not in said and "and 3 more" in said
+
+
+def whole(**more: Any) -> Snapshot:
+    """Trunk is two changes together."""
+    study = every_kind()
+    one = experiment(9, "merge-e0001-e0005", State.MERGED, operator="merge", parents=(0, 1, 5), **more)
+    return replace(study, experiments=(*study.experiments, one), incumbent=9)
+
+
+@pytest.mark.parametrize(
+    ("more", "bar", "said"),
+    [
+        (
+            {},
+            "trunk is not verified yet",
+            "trunk is e0009, which is not verified yet: its first run comes before all else",
+        ),
+        (
+            {"failure": Outcome.CRASH, "detail": "train: exit status 1"},
+            "! trunk e0009 does not hold",
+            "trunk is e0009, which does not hold: crash, train: exit status 1. `cockpit undo` goes back",
+        ),
+        (
+            {
+                "measurements": measured(0.2, 4.0, 26_100),
+                "verdict": verdict(9, Word.WORSE, Evidence.SCREENED, "nll 58 % worse (P > .999)"),
+            },
+            "! trunk e0009 does not hold",
+            "trunk is e0009, which does not hold: nll 58 % worse (P > .999). `cockpit undo` goes back",
+        ),
+        ({"verdict": verdict(9, Word.INCONCLUSIVE, Evidence.SCREENED, "nll 5.3 % better (P = .88)")}, "", ""),
+    ],
+)
+def test_a_merge_that_does_not_hold_is_the_first_thing_said(more: dict[str, Any], bar: str, said: str) -> None:
+    study = whole(**more)
+    assert pages.verified(study.experiments, 9, Decision("merge", 9, "", None, "a", "b")) == said
+    assert ("once it has taken back the reject of e0006" in pages.verified(study.experiments, 9, study.decision)) is (
+        "undo" in said
+    )
+    shown = bars.status(study, "digits", NOW, 120).text
+    assert bar in shown and ("trunk" in shown) is bool(bar)
+    assert (order(study.experiments, 9)[0] == 9) is ("undo" in said)
+
+
 def test_the_merge_sheet_says_what_is_got_given_and_not_known() -> None:
     study = every_kind()
-    said = "\n".join(line.text.rstrip() for line in merge_lines(study, study.experiments[1], DIFF, 74))
+    said = "\n".join(line.text.rstrip() for line in merge_lines(study, [study.experiments[1]], DIFF, 74))
     assert "you get       predict −38 ±2 %   parameters −62 %" in said
     assert "you give      nll +2.7 ±0.8 %" in said
     assert "3f9a1c2 → a merge commit   1 file, +1 −1" in said
@@ -335,7 +417,7 @@ def test_what_cannot_be_decided_is_said_before_it_is_asked(number: int, merge: s
         assert why in said and bool(said) is bool(why)
     assert BROKEN in hindrance(infeasible(), infeasible().experiments[1], "merge")
     assert not hindrance(infeasible(), infeasible().experiments[1], "reject")
-    assert "trunk is e0005 now" in hindrance(replace(study, incumbent=5), study.experiments[1], "merge")
+    assert not hindrance(replace(study, incumbent=5), study.experiments[1], "merge"), "that it is stale bars nothing"
 
 
 def test_foreign_text_is_clean_in_every_panel() -> None:
@@ -370,7 +452,7 @@ def test_foreign_text_is_clean_in_every_panel() -> None:
     lines += [
         bars.status(study, "digits", NOW, 120),
         *bars.strip(study, (poison, "bad"), 2, 80),
-        *merge_lines(study, rows[1], None, 74),
+        *merge_lines(study, [rows[1]], None, 74),
     ]
     assert all(line.text.isprintable() for line in lines)
     assert any("[/usr/bin]" in line.text for line in lines)

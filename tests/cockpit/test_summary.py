@@ -25,9 +25,10 @@ def night(**changes: object) -> summary.Summary:
         keeps=study.keeps,
         returns=Returns(7200.0, 9, 0, 1.0, 0.207),
         reference=list(study.reference),
-        spent=study.ledger,
+        account=study.account,
         limits=list(study.limits),
         incumbent=0,
+        decision=study.decision,
         best=study.experiments[1],
         diff=DIFF,
     )

@@ -15,7 +15,7 @@ from store import budgets, views
 from store.database import Change, Database
 from store.place import Place
 from store.records import Ended, Limit, State
-from tests.conftest import Write
+from tests.conftest import Driver, Write
 from tests.loop.test_proposing import TRAIN as PROPOSED
 from tests.loop.test_proposing import of_model
 from tests.loop.test_search import rows
@@ -229,3 +229,69 @@ async def test_minutes_of_the_command_line_are_of_one_engine(write: Write, tmp_p
     async with await Database.open(place.folder) as database:
         lived = await budgets.engine_seconds(database, 0.0)
     assert now["time"].spent == pytest.approx(lived - first, abs=0.05)
+
+
+async def test_joules_that_run_out_end_the_study_cleanly_and_more_of_them_resume(write: Write, driver: Driver) -> None:
+    """A hundred watts, and a run of three tenths of a second and more: some fifty joules."""
+    driver()
+    place = write("import time; time.sleep(0.3)\n" + TRAIN, more="[budget]\njoules = 300\n")
+    assert await research(place, Limits(), Stop()) is Ended.JOULES
+    async with await Database.open(place.folder) as database:
+        spent = (await views.ledger(database)).total["joules"]
+        ledger = await views.ledger(database)
+        stages = await database.rows("SELECT sum(energy_joules), max(energy_joules) FROM stages")
+        forecast = await budgets.run_joules(database, "screen")
+    assert spent == pytest.approx(stages[0][0])
+    assert spent == pytest.approx(sum(amounts.get("joules", 0.0) for amounts in ledger.by_outcome.values()))
+    row = (await limits(place))["joules"]
+    assert (row.most, row.reserved) == (300, 0)
+    assert row.spent == pytest.approx(spent)
+    assert forecast is not None
+    assert spent - stages[0][1] < 300 < spent + 2 * forecast, "by no more than what was in flight, and all but a run"
+    made = await runs(place)
+    assert made >= 3
+    assert await research(place, Limits(), Stop()) is Ended.JOULES
+    assert await runs(place) == made
+    revise(place, "joules = 300", "joules = 600")
+    assert await research(place, Limits(), Stop()) is Ended.JOULES
+    assert await runs(place) > made
+
+
+@pytest.mark.parametrize(
+    ("says", "why", "bounds"),
+    [
+        ({"gpus": 0}, "takes an NVIDIA GPU, and there is none here that a run may use", "time"),
+        ({"energy": 3}, "cannot be measured here: libnvidia-ml.so.1 says 'Not Supported'", "device_hours"),
+    ],
+)
+async def test_joules_that_cannot_be_measured_are_an_error_with_its_line(
+    write: Write, driver: Driver, says: dict[str, int], why: str, bounds: str
+) -> None:
+    driver(**says)
+    place = write(TRAIN, more="[budget]\njoules = 3\n")
+    with pytest.raises(ConfigError) as caught:
+        await research(place, Limits(), Stop())
+    assert str(caught.value) == (
+        f"{place.config}:14: `[budget] joules` {why}; take it out, `{bounds}` and `runs` bound what is run"
+    )
+
+
+async def test_the_joules_of_a_run_that_goes_on_are_reserved(write: Write, driver: Driver) -> None:
+    driver()
+    place = write("import time; time.sleep(0.3)\n" + TRAIN, more="[budget]\njoules = 1e6\n")
+    seen: list[float] = []
+    update = budgets.update
+
+    async def watched(change: Change, now: float) -> None:
+        await update(change, now)
+        seen.extend([one.reserved for one in await budgets.read(change)])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(budgets, "update", watched)
+        assert await research(place, Limits(experiments=3), Stop()) is Ended.EXPERIMENTS
+    async with await Database.open(place.folder) as database:
+        joules = [row[0] for row in await database.rows("SELECT sum(energy_joules) FROM stages GROUP BY run")]
+    held = [one for one in seen if one]
+    assert held, "from the second run on"
+    assert min(joules) <= max(held) <= max(joules), "what the runs before it took"
+    assert not seen[-1]

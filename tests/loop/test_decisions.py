@@ -134,7 +134,7 @@ async def test_what_cannot_be_decided_is_refused_with_the_reason_and_changes_not
     await decide(searched, "merge", first.number)
     await refused(f"{first.id} is merged already", "merge", first.number)
     await refused(f"{first.id} is merged, and trunk is {first.id} now", "reject", first.number)
-    await refused(f"{second.id} was made from e0000, and trunk is {first.id} now", "merge", second.number)
+    await refused(f", and trunk, {first.id}, has it at ", "merge", second.number)
     await decide(searched, "reject", second.number)
     await refused(f"{second.id} is rejected", "merge", second.number)
 

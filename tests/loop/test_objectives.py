@@ -5,14 +5,14 @@ import re
 import pytest
 
 from loop.engine import Limits, research
-from loop.run import devices
+from loop.run import devices, meter
 from loop.run.execution import Stop
 from loop.study import ConfigError
 from store import views
 from store.database import Database
 from store.place import Place
 from store.records import Ended, Evidence, Experiment, Run, Source, Word, offers
-from tests.conftest import Write
+from tests.conftest import Driver, Write
 
 pytestmark = pytest.mark.usefixtures("leaves_nothing")
 TRAIN = """\
@@ -90,6 +90,53 @@ async def test_what_this_machine_cannot_measure_is_an_error_before_anything_runs
     ):
         await research(place, Limits(experiments=3), Stop())
     assert await known(place) == ([], [])
+
+
+JOULES = """\
+import time
+RATE = 1  # cockpit: 1 | 2
+time.sleep({1: 0.6, 2: 0.2}[RATE])
+open("/proc/self/comm", "w").write(f"gpu {30_000_000 * RATE}")
+time.sleep(0.3)
+print("loss:", RATE)
+"""
+
+
+async def test_energy_and_memory_of_a_gpu_are_measured_and_steer_as_any_other(write: Write, driver: Driver) -> None:
+    driver(watts=200)
+    more = 'energy_joules = { direction = "minimize" }\n[constraints]\npeak_device_memory_bytes = { max = "50 MB" }\n'
+    place = write(JOULES, more=more, deterministic=True)
+    assert await research(place, Limits(), Stop()) is Ended.NO_PROPOSER
+    rows, runs = await known(place)
+    values = [{one.objective: one for one in row.measurements} for row in rows]
+    assert [row["peak_device_memory_bytes"].value for row in values] == [30_000_000, 60_000_000]
+    assert {one.source for row in values for one in row.values() if one.objective != "loss"} == {Source.MEASURED}
+    assert values[1]["energy_joules"].value < values[0]["energy_joules"].value
+    assert rows[1].verdict and rows[1].verdict.word is Word.INFEASIBLE
+    assert {run.meter for run in runs} == {"pss 4 Hz, maxrss; GPU memory by process; energy by GPU counter"}
+    for run in runs:
+        (stage,) = run.stages
+        assert stage.energy_joules == pytest.approx(200 * stage.wall_seconds, rel=0.15)
+        assert stage.peak_device_bytes in (30_000_000, 60_000_000)
+
+
+async def test_a_driver_that_fails_during_a_run_fails_the_run_that_needs_its_value_and_says_so(
+    write: Write, driver: Driver
+) -> None:
+    driver(gpus=1)
+    place = write("import time; time.sleep(0.5)\n" + TRAIN, more='energy_joules = { direction = "minimize" }\n')
+    told = meter.look
+
+    async def found() -> meter.Meter:
+        was = await told()
+        driver(energy=15)
+        return was
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(meter, "look", found)
+        assert await research(place, Limits(experiments=2), Stop()) is Ended.BASELINE_FAILED
+    rows, _ = await known(place)
+    assert (rows[0].failure, rows[0].detail) == ("no metrics", "the meter said nothing of energy_joules")
 
 
 TRADE = """\

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import sqlite3
 import time
+from dataclasses import replace
 from itertools import islice
 
 import pytest
@@ -14,7 +15,7 @@ from loop.judge.standing import Standing
 from loop.run.execution import MachineFailed, Stop
 from loop.schedule import seeds
 from loop.study import ConfigError, read
-from store import events, views
+from store import events, views, yields
 from store.commands import submit
 from store.database import Database
 from store.place import RECORD, Place
@@ -88,6 +89,7 @@ async def test_a_search_makes_branches_a_frontier_and_a_ledger_and_touches_nothi
         bench = (await views.runs(database, 0))[0].bench
         stand = Standing(settings, bench)
         await stand.catch_up(database)
+        drawn = replace(drawn, gains=await yields.gains(database, bench))
         assert (await stand.drawn())[0] == drawn
         assert {one.objective for one in reference} == {"loss", "weights"}
         measured = {one.number for one in experiments if one.measurements}
@@ -441,7 +443,13 @@ async def test_no_more_than_were_asked_for_are_run_though_one_is_queued(write: W
     assert all(one.state is not State.QUEUED for one in await rows(place))
 
 
+BEFORE_VERSION_8 = (
+    *(f"DROP TABLE {name}" for name in ("gains", "lifts", "offers", "taken")),
+    *(f"ALTER TABLE stages DROP COLUMN {name}" for name in ("energy_joules", "peak_device_bytes")),
+    "DROP INDEX verdicts_confirmed",
+)
 BEFORE_VERSION_7 = (
+    *BEFORE_VERSION_8,
     "DROP VIEW outcomes",
     *(f"DROP TABLE {name}" for name in ("limits", "returns")),
     *(

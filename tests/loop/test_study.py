@@ -118,7 +118,7 @@ def test_every_recipe_can_be_read(name: str) -> None:
         ),
         (SMALLEST + "[prices]\ndevice_hour = 0\n", ":6: `[prices] device_hour`: input should be greater than 0"),
         (SMALLEST + "[prices]\nkwh = 1\n", ":6: `[prices] kwh` is not a key that cockpit knows"),
-        (SMALLEST + "[budget]\njoules = 3\n", ":6: `[budget] joules`: this version of cockpit measures no joules"),
+        (SMALLEST + "[budget]\njoules = 0\n", ":6: `[budget] joules`: input should be greater than 0"),
         (SMALLEST + "[budget]\nruns = 0\n", ":6: `[budget] runs`: input should be greater than or equal to 1"),
         (
             SMALLEST + "[budget]\nmoney = 5\n",

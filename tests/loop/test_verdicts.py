@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from loop.verdicts import judge_what_waits
 from store import commands, journal, views
 from store.database import Database
 from store.place import CONFIG, Place
-from store.records import Answer, Command, Decision, Ended, Frontier, Keeps, Returns, State, Verdict
+from store.records import Answer, Command, Decision, Ended, Keeps, Returns, State, Verdict
 from tests.bench.growing import BENCH, TEXT, Growing, growing
 from tests.conftest import Write
 from tests.loop.test_search import rows
@@ -45,10 +46,8 @@ async def test_a_merge_while_others_are_judged_ends_nothing(tmp_path: Path, monk
             await study.one_more()
         stand, said, judged = await judged_anew(study), [], journal.judged
 
-        async def and_merged(
-            database: Database, verdict: Verdict, counted: Keeps, lately: Returns, frontier: Frontier | None = None
-        ) -> None:
-            await judged(database, verdict, counted, lately, frontier)
+        async def and_merged(database: Database, verdict: Verdict, counted: Keeps, lately: Returns, *rest: Any) -> None:
+            await judged(database, verdict, counted, lately, *rest)
             said.append((verdict.experiment, verdict.incumbent))
             if len(said) == 2:
                 await merged(database, 5)

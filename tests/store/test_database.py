@@ -103,3 +103,24 @@ async def test_a_value_that_is_not_finite_cannot_be_recorded(tmp_path: Path) -> 
 def test_a_statement_may_hold_semicolons_of_its_own() -> None:
     trigger = "CREATE TRIGGER t AFTER INSERT ON a BEGIN\n SELECT 1;\n SELECT 2;\nEND;\n"
     assert list(statements(f"SELECT 0;\n{trigger}")) == ["SELECT 0;\n", trigger]
+
+
+async def test_a_query_that_is_under_way_locks_no_transaction_out(tmp_path: Path) -> None:
+    """A statement that is half read keeps its connection at an old state of the record.
+
+    From there SQLite begins no transaction once somebody else has written, whatever the patience.
+    """
+    async with await Database.open(tmp_path, create=True) as one, await Database.open(tmp_path) as other:
+
+        async def write(database: Database) -> None:
+            for _ in range(150):
+                async with database.transaction() as change:
+                    await change.insert("events", at=0.0, kind="x", text="", data={})
+
+        async def ask() -> None:
+            while not writing.done():
+                await one.rows("SELECT * FROM events")
+
+        writing = asyncio.gather(write(one), write(other))
+        await asyncio.gather(writing, ask(), ask())
+        assert len(await one.rows("SELECT * FROM events")) == 300

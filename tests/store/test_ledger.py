@@ -46,7 +46,7 @@ from store.records import (
 SLOTS = ("slot0", "slot1")
 PROPOSAL = Proposal("model", "knobs", 0, "", {}, 1.0)
 STARTING, ENGINE, TURN = Idle.STARTING, Idle.ENGINE, Idle.NOT_ITS_TURN
-BUDGETS = {"experiments": 9.0, "runs": 9.0, "tokens": 900.0, "time": 900.0, "device_hours": 1.0}
+BUDGETS = {"experiments": 9.0, "runs": 9.0, "tokens": 900.0, "time": 900.0, "device_hours": 1.0, "joules": 900.0}
 KEEPS, LATELY = Keeps(1, 0, 0.0, "", False, 0, 0, 0), Returns(1.0, 1, 0, 1.0, 0.5)
 RUN = Run(0, 0, "r", "t", "b", 0, "screen", "full", 1, "slot0", "none", "pss", "plain", 0.0, devices=2)
 
@@ -128,7 +128,8 @@ class World:
                 self.runs[slot], _ = await journal.run_started(self.database, experiment, planned)
             case "stage" if run:
                 stages = (await views.runs(self.database, run.experiment))[-1].stages
-                stage = Stage("train", Outcome.OK, 0, self.now - seconds / 2, seconds / 2, seconds / 3, None, "log")
+                began, took, joules = self.now - seconds / 2, seconds / 2, abs(seconds) if self.seeds % 3 else None
+                stage = Stage("train", Outcome.OK, 0, began, took, seconds / 3, None, "log", energy_joules=joules)
                 await journal.stage_ended(self.database, experiment, run, 10 * self.seeds + len(stages), stage)
             case "ok" | "crash" | "interrupted" if run:
                 outcome = Outcome(act)
@@ -198,6 +199,8 @@ async def check_budgets(database: Database, spent: Ledger) -> None:
         assert counts["asked"] or not rows["tokens"].reserved
         assert rows["device_hours"].spent == pytest.approx(spent.total.get("device_seconds", 0.0) / 3600)
         assert counts["running"] or not rows["device_hours"].reserved
+        assert rows["joules"].spent == pytest.approx(spent.total.get("joules", 0.0))
+        assert counts["running"] or not rows["joules"].reserved
         assert rows["time"].spent == pytest.approx(await budgets.engine_seconds(database, rows["time"].at))
 
 

@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 
 from loop.judge.axis import references
 from loop.judge.preset import PRESETS
-from loop.judge.runs import CONFIRM, RACE, SCREEN
+from loop.judge.runs import CONFIRM, RACE, SCREEN, VERIFY
 from loop.judge.standing import Standing
+from loop.schedule import next_job
+from loop.schedule import seeds as seeds_of
 from loop.study import parse
 from store.place import CONFIG
-from store.records import UP, Evidence, Experiment, Frontier, Keeps, State, Value, Verdict, Word
+from store.records import MERGE, UP, Evidence, Experiment, Frontier, Keeps, State, Value, Verdict, Verification, Word
 
 import_module("moocore")  # here: the first time takes longer than an example may
 SETTINGS = parse(
@@ -156,3 +158,44 @@ def test_what_follows_the_record_is_what_is_read_from_it_whole(history: list[Hap
         if look:  # what is made of the runs is kept from then on, and has to follow them
             told(record.stand)
     assert told(record.stand) == told(record.anew())
+
+
+def test_trunk_of_several_is_run_first_and_judged_against_what_trunk_was() -> None:
+    record = Record()
+    record.happens("measured", 0, (3, 1.05, 1000.0))
+    whole = replace(record.rows[1], state=State.MERGED, operator=MERGE, parents=(0, 2, 3))
+    stand = record.stand
+    stand.put(whole)
+    stand.stand(1)
+    assert (stand.unverified, stand.to_verify) == (True, None), "there is nothing to judge yet"
+    job = next_job(stand, 0)
+    assert job is not None
+    assert (job.experiment.number, job.purpose, job.seed) == (1, VERIFY, next(seeds_of(0)))
+
+    def measured(seed: int, loss: float) -> None:
+        for name, value in (("loss", loss), ("weights", 1000.0)):
+            stand.runs.add(Value(100 + seed, 1, seed, VERIFY, name, value))
+        stand.put(stand.rows[1])
+
+    measured(1, 5.0)
+    assert (stand.unverified, stand.to_verify) == (False, 1)
+    said = asyncio.run(stand.verdict(1))
+    assert (said.incumbent, said.asks, said.word, said.barred) == (0, False, Word.WORSE, True)
+    assert said.explanation.startswith("It is trunk, against what trunk was, e0000. It holds unless ")
+    stand.put(replace(stand.rows[1], verdict=said))
+    assert stand.rows[1].verification is Verification.FAILS
+    assert (stand.unverified, stand.to_verify) == (False, None)
+    measured(2, 1.0)
+    assert (stand.unverified, stand.to_verify) == (False, 1), "once more with each of its baseline's seeds"
+    for seed, loss in ((3, 1.05), (4, 1.0)):
+        measured(seed, loss)
+        stand.put(replace(stand.rows[1], verdict=asyncio.run(stand.verdict(1))))
+    assert (stand.unverified, stand.to_verify) == (False, None)
+    for seed in (1, 2):  # what trunk was then was merged for runs that flatter it, and has no others
+        for name, value in (("loss", 0.9), ("weights", 1000.0)):
+            stand.runs.add(Value(200 + seed, 4, seed, SCREEN, name, value))
+    stand.stand(1, [0, 4, 3])
+    assert (stand.earlier, stand.to_verify) == (4, 1), "and nobody has run e0003"
+    assert asyncio.run(stand.verdict(1)).incumbent == 4
+    stand.stand(0)
+    assert (stand.unverified, stand.to_verify) == (False, None)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from loop.run import costs, devices
+from loop.run.meter import WITHOUT_GPU, Meter
 from loop.run.sandbox import Wall
 from loop.run.stages import Launch, commands, measured, timed
 from loop.study import ConfigError, Settings, parse
@@ -48,17 +49,45 @@ def test_what_takes_a_gpu_is_an_error_without_one_with_its_line_and_what_to_put_
     why = "takes an NVIDIA GPU, and there is none here that a run may use"
     with pytest.raises(ConfigError) as caught:
         text = f'{SMALLEST}{name} = {{ direction = "minimize", steers = false }}\n'
-        costs.check(Path(CONFIG), parse(text, Path(CONFIG)))
+        costs.check(Path(CONFIG), parse(text, Path(CONFIG)), WITHOUT_GPU)
     assert str(caught.value) == f"cockpit.toml:5: `[objectives] {name}` {why}; put `{instead}` there, or take it out"
     with pytest.raises(ConfigError, match=rf"cockpit.toml:6: `\[constraints\] {name}` takes"):
-        costs.check(Path(CONFIG), parse(f"{SMALLEST}[constraints]\n{name} = {{ max = 3 }}\n", Path(CONFIG)))
+        asked = f"{SMALLEST}[constraints]\n{name} = {{ max = 3 }}\n"
+        costs.check(Path(CONFIG), parse(asked, Path(CONFIG)), WITHOUT_GPU)
 
 
-def test_with_a_gpu_what_the_meter_does_not_measure_is_an_error_all_the_same(gpus: pytest.MonkeyPatch) -> None:
+def test_a_gpu_that_counts_no_energy_makes_energy_joules_an_error_at_the_start(gpus: pytest.MonkeyPatch) -> None:
     asked = f'{SMALLEST}device_seconds = {{ direction = "minimize" }}\n'
-    costs.check(Path(CONFIG), parse(asked, Path(CONFIG)))
-    with pytest.raises(ConfigError, match="energy_joules` is not measured by the meter of this version of cockpit"):
-        costs.check(Path(CONFIG), parse(f"{asked}[constraints]\nenergy_joules = {{ max = 3 }}\n", Path(CONFIG)))
+    asked += 'peak_device_memory_bytes = { direction = "minimize" }\n'
+    meter = Meter("cannot be measured here: libnvidia-ml.so.1 says 'Not Supported'", memory_by="device")
+    costs.check(Path(CONFIG), parse(asked, Path(CONFIG)), meter)
+    with pytest.raises(ConfigError) as caught:
+        costs.check(Path(CONFIG), parse(f"{asked}[constraints]\nenergy_joules = {{ max = 3 }}\n", Path(CONFIG)), meter)
+    assert str(caught.value) == (
+        f"cockpit.toml:8: `[constraints] energy_joules` {meter.no_energy}; put `cpu_seconds` there, or take it out"
+    )
+
+
+def test_the_energy_of_a_run_is_that_of_all_stages_and_its_memory_that_of_the_largest(tmp_path: Path) -> None:
+    asked = settings("energy_joules", "peak_device_memory_bytes")
+    ran = stages(tmp_path, train="energy_joules: 1\n", predict="", score="")
+    told = [replace(one, energy_joules=20.0 + n, peak_device_bytes=300 - n) for n, one in enumerate(ran)]
+    assert measured(tmp_path, asked, told, FILES)[2] == [
+        Measurement("energy_joules", 63.0, Source.MEASURED),
+        Measurement("peak_device_memory_bytes", 300.0, Source.MEASURED),
+    ]
+    assert timed(asked, tmp_path, replace(RUN, stages=tuple(told))) == {"train", "predict", "score"}
+
+
+@pytest.mark.parametrize(
+    ("name", "lacks"),
+    [("energy_joules", {"energy_joules": None}), ("peak_device_memory_bytes", {"peak_device_bytes": None})],
+)
+def test_what_one_stage_was_not_told_is_not_known_of_the_run(tmp_path: Path, name: str, lacks: dict[str, None]) -> None:
+    ran = [replace(one, energy_joules=2.0, peak_device_bytes=3) for one in stages(tmp_path, train="", predict="")]
+    ran[1] = replace(ran[1], **lacks)  # type: ignore[arg-type]
+    outcome, detail, _ = measured(tmp_path, settings(name), ran, FILES)
+    assert (outcome, detail) == (Outcome.NO_METRICS, f"the meter said nothing of {name}")
 
 
 @pytest.mark.parametrize(("named", "count"), [(None, 2), ("0", 1), ("0,1", 2), ("", 0), ("-1", 0), ("1,-1", 1)])

@@ -1,0 +1,161 @@
+"""The changes of several experiments taken together onto what trunk is now, as a person asks for it by a merge.
+
+changes of code are merged by git, which refuses where two of them meet      (_merged)
+other values of knobs are set anew, where nobody else moved those knobs      (_set)
+what comes of it passes the gates of any proposal                            (together)
+
+That both were gains says nothing of the two together, so what comes of it is an experiment of its own, and is run.
+"""
+
+import asyncio
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from loop.branches import Conflict
+from loop.propose.admit import Refused
+from loop.propose.domain import Value, same
+from loop.propose.edits import KNOBS, Setting
+from loop.propose.prepare import Preparation
+from loop.propose.space import Unreadable
+from store.records import MERGE, PERSON, Experiment, Proposal, Refusal, State, name_of
+
+OVER = (State.REJECTED, State.FAILED, State.MERGED)
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """An edit: what the changes of these experiments make of trunk's files."""
+
+    experiments: Sequence[Experiment]
+    files: Mapping[str, bytes]
+    moves: Mapping[str, Value]
+
+    @property
+    def paths(self) -> Iterable[str]:
+        """The files that are others then."""
+        return self.files
+
+    @property
+    def title(self) -> str:
+        """Of which experiments."""
+        return f"merge {' '.join(one.id for one in self.experiments)}"
+
+    @property
+    def sentence(self) -> str:
+        """What each of them says of itself."""
+        return "; ".join(f"{one.id}: {one.hypothesis}" for one in self.experiments)
+
+    @property
+    def change(self) -> dict[str, Any]:
+        """Of which experiments."""
+        return {MERGE: [one.id for one in self.experiments]}
+
+    def onto(self, values: Mapping[str, Value]) -> "Together":
+        """It is made for one parent."""
+        return self
+
+    def made(self, sources: Mapping[str, bytes]) -> dict[str, bytes]:
+        """The files as they are then."""
+        return dict(self.files)
+
+
+@dataclass(slots=True)
+class Sum:
+    """What has been taken together so far: the tree, its knobs' values, and who gave a knob its value."""
+
+    tree: str
+    values: dict[str, Value]
+    givers: dict[str, str]
+
+
+async def together(own: Preparation, numbers: Sequence[int], at: float) -> Experiment:
+    """The experiment that takes the changes of these onto trunk; one that there is already, where its code is the same.
+
+    Raises Refused, where they cannot be taken together or the gates refuse it.
+    """
+    rows, trunk = await own.stand()
+    chosen, values = [rows[number] for number in numbers], own.values(trunk)
+    names = " and ".join(one.id for one in chosen)
+    found = Sum(trunk.tree, dict(values), {})
+    # Code first: beside a knob that has moved, git sees lines that are others by now.
+    turned = [_turns(rows, one, {knob.key for knob in own.knobs}) for one in chosen]
+    for one, sets in sorted(zip(chosen, turned, strict=True), key=lambda each: each[1]):
+        assert one.parent is not None
+        await (_set if sets else _merged)(own, rows[one.parent], one, trunk, found)
+    before, after = await own.branches.files(trunk.tree), await own.branches.files(found.tree)
+    changed = [path for path, facts in after.items() if facts != before.get(path)]
+    if not changed:
+        raise Refused(Refusal.DUPLICATE, f"trunk has all that {names} would change")
+    moves = {key: value for key, value in found.values.items() if not same(value, values[key])}
+    edit = Together(chosen, await own.branches.contents(found.tree, changed), moves)
+    change = await own.change(rows[0], trunk, edit)
+    if isinstance(change, Refused):
+        raise Refused(change.refusal, f"{names} on {trunk.id}: {change.reason}")
+    async with own.turn:  # another proposal may have been let in meanwhile
+        rows, _ = await own.stand()
+        if (twin := await own.twin(change.hash)) is not None:
+            return _usable(rows[twin], f"{names} on {trunk.id} make the code of {name_of(twin)}")
+        proposal = Proposal(
+            proposer=PERSON,
+            operator=MERGE,
+            parent=trunk.number,
+            hypothesis=edit.sentence,
+            change=edit.change,
+            at=at,
+        )
+        return await own.queue(rows, proposal, edit, change, together=chosen)
+
+
+def _turns(rows: Sequence[Experiment], one: Experiment, known: Collection[str]) -> bool:
+    """Whether an experiment is its parent with other values of known knobs, and nothing else."""
+    if one.operator == MERGE:
+        return all(_turns(rows, rows[number], known) for number in one.parents if number != one.parent)
+    return one.operator == KNOBS and all(key in known for key in one.knobs)
+
+
+def _usable(twin: Experiment, found: str) -> Experiment:
+    """An experiment whose code is what is to be merged. Raises Refused where it is decided, failed, or not run yet.
+
+    A merge of several that was undone before its run is run as soon as it is trunk.
+    """
+    if twin.number == 0 or twin.state in OVER:
+        state = "the unchanged code" if twin.number == 0 else twin.state
+        raise Refused(Refusal.DUPLICATE, f"{found}, which is {state}")
+    if not twin.measurements and twin.operator != MERGE:
+        raise Refused(Refusal.DUPLICATE, f"{found}, which is {twin.state}: merge that one once it has run")
+    return twin
+
+
+async def _set(own: Preparation, parent: Experiment, one: Experiment, trunk: Experiment, found: Sum) -> None:
+    """Give the knobs the values that an experiment has given them."""
+    base, its = own.values(parent), own.values(one)
+    moves = {key: value for key, value in its.items() if not same(value, base[key])}
+    for key, value in moves.items():
+        now = found.values[key]
+        if not same(now, base[key]) and not same(now, value):
+            who = found.givers.get(key, f"trunk, {trunk.id},")
+            text = f"{one.id} moves {key} from {base[key]} to {value}, and {who} has it at {now}: nothing is merged"
+            raise Refused(Refusal.INVALID, text)
+    edit = Setting(own.knobs, found.values, moves).onto(found.values)
+    sources = await own.branches.contents(found.tree, edit.paths)
+    try:
+        files = await asyncio.to_thread(edit.made, sources)
+    except Unreadable as error:
+        raise Refused(Refusal.INVALID, f"{one.id}: {error}") from None
+    found.tree = await own.branches.tree_with(found.tree, files)
+    found.values |= moves
+    found.givers |= dict.fromkeys(moves, one.id)
+
+
+async def _merged(own: Preparation, parent: Experiment, one: Experiment, trunk: Experiment, found: Sum) -> None:
+    """Merge what an experiment has changed of its parent's files."""
+    try:
+        found.tree = await own.branches.merged(parent.tree, found.tree, one.tree)
+    except Conflict as conflict:
+        text = f"{one.id} changes lines of {conflict} that are others by now, in {trunk.id} or by one beside it"
+        raise Refused(Refusal.INVALID, f"{text}: nothing is merged") from None
+    base, its = own.values(parent), own.values(one)
+    moves = {key: value for key, value in its.items() if not same(value, base[key])}
+    found.values |= moves
+    found.givers |= dict.fromkeys(moves, one.id)
