@@ -443,7 +443,8 @@ class Cockpit(App[Exception | None]):
                     self.place, verb, arguments, self._seen() if expected is None else expected
                 )
                 if self._database is not None:
-                    self.show(await feed.read(self.place, self._database))
+                    known = self.study.account if self.study else None  # the feed reads it anew soon enough
+                    self.show(await feed.read(self.place, self._database, known))
             except (commands.Unanswered, sqlite3.Error, OSError) as error:
                 self.say(f"{verb}: {error}", "infra")
             else:

@@ -128,8 +128,8 @@ class Decisions:
         text = f"{names} merged" + (f" as {one.id}" if one.number not in {each.number for each in chosen} else "")
         text += f": cockpit/{self.place.name}/trunk is at {after[:7]}"
         if unknown:
-            who = "the engine runs it" if self.stop else "the next engine runs it, `cockpit resume` starts one,"
-            text += f"; {who} once before all else, and undo goes back if it does not hold"
+            who = "the engine" if self.stop else "the next engine (`cockpit resume` starts one)"
+            text += f"; {who} runs it once before all else, and undo goes back if it does not hold"
         taken = await self._whole(chosen, incumbent) if apart or one.operator == MERGE else ()
         said = one.verdict.id if one.verdict else None
         return Decision("merge", one.number, reason, said, trunk, after, taken=taken), text
@@ -140,10 +140,9 @@ class Decisions:
         while ahead:
             found.add((one := ahead.pop()).number)
             for number in one.parents if one.operator == MERGE else ():
-                part = (
-                    None if number in (one.parent, incumbent, *found) else await views.experiment(self.database, number)
-                )
-                ahead += [part] if part else []
+                known = number in (one.parent, incumbent, *found)
+                if not known and (part := await views.experiment(self.database, number)):
+                    ahead.append(part)
         return tuple(sorted(found))
 
     def _mergeable(self, one: Experiment, incumbent: int, command: Command) -> None:

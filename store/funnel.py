@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from store.database import Database
 from store.records import MERGE, WANTED_ENDS, CallOutcome, Ended, Ledger, Outcome, State
-from store.views import UP_WORDS
+from store.views import STANDING, UP_WORDS
 
 TOKENS, MODEL_SECONDS = "tokens", "model_seconds"
 OWN_FAULT = (  # of a model, in a call: it answers, and not as it should; or its context is too short for what is asked
@@ -95,8 +95,7 @@ EXPERIMENTS = f"""
         SELECT number AS experiment, word, asks, evidence = 'confirmed' AND word IN {UP_WORDS} AS confirmed
         FROM experiments JOIN verdicts ON verdicts.id = coalesce(
             CASE state WHEN 'merged' THEN (
-                SELECT verdict FROM decisions WHERE experiment = number AND verb = 'merge'
-                AND NOT EXISTS (SELECT 1 FROM decisions AS later WHERE later.undoes = decisions.id)
+                SELECT verdict FROM decisions WHERE experiment = number AND verb = 'merge' AND {STANDING}
                 ORDER BY id DESC LIMIT 1
             ) END,
             (SELECT max(id) FROM verdicts WHERE experiment = number)
