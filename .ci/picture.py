@@ -6,7 +6,10 @@ import sys
 from pathlib import Path
 
 from cockpit.app import Cockpit
+from cockpit.view import Repository
+from loop.branches import file as content
 from loop.branches import patch
+from loop.foresee import conflicts
 from store.place import find
 
 FONTS = "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace"  # a picture fetches nothing
@@ -14,7 +17,7 @@ FONTS = "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace"  # a pict
 
 async def draw(study: Path, file: Path, columns: int, rows: int, keys: list[str]) -> None:
     """Open the screen without a terminal, press the keys, and write what is shown."""
-    screen = Cockpit(find(study), patch)
+    screen = Cockpit(find(study), Repository(patch, content, conflicts))
     async with screen.run_test(size=(columns, rows)) as pilot:
         await pilot.pause(2.0)
         for key in keys:

@@ -4,32 +4,39 @@ import asyncio
 import signal
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from textual import work
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.containers import Container
-from textual.events import Click, Resize
+from textual.events import Click, Event, Key, Resize
 from textual.geometry import Size
+from textual.widgets import Input
 
 from cockpit import bars, feed, keys, sheets
+from cockpit.away import worth_saying
+from cockpit.deciding import Deciding
 from cockpit.feed import Snapshot
-from cockpit.pages import verified
+from cockpit.listing import listed
+from cockpit.palette import Actions
 from cockpit.panels import PANELS
-from cockpit.panels.experiments import order
-from cockpit.patch import Change, parse
-from cockpit.view import Arrangement, View, arrangement
-from cockpit.widgets.panel import Lines, Panel
-from store import commands, spawn
+from cockpit.view import Arrangement, Choices, Repository, Source, View, Want, arrangement
+from cockpit.widgets.panel import Cell, Foot, Lines, Panel
+from cockpit.widgets.search import Search
+from store.away import Happened, happened
 from store.database import Database, RecordTooNew, RecordTooOld
-from store.place import EngineRuns, Place, engine_pid
-from store.records import Ended, Experiment
+from store.place import Place, engine_pid
+from store.records import offers
 
-Patch = Callable[[Place, str, str], Awaitable[str]]
-KEPT = 32  # diffs
-SAID_SECONDS = 12.0  # that an answer stands in the strip
+HUGE = (1, 2, 3, 5, 4, 6)  # the panels, row by row, where there is room for all of them
+AWAY_SECONDS = 3600.0  # after which what has happened is the first thing shown
+MARK_SECONDS = 60.0  # between two marks that somebody is at the keys
+SEEN = "seen"  # in the study's folder: when somebody was at a screen's keys last
+COPIED = "copied.txt"  # in the study's folder: what was copied last
+STILL_SECONDS = 1.0  # after a key nothing is listed in another order
 
 
 class Tabs(Lines):
@@ -37,11 +44,11 @@ class Tabs(Lines):
 
     def on_click(self, event: Click) -> None:
         """Show the panel whose name was clicked."""
-        if (number := bars.tab_at(event.x)) and isinstance(self.app, Cockpit):
+        if (number := bars.tab_at(event.x, self.size.width)) and isinstance(self.app, Cockpit):
             self.app.action_panel(number)
 
 
-class Cockpit(App[Exception | None]):
+class Cockpit(Deciding):
     """A study on the screen. It ends with an error that is to be raised, or with None."""
 
     CSS = """
@@ -60,42 +67,43 @@ class Cockpit(App[Exception | None]):
     .narrow #panels { grid-size: 1; grid-columns: 1fr; grid-rows: 1fr; }
     .narrow #experiments { row-span: 1; }
     .narrow #ledger { column-span: 1; }
-    .huge #panels { grid-size: 3; grid-columns: 86 54fr 58fr; grid-rows: 1fr 26; grid-gutter: 1 2; }
+    .huge #panels { grid-size: 3; grid-columns: 86 54fr 58fr; grid-rows: 1fr 24; grid-gutter: 1 2; }
     .huge #experiments { row-span: 1; }
-    .huge #frontier, .huge #diff { row-span: 2; }
     .huge #ledger { column-span: 1; }
     .huge #strip { height: 2; }
+    Search { display: none; height: 1; border: none; padding: 0; background: #1B1F24; color: #D7DCE2; }
     #small { display: none; }
     .none #small { display: block; }
     .none #status, .none #gap, .none #tabs, .none #panels, .none #strip, .none #keys { display: none; }
     """
     BINDINGS = [*keys.bindings()]
-    ENABLE_COMMAND_PALETTE = False
+    COMMANDS = {Actions}
+    COMMAND_PALETTE_BINDING = "ctrl+p"
     TITLE = "cockpit"
 
     def __init__(
-        self, place: Place, patch: Patch, experiments: int | None = None, seconds: float | None = None
+        self,
+        place: Place,
+        git: Repository,
+        experiments: int | None = None,
+        seconds: float | None = None,
+        *,
+        readonly: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(place, git, experiments, seconds, readonly=readonly)
         self.animation_level = "none"
-        self.place = place
-        self.patch = patch
-        self.status, self.strip, self.keys, self.small = (Lines(name) for name in ("status", "strip", "keys", "small"))
+        self.status, self.strip, self.small = (Lines(name) for name in ("status", "strip", "small"))
+        self.keys = Foot("keys")
         self.tabs = Tabs("tabs")
-        self.panels = [panel() for panel in PANELS]
-        self._limits = experiments, seconds
+        self.search = Search()
+        self.panels = [panel(self.choose) for panel in PANELS]
         self._start = self._limits != (None, None)
-        self.study: Snapshot | None = None
-        self.selected: int | None = None
-        self.marks: set[int] = set()  # experiments that are to be merged together
-        self.diffs: dict[int, Sequence[Change] | str] = {}
-        self.said: tuple[str, str] | None = None
-        self._said_until = 0.0
         self._shown = 1
-        self._database: Database | None = None  # of the feed
-        self._asking = asyncio.Lock()  # what is asked follows one another
-        self._undoing = self._quitting = False
+        self._detail = 3  # the panel that is shown of those about one experiment
+        self._zoomed = self._quitting = False
         self._minute = 0
+        self._marked_at = time.monotonic()
+        self._key_at = 0.0  # when a key was pressed last, by the same clock
         self._arrangement = Arrangement.NONE
         self._room = Size(0, 0)
 
@@ -107,7 +115,8 @@ class Cockpit(App[Exception | None]):
         yield Lines("gap")
         yield self.tabs
         with Container(id="panels"):
-            yield from self.panels
+            yield from sorted(self.panels, key=lambda one: one.cell)
+        yield self.search
         yield self.strip
         yield self.keys
         yield self.small
@@ -134,32 +143,62 @@ class Cockpit(App[Exception | None]):
     async def _follow(self) -> None:
         """Show the study, as it is now and as it goes on."""
         try:
-            alive = await asyncio.to_thread(engine_pid, self.place.folder)
-            async with await Database.open(self.place.folder, create=True, migrate=alive is None) as database:
-                self._database = database
+            mine = not self.readonly and await asyncio.to_thread(engine_pid, self.place.folder) is None
+            async with await Database.open(self.place.folder, create=mine, migrate=mine) as database:
+                self.database = database
+                seen = await asyncio.to_thread(self._seen_before)
                 async for study in feed.follow(self.place, database):
+                    if self.study is not None:  # who presses keys sees the list stand still
+                        await asyncio.sleep(max(0.0, self._key_at + STILL_SECONDS - time.monotonic()))
+                    if self.study is not None and study.last_event < self.study.last_event:
+                        continue  # an answer to a key has shown what came after it
                     self.show(study)
-        except (RecordTooNew, RecordTooOld, sqlite3.Error, OSError) as error:
+                    if seen is not None and time.time() - seen >= AWAY_SECONDS:
+                        self._while_away(await happened(database, seen), study)
+                    seen = None
+        except RecordTooOld as error:
+            told = "the record is of an earlier cockpit: a screen without --readonly makes it this one's"
+            alive = await asyncio.to_thread(engine_pid, self.place.folder)
+            self.exit(error if alive else RecordTooOld(told))
+        except (RecordTooNew, sqlite3.Error, OSError) as error:
             self.exit(error)
+
+    def _seen_before(self) -> float | None:
+        """When somebody looked last, where anybody did; and that somebody looks now."""
+        mark = self.place.folder / SEEN
+        try:
+            seen = mark.stat().st_mtime if mark.exists() else None
+            if not self.readonly:
+                mark.touch()
+        except OSError:  # a full disk, a folder that may not be written: then nothing is said of it
+            return None
+        return seen
+
+    def _while_away(self, since: Happened, study: Snapshot) -> None:
+        """What has happened since, where anything has."""
+
+        def answered(answer: str | None) -> None:
+            if answer == "ledger":
+                self.action_panel(5)
+            elif answer == "offer" and (waiting := offers(study.experiments)):
+                self.open_diff(waiting[0].number)
+
+        if worth_saying(since) and len(self.screen_stack) == 1:
+            self.push_screen(sheets.Away(study, since, time.time()), answered)
 
     def show(self, study: Snapshot) -> None:
         """This is how the study stands now. Where it has never begun, it begins."""
         if self.study is None:
             self.refresh()
             self.set_timer(1.0, self.refresh)  # some of a first picture has been seen to be lost on its way
-            if self._start or (study.engine is None and study.pid is None):
-                self._go_on()
+            if not self.readonly and (self._start or (study.engine is None and study.pid is None)):
+                self.go_on()
         if self.study and (self.study.pid is None) is not (study.pid is None):
             self.said = None  # it was said of an engine that is no more, or is only now
         self.study = study
-        self.marks = {
-            number for number in self.marks if not sheets.hindrance(study, study.experiments[number], "merge")
-        }
-        listed = order(study.experiments, study.incumbent)
-        if self.selected is None and listed:
-            self.selected = listed[0]
-        self._see()
-        self._read_diff()
+        if self.selected is None and (numbers := listed(study, self.choices, spaced=False).numbers):
+            self.selected = numbers[0]
+        self.see()
 
     # --- drawing ------------------------------------------------------------------------------------------------------
 
@@ -171,11 +210,13 @@ class Cockpit(App[Exception | None]):
             -1 if self.selected is None else self.selected,
             time.time(),
             self._arrangement,
-            self.diffs,
+            self.reader.found,
             frozenset(self.marks),
+            self.choices,
         )
 
-    def _see(self, *, ticking: bool = False) -> None:
+    def see(self, *, ticking: bool = False) -> None:
+        """Draw what there is; while the time ticks, only what changes with it."""
         if (view := self._view()) is None:
             return
         columns, rows = self._room
@@ -184,15 +225,49 @@ class Cockpit(App[Exception | None]):
             return
         if self.said and time.monotonic() > self._said_until:
             self.said = None
-        self.status.show([bars.status(view.study, self.place.name, view.now, columns)])
+        name = f"{self.place.name} (readonly)" if self.readonly else self.place.name
+        self.status.show([bars.status(view.study, name, view.now, columns)])
         lines = 2 if self._arrangement is Arrangement.HUGE else 1
         self.strip.show(bars.strip(view.study, self.said, lines, columns, len(self.marks)))
-        self.keys.show([keys.footer(self._shown, columns, self._would())])
+        self.keys.own = self.panel.keys
+        self.keys.show([keys.footer(self._shown, self.panel.keys, columns, self._would())])
         if self._arrangement is Arrangement.NARROW:
             self.tabs.show(bars.tabs(self._shown, columns))
         for panel in self.panels:
             if not ticking or panel.ticks:
                 panel.see(view)
+        self._read_what_is_wanted(view)
+
+    def choose(self, choices: Choices) -> None:
+        """A person wants to see it so, on all panels."""
+        before, self.choices = self.choices, choices
+        sought = (choices.search, choices.inverted) != (before.search, before.inverted)
+        selected = -1 if self.selected is None else self.selected
+        if sought and (number := self.panels[0].step(0, selected, self._view())) is not None:
+            self.selected = number  # nobody decides on what is not listed
+        self.see()
+
+    def _read_what_is_wanted(self, view: View) -> None:
+        """Have read what the panels on the screen want, and is not known, or not any more."""
+        if self.database is not None:
+            event = view.study.last_event
+            for want in self.reader.due(self._wants(view), event):
+                self._read(self.database, want, event)
+
+    def _wants(self, view: View) -> list[Want[Any]]:
+        return [want for panel in self.panels if panel.display for want in panel.wants(view)]
+
+    @work(group="read")
+    async def _read(self, database: Database, want: Want[Any], event: int) -> None:
+        def wanted() -> bool:
+            view = self._view()
+            return view is not None and want in self._wants(view)
+
+        if await self.reader.read(want, lambda: self._source(database), event, wanted):
+            self.see()
+
+    def _source(self, database: Database) -> Source:
+        return Source(self.place, database, self.git, self.reader.found)
 
     def _would(self) -> str:
         """What `r` would do."""
@@ -204,31 +279,37 @@ class Cockpit(App[Exception | None]):
         """What runs is watched by the second, all else by the minute."""
         minute, self._minute = self._minute, int(time.time() // 60)
         if self.study and (self.study.running or self.said or minute != self._minute):
-            self._see(ticking=True)
+            self.see(ticking=True)
+        elif self.study and self.study.pid is not None and (view := self._view()):
+            self._read_what_is_wanted(view)  # a call to a model begins without an event
 
     def on_resize(self, event: Resize) -> None:
         """There may be room for more, or for less."""
         self._room = event.size
         self._arrange()
-        self._see()
+        self.see()
 
     def _arrange(self) -> None:
-        self._arrangement = arrangement(*self._room)
+        room = arrangement(*self._room)
+        self._arrangement = Arrangement.NARROW if self._zoomed and room is not Arrangement.NONE else room
         while self._arrangement is Arrangement.NONE and len(self.screen_stack) > 1:
             self.pop_screen()  # there is no room for a sheet either
         screen = self.screen_stack[0]
         for one in Arrangement:
             screen.set_class(one is self._arrangement, one.value)
+        if self.panel.cell is Cell.DETAIL:
+            self._detail = self._shown
+        huge = self._arrangement is Arrangement.HUGE
+        container = self.query_one("#panels", Container)
+        container.sort_children(key=lambda one: HUGE.index(one.number) if huge else one.cell)  # type: ignore[attr-defined]
         # What is shown is shown before the rest is hidden: so the keys are never with a panel that nobody sees.
         for panel in sorted(self.panels, key=lambda one: one.number != self._shown):
-            panel.display = self._arrangement is not Arrangement.NARROW or panel.number == self._shown
+            shares = panel.cell is Cell.DETAIL and self._arrangement is Arrangement.WIDE
+            alone = self._arrangement is Arrangement.NARROW
+            panel.display = panel.number == self._shown if alone else not shares or panel.number == self._detail
+            panel.behind = [one for one in self.panels if shares and one.cell is panel.cell and one is not panel]
             if panel.number == self._shown:
-                panel.focus(scroll_visible=False)
-
-    def say(self, text: str, style: str = "text") -> None:
-        """Answer a key, in the strip."""
-        self.said, self._said_until = (text, style), time.monotonic() + SAID_SECONDS
-        self._see(ticking=True)
+                screen.set_focus(panel, scroll_visible=False)  # now, for the next key may be here already
 
     # --- looking ------------------------------------------------------------------------------------------------------
 
@@ -236,18 +317,31 @@ class Cockpit(App[Exception | None]):
         """An experiment was clicked."""
         self.select(message.number)
 
+    def on_panel_said(self, message: Panel.Said) -> None:
+        """A panel answers a key."""
+        self.say(message.text, message.style)
+
+    @work(group="asked")
+    async def on_panel_asked(self, message: Panel.Asked) -> None:
+        """A panel has to know something for a key."""
+        if self.database is not None:
+            message.then(await message.want.read(self._source(self.database)))
+
     def select(self, number: int) -> None:
         """Select an experiment, on all panels; at once, so that a key that was typed ahead goes on from there."""
         if number != self.selected:
             self.selected = number
-            self._see()
-            self._read_diff()
+            self.see()
+
+    def on_panel_opened(self, message: Panel.Opened) -> None:
+        """The name of a panel was clicked."""
+        self.action_panel(message.number)
 
     def action_panel(self, number: int) -> None:
         """Show a panel, and give it the keys."""
         self._shown = number
         self._arrange()
-        self.call_after_refresh(self._see)
+        self.call_after_refresh(self.see)
 
     def action_next_panel(self, by: int) -> None:
         """The next panel, or the one before."""
@@ -259,11 +353,134 @@ class Cockpit(App[Exception | None]):
             self.action_panel(3)
 
     async def action_back(self) -> None:
-        """To the list; in the list, forget what is marked."""
-        if self._shown == 1 and self.marks:
-            self.marks = set()
-            self._see()
+        """To the list; in the list, forget what is marked, and then what was searched."""
+        if self._zoomed:
+            self.action_zoom()
+        elif self._shown == 1 and (self.marks or self._mark_from is not None):
+            self.marks, self._mark_from = set(), None
+            self.see()
+        elif self._shown == 1 and self.choices.search:
+            self.search.value = ""
+            self._seek()
+        else:
+            self.action_panel(1)
+
+    def action_zoom(self) -> None:
+        """The panel that has the keys alone, or all of them again."""
+        self._zoomed = not self._zoomed
+        self._arrange()
+        self.call_after_refresh(self.see)
+
+    def action_search(self) -> None:
+        """Write what is searched for; the list follows at every letter, and what is selected is in it."""
         self.action_panel(1)
+        self.search.began_at = self.selected
+        self.search.display = True
+        self.screen.set_focus(self.search)
+
+    def _write_search(self, event: Key) -> bool:
+        """A key while that is written. Whether it was taken here; what moves the cursor is the line's own."""
+        if event.key in ("enter", "escape", "ctrl+c"):
+            self.search.display = False
+            self.action_panel(1)
+            if event.key != "enter":
+                self.search.value = ""
+                self._seek()
+                if self.search.began_at is not None:
+                    self.select(self.search.began_at)
+            return True
+        if taken := self.search.write(event):
+            self._seek()
+        return taken
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """It was pasted, or cut."""
+        if event.input is self.search:
+            self._seek()
+
+    def _seek(self) -> None:
+        sought = self.search.value
+        if sought != self.choices.search:
+            self.choose(replace(self.choices, search=sought, inverted=self.choices.inverted and bool(sought)))
+
+    def action_copy(self) -> None:
+        """Copy the name of what is selected: by the terminal (OSC 52), which may not take it, and into a file."""
+        if (one := self.one) is not None:
+            self.copy_to_clipboard(one.branch)
+            self._keep_copy(one.branch)
+
+    @work(group="copy", exclusive=True)
+    async def _keep_copy(self, text: str) -> None:
+        file = self.place.folder / COPIED
+        try:
+            if self.readonly:
+                raise OSError
+            await asyncio.to_thread(file.write_text, f"{text}\n")
+        except OSError:  # the terminal may have taken it all the same
+            self.say(f"{text} is copied, if the terminal allows it", "dim")
+        else:
+            self.say(f"{text} is copied, if the terminal allows it; and into {file}", "dim")
+
+    async def on_event(self, event: Event) -> None:
+        """A key does what it does before the next one is looked at, however fast they come.
+
+        Textual hands a key to the widget that has the focus, and looks for its binding when that comes back. So of keys
+        that are typed ahead, or come together over a slow line, the second would go where the first one went.
+        """
+        if isinstance(event, Key) and not event.is_forwarded and len(self.screen_stack) == 1:
+            self._somebody_is_here()
+            if isinstance(self.focused, Panel):
+                if bound := self.active_bindings.get(event.key):
+                    await self.run_action(bound.binding.action, bound.node)
+                return
+            if self.focused is self.search and self._write_search(event):
+                return
+        await super().on_event(event)
+
+    def _somebody_is_here(self) -> None:
+        self._key_at = time.monotonic()
+        if self._key_at - self._marked_at >= MARK_SECONDS:
+            self._marked_at = self._key_at
+            self._mark_seen()
+
+    @work(group="seen", exclusive=True)
+    async def _mark_seen(self) -> None:
+        """Keep that somebody is here; who comes back to a screen that was left open is told what has happened."""
+        seen = await asyncio.to_thread(self._seen_before)
+        if seen is not None and self.study and self.database and time.time() - seen >= AWAY_SECONDS:
+            with suppress(sqlite3.Error):  # who follows the study says what is wrong with the record
+                self._while_away(await happened(self.database, seen), self.study)
+
+    def action_mark(self) -> None:
+        """Mark what is selected, or do not any more; and go on to the next. Where one reads it is a page down."""
+        if self._shown > 2:
+            self.action_page(1)
+        elif (one := self.one) is not None:
+            before = set(self.marks)
+            self.mark([one.number], off=one.number in self.marks)
+            if self.marks != before:
+                self.action_move(1)
+            self.see()
+
+    def action_mark_range(self) -> None:
+        """Begin a range of marks at what is selected; the second time, mark all from there to here."""
+        if (one := self.one) is None:
+            return
+        if self._shown != 1:
+            self.say("v marks a range in the list: 1", "dim")
+            return
+        start, self._mark_from = self._mark_from, one.number
+        if start is None:
+            self.say("v again marks all from there to here", "dim")
+            return
+        self._mark_from = None
+        if self.mark(self.panels[0].between(start, one.number), off=False):
+            self.say(f"{len(self.marks)} marked", "dim")
+
+    def open_diff(self, number: int) -> None:
+        """Select an experiment, and show its diff."""
+        self.select(number)
+        self.action_panel(3)
 
     def action_move(self, by: int) -> None:
         """So many down or up."""
@@ -286,7 +503,8 @@ class Cockpit(App[Exception | None]):
         for panel in self.panels:
             if panel.has_focus and panel.display and panel.number != self._shown:
                 self._shown = panel.number
-                self._see()
+                self.search.display = False
+                self.see()
 
     def action_redraw(self) -> None:
         """Draw all of it, whatever the terminal may show: another program wrote there, or the line lost something."""
@@ -294,25 +512,7 @@ class Cockpit(App[Exception | None]):
 
     def action_help(self) -> None:
         """The keys and the glyphs."""
-        self.push_screen(sheets.Help())
-
-    @work(exclusive=True, group="diff")
-    async def _read_diff(self) -> None:
-        """Read the diff of what is selected, once."""
-        one = self._one()
-        if one is None or one.parent is None or one.number in self.diffs or self.study is None:
-            return
-        parent = self.study.experiment(one.parent)
-        if parent is None:
-            return
-        try:
-            changes: Sequence[Change] | str = await asyncio.to_thread(
-                parse, await self.patch(self.place, parent.commit, one.commit)
-            )
-        except Exception as error:  # of git
-            changes = f"the diff cannot be read: {error}"
-        self.diffs = {**dict(list(self.diffs.items())[-KEPT:]), one.number: changes}
-        self._see()
+        self.push_screen(sheets.Help(self.panel.title, self.panel.keys))
 
     async def action_quit(self) -> None:
         """Close the screen. What was asked is answered before; the engine goes on."""
@@ -320,170 +520,8 @@ class Cockpit(App[Exception | None]):
 
     @work(exclusive=True, group="quit")
     async def _quit(self) -> None:
-        if self._asking.locked() and not self._quitting:
+        if self._waiting and not self._quitting:
             self._quitting = True
             self.say("what was asked is finished first; q again leaves at once", "dim")
-            async with self._asking:
-                self.exit()
+            await self.workers.wait_for_complete([one for one in self.workers if one.group == "ask"])
         self.exit()
-
-    def _one(self) -> Experiment | None:
-        view = self._view()
-        return view.one if view else None
-
-    # --- deciding -----------------------------------------------------------------------------------------------------
-
-    def action_mark(self) -> None:
-        """Mark what is selected, to be merged with others, or do not any more; and go on to the next.
-
-        In a diff and in the ledger, where one reads, it is a page down.
-        """
-        if self._shown > 2:
-            self.action_page(1)
-        elif (one := self._decidable("merge")) is not None:
-            self.marks ^= {one.number}
-            self.said = None
-            self.action_move(1)
-            self._see()
-
-    def _chosen(self) -> list[Experiment]:
-        """What is marked, oldest first; else what is selected, where it can be merged. So too where one reads it."""
-        if self.study is not None and self.marks and self._shown <= 2:
-            return [self.study.experiments[number] for number in sorted(self.marks)]
-        one = self._decidable("merge")
-        return [] if one is None else [one]
-
-    def action_merge(self) -> None:
-        """Say first what a merge will do."""
-        if not (chosen := self._chosen()) or self.study is None:
-            return
-        seen = self._seen(*chosen)
-
-        def answered(answer: str | None) -> None:
-            if answer == "merge":
-                self._merge(chosen, seen)
-            elif answer == "reject":
-                self.action_reject()
-            elif answer == "diff":
-                self.action_panel(3)
-
-        self.push_screen(sheets.Merge(self.study, chosen, self.diffs.get(chosen[0].number)), answered)
-
-    def action_merge_at_once(self) -> None:
-        """Merge what is marked or selected, also where it is not confirmed."""
-        if chosen := self._chosen():
-            self._merge(chosen, self._seen(*chosen))
-
-    def _merge(self, chosen: Sequence[Experiment], seen: Mapping[str, Any]) -> None:
-        arguments = {"experiments": [one.number for one in chosen], "unconfirmed": True, "reason": ""}
-        self._ask("merge", arguments, seen, f"merging {' and '.join(one.id for one in chosen)}")
-
-    def action_reject(self) -> None:
-        """Ask for a reason, and reject."""
-        if (one := self._decidable("reject")) is None:
-            return
-        seen = self._seen(one)
-
-        def answered(reason: str | None) -> None:
-            if reason is not None:
-                self._ask("reject", {"experiment": one.number, "reason": reason}, seen, f"rejecting {one.id}")
-
-        self.push_screen(sheets.Reject(one), answered)
-
-    def action_undo(self) -> None:
-        """Take the last decision back: the one that stands when what was asked before is done."""
-        if self._undoing:
-            return
-        self._undoing = True
-        self._ask("undo", {}, None, "undoing the last decision")
-
-    def _decidable(self, verb: str) -> Experiment | None:
-        """What is selected, where it can be decided."""
-        one = self._one()
-        if one is None or self.study is None:
-            self._refused(verb, "no experiment is selected")
-        elif why := sheets.hindrance(self.study, one, verb):
-            self._refused(verb, why)
-            return None
-        return one
-
-    def _refused(self, verb: str, why: str) -> None:
-        """Say why it is not done: in the strip, and on a sheet where it does not fit there."""
-        self.say(why, "bad")
-        if len(why) > self._room.width - 2:
-            self.push_screen(sheets.Told(f"Not done: {verb}", why))
-
-    def _seen(self, *experiments: Experiment) -> dict[str, Any]:
-        """What the person at the screen has before their eyes: an action on something else is refused."""
-        study = self.study
-        if study is None or study.study is None:
-            return {}
-        seen: dict[str, Any] = {"trunk": study.study.trunk, "decision": study.decision.id if study.decision else None}
-        verdicts = {str(one.number): one.verdict.id if one.verdict else None for one in experiments}
-        return {**seen, "verdicts": verdicts} if verdicts else seen
-
-    def action_run_or_pause(self) -> None:
-        """Pause the research, go on with it, or start it."""
-        if self.study is None or self.study.pid is None:
-            self._go_on()
-        elif self.study.paused:
-            self._ask("resume", {}, {}, "going on")
-        else:
-            self._ask("pause", {}, {}, "pausing")
-
-    @work(group="ask")
-    async def _ask(
-        self, verb: str, arguments: Mapping[str, Any], expected: Mapping[str, Any] | None, doing: str
-    ) -> None:
-        """Ask the engine, and say what came of it once it is shown. Expected is, if not given, how it stands then."""
-        async with self._asking:
-            self.say(f"{doing}…", "dim")
-            try:
-                answer = await commands.submit(
-                    self.place, verb, arguments, self._seen() if expected is None else expected
-                )
-                if self._database is not None:
-                    known = self.study.account if self.study else None  # the feed reads it anew soon enough
-                    self.show(await feed.read(self.place, self._database, known))
-            except (commands.Unanswered, sqlite3.Error, OSError) as error:
-                self.say(f"{verb}: {error}", "infra")
-            else:
-                if answer.done:
-                    self.say(answer.text, "good")
-                else:
-                    self._refused(verb, answer.text)
-            finally:
-                self._undoing = self._undoing and verb != "undo"
-
-    @work(exclusive=True, group="engine")
-    async def _go_on(self) -> None:
-        """Start an engine. It lives on when the screen is closed."""
-        experiments, seconds = self._limits
-        if experiments is None and (engine := self.study and self.study.engine) and self.study:
-            # What was asked for on a command line goes on to be the limit, until the file has another word.
-            most = (engine.facts.get("limits") or {}).get("experiments")
-            if most is not None and not await asyncio.to_thread(_newer, self.place, engine.started_at):
-                experiments = most
-                done = len(self.study.experiments) >= most and engine.ended_by is Ended.EXPERIMENTS
-                if done and not verified(self.study.experiments, self.study.incumbent, self.study.decision):
-                    self._refused(
-                        "run", f"all {most} experiments of its budget are made: `cockpit --experiments N` takes more"
-                    )
-                    return
-        self.say("starting the engine…", "dim")
-        try:
-            pid = await spawn.start(self.place, experiments, seconds)
-        except EngineRuns:
-            self.say("an engine runs already", "dim")
-        except (spawn.Unstarted, sqlite3.Error, OSError) as error:
-            self.say("the engine did not start", "infra")
-            self.push_screen(sheets.Told("The engine did not start", str(error)))
-        else:
-            self.said = None  # one that had nothing to do has ended, and says so itself
-            if await asyncio.to_thread(engine_pid, self.place.folder) == pid:
-                self.say(f"the engine runs, pid {pid}; it goes on when you quit", "good")
-
-
-def _newer(place: Place, moment: float) -> bool:
-    """Whether `cockpit.toml` has been written since."""
-    return place.config.stat().st_mtime > moment

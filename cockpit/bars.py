@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from cockpit import figures
 from cockpit.feed import Snapshot
-from cockpit.glyphs import promising
 from cockpit.line import Line, Piece, apart, fit, line
 from cockpit.pages import clock, few, verified
 from cockpit.panels import PANELS
@@ -47,14 +46,13 @@ def status(study: Snapshot, name: str, now: float, width: int) -> Line:
         fails = rows[study.incumbent].verification is Verification.FAILS
         text = f"! trunk {rows[study.incumbent].id} does not hold" if fails else "trunk is not verified yet"
         left.append((gap + text, "bold bad" if fails else "dim"))
-    if offers := sum(one.offered for one in rows):
+    if offers := study.offers:
         left.append((f"{gap}◊ {offers} offer{'s' if offers > 1 else ''}", "bold offer"))
     if study.keeps and study.keeps.confirmed:
         luck = f"{few(study.keeps.expected_false)} by luck"
         left.append((f", {luck}" if slim else f"{gap}{study.keeps.confirmed} confirmed, {luck}", "dim"))
-    hopeful = sum(map(promising, rows))
-    if hopeful:
-        left.append((f"{gap}{hopeful} promising", "bold good"))
+    if study.hopeful:
+        left.append((f"{gap}{study.hopeful} promising", "bold good"))
     limits = facts.get("limits") or {}
     room = width - sum(len(piece if isinstance(piece, str) else piece[0]) for piece in left) - 2
     right: list[Piece] = []
@@ -82,28 +80,37 @@ def tabs(shown: int, width: int) -> list[Line]:
     """The names of the panels, and a rule that is heavy under the one that is shown."""
     pieces: list[Piece] = [" "]
     under: list[Piece] = []
+    gap = _gap(width)
     for number, title in enumerate(TITLES, 1):
         on = number == shown
-        pieces += [(f"{number} ", "bold sky"), (title, "bold" if on else "dim"), "  "]
-        size = len(title) + 2
-        under.append(("━" * (size + 2) if on else "─" * (size + 2), "sky" if on else "rule"))
-    drawn = sum(len(title) + 4 for title in TITLES)
+        pieces += [(f"{number} ", "bold sky"), (title, "bold" if on else "dim"), " " * gap]
+        size = len(title) + 2 + gap
+        under.append(("━" * size if on else "─" * size, "sky" if on else "rule"))
+    drawn = sum(len(title) + 2 + gap for title in TITLES)
     return [line(*pieces), line(*under, ("─" * max(0, width - drawn), "rule"))]
 
 
-def tab_at(column: int) -> int | None:
+def _gap(width: int) -> int:
+    """Between two names."""
+    return 2 if width > sum(len(title) + 4 for title in TITLES) else 1
+
+
+def tab_at(column: int, width: int) -> int | None:
     """The panel whose name stands there."""
     at = 1
     for number, title in enumerate(TITLES, 1):
         if at <= column < at + len(title) + 2:
             return number
-        at += len(title) + 4
+        at += len(title) + 2 + _gap(width)
     return None
 
 
 def strip(study: Snapshot, said: tuple[str, str] | None, rows: int, width: int, marked: int = 0) -> list[Line]:
     """What happened last, the newest first; what was answered to a key comes before it, and how many are marked."""
     lines = [line((" ", ""), (fit(said[0], width - 1), said[1]))] if said else []
+    if study.died and study.events:
+        text = f"! the engine is gone since {clock(study.events[-1].at)[:5]}: {study.died}. r goes on"
+        lines.append(line((" ", ""), (fit(text, width - 1), "infra")))
     if marked:
         text = f"{marked} marked: m merges {'them together' if marked > 1 else 'it'}, esc in the list forgets"
         lines.append(line((" ", ""), (fit(text, width - 1), "bold sky")))

@@ -5,15 +5,15 @@ is always to the right, and the band of what does not matter is as wide in each 
 """
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from rich.cells import cell_len
 
 from cockpit import figures
 from cockpit.feed import Objective, Snapshot
 from cockpit.line import Line, Piece, fit, line, one_line, right
-from store.records import Experiment, Measurement
+from store.records import Evidence, Experiment, Measurement
 
 BROAD, SLIM = 8, 6  # cells of the axis on each side of its middle
 BAND = 2  # of them what does not matter
@@ -50,41 +50,83 @@ def interval(low: float, mean: float, high: float, tone: str, half: int = BROAD)
     return [drawn.get(offset, (" ", "")) for offset in range(-half, half + 1)]
 
 
+class Columns(NamedTuple):
+    """What there is room for. An axis without cells is none."""
+
+    names: int
+    half: int  # cells of the axis on each side of its middle
+    margins: bool  # half of the interval, in figures
+    sources: bool  # of a row: seeds, and where it is from
+
+    @property
+    def middle(self) -> int:
+        """The column of the axis' middle."""
+        return self.names + 22 + (8 if self.margins else 2) + self.half
+
+
+LAYOUTS = (  # from so many columns on
+    (86, Columns(18, BROAD, margins=True, sources=True)),
+    (79, Columns(15, SLIM, margins=True, sources=True)),
+    (69, Columns(18, SLIM, margins=True, sources=False)),
+    (56, Columns(11, SLIM, margins=False, sources=False)),
+    (0, Columns(11, 0, margins=False, sources=False)),
+)
+
+
 def card(study: Snapshot, candidate: Experiment, against: Experiment | None, width: int) -> list[Line]:
     """The card of an experiment, against what it was judged against."""
-    figures_of: Mapping[str, Any] = candidate.verdict.figures if candidate.verdict else {}
+    said = candidate.verdict
+    figures_of: Mapping[str, Any] = said.figures if said else {}
     own = {m.objective: m for m in candidate.measurements}
     before = {m.objective: m for m in against.measurements} if against and against is not candidate else {}
     if not own:
         return []
-    half = BROAD if width >= 74 else SLIM if width >= 56 else 0
-    names = 18 if half == BROAD else 11
+    columns = next(columns for least, columns in LAYOUTS if width >= least)
     of = "trunk" if against and against.number == study.incumbent else against.id if against else ""
-    head: list[Piece] = [
-        " " * names,
-        (right(of if before else "", 6), "dim"),
-        "   ",
-        (right(candidate.id, 6), "dim"),
-    ]
-    if figures_of:
-        scale = {BROAD: f"{' ' * 7}  worse ◂ 0 ▸ better", SLIM: "   worse ◂ 0 ▸ better", 0: ""}[half]
-        head.append((f"{'change':>7}{scale}", "dim"))
-    rows = [line(*head)]
+    rows = [_head(of if before else "", candidate.id, columns, judged=bool(figures_of))]
+    shown = [one for one in study.quantities if one.name in own]
+    quiet = said is None or said.evidence is Evidence.SCREENED
     rows += [
-        _row(one, own[one.name], before.get(one.name), figures_of.get(one.name), names, half)
-        for one in study.quantities
-        if one.name in own
+        _row(one, own[one.name], before.get(one.name), figures_of.get(one.name), columns, quiet=quiet) for one in shown
     ]
-    if half == BROAD and figures_of:
-        legend = "  ░ too small to matter; safe: not worse by more; ─ 95 % interval; log scale"
+    if not columns.sources:
+        rows.append(line((fit(_sources(shown, own, before), width).rstrip(), "faint")))
+    elif figures_of:
+        legend = "░ too small to matter; safe: not worse by more; ─ 95 % interval; log scale"
         rows.append(line((fit(legend, width).rstrip(), "faint")))
     return rows
+
+
+def _head(before: str, own: str, columns: Columns, *, judged: bool) -> Line:
+    """What stands above the columns; the axis' zero is above its middle."""
+    text = f"{right(before, columns.names + 6)}   {right(own, 6)}"
+    if judged:
+        text += f"{'change':>7}"
+        if columns.half:
+            scale = "worse ◂ 0 ▸ better" if columns.margins else "worse ◂0▸ better"
+            text = f"{text:{columns.middle - scale.index('0')}}{scale}"
+    if columns.sources:
+        text = f"{text:{columns.middle + columns.half + 7}}{'seeds':>5} source"
+    return line((text, "dim"))
+
+
+def _sources(shown: Sequence[Objective], own: Mapping[str, Measurement], before: Mapping[str, Measurement]) -> str:
+    """Seeds and sources of all rows, where a row has no room for its own."""
+    seeds, others = (max((one.n for one in values.values()), default=0) for values in (own, before))
+    labels: dict[str, list[str]] = {}
+    for one in shown:
+        labels.setdefault(own[one.name].source, []).append(one.label)
+    said = f"{seeds} seed{'s' * (seeds > 1)}{f' against {others}' if others else ''}"
+    if len(labels) == 1:
+        return f"{said}; all {next(iter(labels))}"
+    return "; ".join([said, *(f"{source}: {', '.join(names)}" for source, names in labels.items())])
 
 
 def changed(objective: Objective, figure: Mapping[str, Any], base: float | None) -> tuple[str, str, str]:
     """A change, half of its interval, and the sign of per cent; from nothing there is no share, but an amount."""
     if base == 0:
-        return f"{figure['change']:+.{'0f' if abs(figure['change']) >= 100 else '2g'}}".replace("-", "−"), "", ""
+        change = figure["change"]
+        return f"{change:+.2g}".replace("-", "−") if abs(change) < 100 else figures.signed(change), "", ""
     half = figure.get("margin", 0.0)
     return figures.delta(figure["change"], half, quality=objective.quality), figures.margin(half), "%"
 
@@ -94,9 +136,12 @@ def _row(
     own: Measurement,
     before: Measurement | None,
     figure: Mapping[str, Any] | None,
-    names: int,
-    half: int,
+    columns: Columns,
+    *,
+    quiet: bool,
 ) -> Line:
+    """One objective. What is only screened is `quiet`: grey, for there is no evidence for it yet."""
+    names, half = columns.names, columns.half
     label = fit(objective.label, min(names - 1, cell_len(one_line(objective.label))))
     unit = f" {objective.unit}" if cell_len(label) + cell_len(objective.unit) + 2 <= names else ""
     pieces: list[Piece] = [(label, "text"), (fit(unit, names - cell_len(label)), "faint")]
@@ -105,20 +150,26 @@ def _row(
         return figures.value(measured.value, quality=objective.quality)
 
     pieces += [(right(say(before), 6), "dim"), (" → ", "dim")] if before else [" " * 9]
+    pieces.append((right(say(own), 6), "text" if quiet or figure is None else "bold text"))
+    source = f"{own.n:>3} {own.source}" if columns.sources else ""
+    end = columns.middle + half + 9  # of the word
     if figure is None:
-        why = objective.bound or ("" if objective.steers else f"{own.source}, not steering")
-        return line(*pieces, (right(say(own), 6), "text"), (f"   {why}" if half and why else "", "faint"))
+        why = objective.bound or ("" if objective.steers else "not steering")
+        why = why if source or objective.bound or not why else f"{own.source}, {why}"
+        text = f"   {why}" if half and why else ""
+        return line(*pieces, (fit(text, end - names - 15) if source else text, "faint"), (source, "faint"))
     word, tone = SAID.get(figure["moved"], SAID["open"])
     if figure["moved"] == "equal" or (figure["deterministic"] and not figure["gain"]):
         word, tone = "equal", "dim"
-    change, margin, percent = changed(objective, figure, before.value if before else None)
-    pieces += [
-        (right(say(own), 6), "bold text"),
-        (right(change, 7), f"bold {tone}" if tone != "dim" else "dim"),
-    ]
-    pieces.append((f" {margin:4} {percent:1} " if half == BROAD else f"{percent:1} ", "faint"))
+    tone = "dim" if quiet else tone
+    # A change is as exact as its margin says where that stands beside it; else as the sentence says it.
+    shown = figure if columns.margins else {**figure, "margin": 0.0}
+    change, margin, percent = changed(objective, shown, before.value if before else None)
+    pieces.append((right(change, 7), f"bold {tone}" if tone != "dim" else "dim"))
+    pieces.append((f" {margin:4} {percent:1} " if columns.margins else f"{percent:1} ", "faint"))
     if half:
         ends = (figure.get("low", figure["gain"]), figure["gain"], figure.get("high", figure["gain"]))
         low, mean, high = (gain / figure["smallest"] for gain in ends)
-        pieces += interval(low, mean, high, tone, half)
-    return line(*pieces, " ", (word, tone))
+        finite = all(map(math.isfinite, (low, mean, high)))
+        pieces += interval(low, mean, high, tone, half) if finite else [" " * (2 * half + 1)]
+    return line(*pieces, " ", (f"{word:7}" if source else word, tone), (source, "faint"))

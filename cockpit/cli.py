@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Sequence
+from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
@@ -128,6 +130,7 @@ def open_study(
     ] = None,
     minutes: Annotated[float | None, typer.Option("--minutes", metavar="N", help="End after N minutes.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="With --batch: print JSON lines.")] = False,
+    readonly: Annotated[bool, typer.Option("--readonly", help="Look only: nothing is started, asked or kept.")] = False,
 ) -> None:
     """Run a study, and look at it."""
     experiments, seconds = limits(experiments, minutes)
@@ -135,25 +138,37 @@ def open_study(
     if batch:
         from cockpit import batch as headless
 
+        if readonly:
+            raise Usage("--readonly is of the screen, and --batch runs the study: `cockpit status` only looks")
         raise typer.Exit(wait(headless.run(place, experiments, seconds, as_json)))
     if as_json:
         raise Usage("--json goes with --batch")
-    raise typer.Exit(_screen(place, experiments, seconds))
+    if readonly and (experiments, seconds) != (None, None):
+        raise Usage("--readonly starts no engine, so it takes no limit")
+    raise typer.Exit(_screen(place, experiments, seconds, readonly=readonly))
 
 
-def _screen(place: Place, experiments: int | None, seconds: float | None) -> int:
+def _screen(place: Place, experiments: int | None, seconds: float | None, *, readonly: bool = False) -> int:
     """Show a study, which begins if it never has, and goes on where a limit is given. The exit status."""
     from cockpit import output
 
     if why := output.no_screen():
         raise Usage(f"{why}: `cockpit --batch` runs the study without a screen, `cockpit status` looks at it")
     from cockpit.app import Cockpit
-    from loop.branches import patch
+    from cockpit.patch import MOST_BYTES
+    from cockpit.view import Repository
+    from loop.branches import file, patch
+
+    async def conflicts(place: Place, numbers: Sequence[int]) -> str:
+        from loop import foresee  # which imports what most screens never need
+
+        return await foresee.conflicts(place, numbers)
 
     if all(os.get_terminal_size()):  # it knows its size better than what a shell exported once
         for name in ("COLUMNS", "LINES"):
             os.environ.pop(name, None)
-    screen = Cockpit(place, patch, experiments, seconds)
+    git = Repository(partial(patch, most=MOST_BYTES), partial(file, most=MOST_BYTES), conflicts)
+    screen = Cockpit(place, git, experiments, seconds, readonly=readonly)
     if (error := screen.run()) is not None:
         raise error
     if pid := engine_pid(place.folder):

@@ -1,6 +1,6 @@
-"""The commands that ask something of the engine: merge, reject, undo, note, and pause, resume, stop.
+"""The commands that ask something of the engine: merge, reject, undo, redo, note, and pause, yield, resume, end, stop.
 
-Without one, one is started that answers and ends; to resume, one that goes on. There is none to pause or stop then.
+Without one, one is started that answers and ends; to resume, one that goes on. There is none to pause or end then.
 """
 
 import re
@@ -9,14 +9,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cockpit.look import Directory, Identifier, Json, Usage, limits, one, wait
+from cockpit.look import Directory, Json, Usage, limits, one, wait
 from store.place import Place, engine_pid, find
 
 if TYPE_CHECKING:
     from store.database import Database
-    from store.records import Ended
+    from store.records import Ended, Run
 
 LOOKS, LOOK_SECONDS = 40, 0.05  # at an engine that has just been started: one with nothing to do ends in less
+
+Words = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="ID... [DIR]",
+        help="Experiments, as e0003; a folder of the study's repository, as ./7 if it is called like one.",
+    ),
+]
+
+NAME = r"e?\d+"  # of an experiment
 
 app = typer.Typer()
 
@@ -27,13 +37,7 @@ class NotDone(Exception):
 
 @app.command()
 def merge(
-    words: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="ID... [DIR]",
-            help="Experiments, as e0003; a folder of the study's repository, as ./7 if it is called like one.",
-        ),
-    ],
+    words: Words,
     unconfirmed: Annotated[
         bool, typer.Option("--unconfirmed", help="Also what is not confirmed on fresh seeds.")
     ] = False,
@@ -45,10 +49,7 @@ def merge(
     Several are taken together, and so is one onto a trunk that has moved, where no two of them change the same knob or
     lines. What they make is run once before all else; undo goes back if it does not hold.
     """
-    *identifiers, last = words
-    if not identifiers or re.fullmatch(r"e?\d+", last):
-        identifiers, last = words, "."
-    place = find(Path(last))
+    place, identifiers = _named(words)
     arguments, expected = wait(_about(place, *identifiers))
     arguments |= {"unconfirmed": unconfirmed, "reason": reason}
     taken = f"`git merge cockpit/{place.name}/trunk` takes it to your branch, `cockpit undo` takes it back"
@@ -57,14 +58,13 @@ def merge(
 
 @app.command()
 def reject(
-    identifier: Identifier,
-    directory: Directory = Path(),
+    words: Words,
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Kept with the decision.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Decide against an experiment. Its branch keeps its name and leaves `git branch`."""
-    place = find(directory)
-    arguments, expected = wait(_about(place, identifier))
+    """Decide against an experiment, or several at once. Its branch keeps its name and leaves `git branch`."""
+    place, identifiers = _named(words)
+    arguments, expected = wait(_about(place, *identifiers))
     _ask(place, "reject", arguments | {"reason": reason}, expected, "", as_json)
 
 
@@ -74,6 +74,14 @@ def undo(directory: Directory = Path(), as_json: Json = False) -> None:
     place = find(directory)
     expected = wait(_seen(place))
     _ask(place, "undo", {}, expected, "", as_json)
+
+
+@app.command()
+def redo(directory: Directory = Path(), as_json: Json = False) -> None:
+    """Decide once more what the last undo took back, unless something else was decided since."""
+    place = find(directory)
+    expected = wait(_seen(place))
+    _ask(place, "redo", {}, expected, "", as_json)
 
 
 @app.command()
@@ -92,6 +100,12 @@ def note(
 def pause(directory: Directory = Path(), as_json: Json = False) -> None:
     """Let the run under way end, and begin no other until `resume`."""
     _halt(find(directory), "pause", as_json)
+
+
+@app.command("yield")
+def yield_(directory: Directory = Path(), as_json: Json = False) -> None:
+    """Free the devices now: pause, and break the run under way off. It is run again after `resume`."""
+    _halt(find(directory), "yield", as_json)
 
 
 @app.command()
@@ -134,17 +148,59 @@ def resume(
 
 
 @app.command()
+def end(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[ID] [DIR]", help="An experiment, as e0003; without one that whose run is under way."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """End the run of an experiment, which is run no more, and let the engine go on with the next one."""
+    alone = not words or (len(words) == 1 and not re.fullmatch(NAME, words[0]))
+    place, identifiers = (find(Path(*words or ())), []) if alone else _named(words or [])
+    if len(identifiers) > 1:
+        raise Usage("one run is ended at a time: `cockpit end [ID] [DIR]`")
+    _alive(place, "end")
+    number = wait(one(place, identifiers[0]))[0].number if identifiers else wait(_under_way(place))
+    _ask(place, "end", {"experiment": number}, {}, "", as_json)
+
+
+@app.command()
 def stop(directory: Directory = Path(), as_json: Json = False) -> None:
     """End the engine after the run under way; asked again, now, with a grace of three seconds; once more, at once."""
     _halt(find(directory), "stop", as_json)
 
 
+def _named(words: list[str]) -> tuple[Place, list[str]]:
+    """The study, and the experiments that are named before it."""
+    *identifiers, last = words
+    if not identifiers or re.fullmatch(NAME, last):
+        return find(Path()), words
+    return find(Path(last)), identifiers
+
+
 def _halt(place: Place, verb: str, as_json: bool) -> None:
+    _alive(place, verb)
+    _ask(place, verb, {}, {}, "", as_json)
+
+
+def _alive(place: Place, verb: str) -> None:
+    """Raises NotDone where no engine lives."""
     from store.commands import NO_ENGINE
 
     if engine_pid(place.folder) is None:
         raise NotDone(NO_ENGINE.format(verb=verb))
-    _ask(place, verb, {}, {}, "", as_json)
+
+
+async def _under_way(place: Place) -> int:
+    """The experiment whose run is under way."""
+    from store import views
+    from store.database import ask
+
+    runs: list[Run] = await ask(place, views.unfinished_runs, [])
+    if not runs:
+        raise NotDone("no run is under way")
+    return runs[0].experiment
 
 
 def _ask(

@@ -4,10 +4,12 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from cockpit.figures import named
-from store import account, budgets, events, views
+from cockpit.glyphs import promising
+from store import account, budgets, events, spawn, views
 from store.account import Account
 from store.database import Database
 from store.place import RECORD, Place, engine_pid
@@ -32,7 +34,7 @@ class Objective:
     bound: str = ""  # that must hold of it, in words
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)  # one that is read anew is another one
 class Snapshot:
     """A study at one moment: all from one state of the record, but for the engine's pid, which its lock says.
 
@@ -54,6 +56,22 @@ class Snapshot:
     seconds: Mapping[int, float]  # of a slot, by experiment
     running: tuple[Run, ...]
     events: tuple[Event, ...]  # the newest, oldest first
+    died: str = ""  # why the engine is gone, where it went without a word
+
+    @property
+    def last_event(self) -> int:
+        """The number of the newest event; 0 before the first."""
+        return self.events[-1].seq if self.events else 0
+
+    @cached_property
+    def offers(self) -> int:
+        """How many wait for a person."""
+        return sum(one.offered for one in self.experiments)
+
+    @cached_property
+    def hopeful(self) -> int:
+        """How many are promising, and neither confirmed nor decided."""
+        return sum(map(promising, self.experiments))
 
     @property
     def ledger(self) -> Ledger:
@@ -69,7 +87,7 @@ class Snapshot:
         """One by its number; the list is without gaps."""
         return self.experiments[number] if 0 <= number < len(self.experiments) else None
 
-    @property
+    @cached_property
     def objectives(self) -> list[Objective]:
         """Those that steer first, in the order of the file."""
         said = self.facts.get("objectives") or {
@@ -87,7 +105,7 @@ class Snapshot:
         ]
         return [one for one in every if one.steers] + [one for one in every if not one.steers]
 
-    @property
+    @cached_property
     def quantities(self) -> list[Objective]:
         """The objectives, then what is bounded besides; each with its bounds, where it has any."""
         every = {one.name: one for one in self.objectives}
@@ -97,7 +115,7 @@ class Snapshot:
             every[name] = replace(known, bound=one["text"])
         return list(every.values())
 
-    @property
+    @cached_property
     def front(self) -> set[int]:
         """The numbers of the experiments on the frontier."""
         return {point.experiment for point in self.frontier.points}
@@ -106,18 +124,18 @@ class Snapshot:
 async def follow(place: Place, database: Database) -> AsyncIterator[Snapshot]:
     """A snapshot now, and one whenever something has changed. Raises sqlite3.Error, and OSError: the record is gone."""
     seen: tuple[int, int | None] | None = None
-    known: Account | None = None
+    before: Snapshot | None = None
     counted, behind = 0.0, False  # when the account was read, and whether something has happened since
     while True:
         now = await events.last_event(database), await asyncio.to_thread(_engine, place)
         began = time.monotonic()
-        due = known is None or began - counted >= ACCOUNT_SECONDS
+        due = before is None or began - counted >= ACCOUNT_SECONDS
         if now == seen and not (behind and due):
             await asyncio.sleep(POLL_SECONDS)
             continue
-        seen, snapshot = now, await read(place, database, None if due else known)
-        known, counted, behind = snapshot.account, began if due else counted, not due
-        yield snapshot
+        seen, before = now, await read(place, database, before, count=due)
+        counted, behind = began if due else counted, not due
+        yield before
         await asyncio.sleep(max(POLL_SECONDS, LEAST_SECONDS - (time.monotonic() - began)))
 
 
@@ -127,29 +145,37 @@ def _engine(place: Place) -> int | None:
     return engine_pid(place.folder)
 
 
-async def read(place: Place, database: Database, known: Account | None = None) -> Snapshot:
-    """The study as it stands now; the account read anew, unless it is known well enough.
+async def read(place: Place, database: Database, before: Snapshot | None = None, *, count: bool = True) -> Snapshot:
+    """The study as it stands now. Of what was known before only what has changed is read; the account if it counts.
 
     The engine is looked for first: one that ends in between has not died.
     """
     pid = await asyncio.to_thread(_engine, place)
     async with database.reading():
+        engine, heard = await views.last_engine(database), await events.newest(database)
         drawn, reference = await views.frontier(database)
         last = await events.last_event(database)
-        return Snapshot(
+        # Another engine may have set up another bench, on which all is otherwise.
+        same = before is not None and before.engine is not None and engine is not None and before.engine.id == engine.id
+        snapshot = Snapshot(
             study=await views.study(database),
-            engine=await views.last_engine(database),
+            engine=engine,
             pid=pid,
             paused=await views.paused(database),
-            experiments=tuple(await views.experiments(database)),
+            experiments=await views.renewed(database, before.experiments, before.last_event)
+            if same and before
+            else tuple(await views.experiments(database)),
             incumbent=await views.incumbent(database),
             decision=await views.last_decision(database),
             frontier=drawn,
             keeps=await views.keeps(database),
             reference=tuple(reference),
-            account=known or await account.read(database),
+            account=before.account if before and not count else await account.read(database),
             limits=tuple(await budgets.read(database)),
             seconds=await views.seconds(database),
             running=tuple(await views.unfinished_runs(database)),
             events=tuple(await events.events_after(database, max(0, last - NEWEST))),
         )
+    if pid is None and engine is not None and engine.ended_at is None:
+        return replace(snapshot, died=await asyncio.to_thread(spawn.last_word, place, engine.started_at, heard))
+    return snapshot

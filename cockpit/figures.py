@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Sequence
 
 UNITS = (  # of a name: what its end says
     (re.compile(r"_(ns|us|ms)_per_(\w+)$"), r"\1/\2"),
@@ -11,6 +12,8 @@ UNITS = (  # of a name: what its end says
     (re.compile(r"_bytes$"), "B"),
     (re.compile(r"_joules$"), "J"),
 )
+
+MOST = 1e300  # of what can be reckoned with
 
 
 def named(name: str, label: str | None = None, unit: str | None = None) -> tuple[str, str]:
@@ -28,7 +31,7 @@ def value(number: float, *, quality: bool) -> str:
         if factor * 0.9995 <= size < 1e15:
             return _shown(f"{number / factor:#.3g}".rstrip(".") + letter)
     if size and not 1e-4 <= size < 1e15:
-        return _shown(f"{number:.0e}".replace("e-0", "e-").replace("e+", "e"))
+        return _shown(_scientific(f"{number:.0e}"))
     if quality:
         return _shown(f"{number:.4g}" if size >= 1 or not size else f"{number:.4f}")
     return _shown(f"{number:#.3g}".rstrip(".") if size >= 1e-2 else f"{number:.4f}" if size else "0", zero=True)
@@ -53,21 +56,33 @@ def amount(number: float) -> str:
 def delta(share: float, margin: float = 0.0, *, quality: bool) -> str:
     """A change in per cent, always signed: `−0.4`, `+38`, `0`. An uncertain one has no more digits than its margin."""
     percent, digits = 100 * share, 1 if quality else 0
-    if margin > 0:
+    if 0 < margin < MOST:
         digits = min(max(-_exponent(100 * margin), -3), 3)
     elif abs(percent) >= 99.95:
         digits = min(digits, 0)
-    rounded = round(percent, digits)
-    if not rounded:
-        return "0"
-    return f"{rounded:+.{max(0, digits)}f}".replace("-", "−")
+    return signed(percent, digits)
+
+
+def signed(number: float, digits: int = 0) -> str:
+    """A change, with a sign, in seven columns: down to so many digits, from 100,000 on in brief, `+100k`, `>999T`."""
+    if math.isnan(number):
+        return "–"
+    if abs(number) >= 999.5e12:
+        return ">999T" if number > 0 else "<−999T"
+    if abs(number) >= 99_999.5:
+        return f"{'+' if number > 0 else '−'}{amount(abs(number))}"
+    digits = min(digits, 5 - len(f"{abs(number):.0f}"))
+    rounded = round(number, digits)
+    return f"{rounded:+.{max(0, digits)}f}".replace("-", "−") if rounded else "0"
 
 
 def margin(share: float) -> str:
     """Half of a 95 % interval, in per cent with one digit: `±0.2`. None where there is none."""
-    if share <= 0:
+    if not share > 0:
         return ""
     percent = 100 * share
+    if percent >= 950:
+        return f"±{_scientific(f'{percent:.0e}')}" if percent < 9.5e9 else ">9e9"
     return f"±{percent:.{max(0, -_exponent(percent))}f}" if percent < 9.5 else f"±{float(f'{percent:.1g}'):.0f}"
 
 
@@ -105,19 +120,46 @@ def ticking(seconds: float) -> str:
     return lasted(whole) if not 60 <= whole < 3600 else f"{whole // 60} min {whole % 60} s"
 
 
-def ticks(low: float, high: float, most: int, *, log: bool) -> list[float]:
-    """Round numbers within an interval, at most so many (Wilkinson's 1, 2, 5)."""
-    if high <= low or most < 1:
-        return [low]
-    if log and high / low >= 5:
-        powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-        for steps in ((1, 2, 3, 5), (1, 2, 5), (1, 3), (1,)):
-            found = [step * 10.0**power for power in powers for step in steps if low <= step * 10.0**power <= high]
-            if 2 <= len(found) <= most:
-                return found
-    raw = (high - low) / most
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next(size * power for size in (1, 2, 2.5, 5, 10) if size * power >= raw * (1 - 1e-9))
-    first = math.ceil(low / step - 1e-9)
-    every = (round(number * step, 12) for number in range(first, first + most + 2))
-    return [tick for tick in every if low <= tick <= high]
+def ticks(values: Sequence[float], *, quality: bool, even: bool, columns: int = 6) -> list[str]:
+    """What stands beside the ticks of an axis, each of them in full: `.95`, `2.5k`, `1.5e−4`.
+
+    Those that are as far apart from one another (`even`) have as many digits as their step needs, others each its own.
+    What there is no room for in full is left out, so that no two say the same; where that is all, one is said about.
+    """
+    own = [_last_digit(value) for value in values]
+    step = min((last for last, value in zip(own, values, strict=True) if value), default=0)
+    found = [
+        (even and _tick(value, step, quality, columns)) or _tick(value, last, quality, columns)
+        for value, last in zip(values, own, strict=True)
+    ]
+    if values and not any(found):
+        rounded = (float(f"{values[0]:.{digits}g}") for digits in range(columns, 0, -1))
+        said = (_tick(one, _last_digit(one), quality, columns - 1) for one in rounded)
+        found[0] = next((f"~{text}" for text in said if text), "")
+    return found
+
+
+def _last_digit(value: float) -> int:
+    """The power of ten of the last digit that a value has, but for what calculating it has added."""
+    digits, _, power = f"{value:.11e}".partition("e")
+    return int(power) - len(digits.partition(".")[2].rstrip("0"))
+
+
+def _tick(value: float, last: int, quality: bool, columns: int) -> str:
+    """A value down to the digit of this power of ten, in at most so many columns; nothing where that cannot be."""
+    size = abs(value)
+    if not size:
+        return "0"
+    found = [f"{value:.{max(0, -last)}f}"] if size < 10.0**columns and -last <= columns else []
+    for power, letter in ((12, "T"), (9, "G"), (6, "M"), (3, "k")):
+        if 10.0**power <= size < 1e15:
+            found.insert(0, f"{value / 10.0**power:.{max(0, power - last)}f}{letter}")
+            break
+    digits = int(f"{value:.11e}".partition("e")[2]) - last  # beyond the first
+    found.append(_scientific(f"{value:.{max(0, min(digits, columns))}e}"))
+    return next((text for one in found if len(text := _shown(one, zero=not quality)) <= columns), "")
+
+
+def _scientific(text: str) -> str:
+    """Without what Python fills an exponent up with."""
+    return re.sub(r"e([-+]?)0*(?=\d)", lambda found: "e" + found[1].strip("+"), text)

@@ -39,6 +39,7 @@ COLOURS = {
 GROUNDS = {
     "selected": "#22303C",
     "bar": "#1B1F24",
+    "page": BACKGROUND,  # what stands on none, on a line that has one
     "added": "#10303F",
     "removed": "#33270C",
     "added-word": "#1F6285",

@@ -12,6 +12,7 @@ from store.place import Place, engine_pid, find
 
 if TYPE_CHECKING:
     from store.account import Account
+    from store.calls import Told
     from store.database import Database
     from store.records import (
         Call,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         Study | None, Engine | None, list[Experiment], int, Keeps | None, bool, list[Limit], Decision | None
     ]
     Booked = tuple[Account, list[Limit], dict[str, dict[str, dict[str, float]]]]
+    Spoken = tuple[Told | None, Engine | None]
     Drawn = tuple[tuple[Frontier, list[Reference]], list[Experiment], Keeps | None, Returns | None, list[Progress]]
 
 Directory = Annotated[
@@ -177,6 +179,55 @@ async def _booked(database: "Database") -> "Booked":
 
     async with database.reading():
         return await account.read(database), await budgets.read(database), await views.spend_by(database)
+
+
+@app.command()
+def context(
+    subject: Annotated[
+        str,
+        typer.Argument(metavar="ID|CALL", help="An experiment, as e0003, or a call, as 12; else the newest call."),
+    ] = "",
+    directory: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="A folder of the study's repository.", show_default=False)
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show one call to a model: what it was told and what of that was cut, its answer, and what came of it."""
+    import time
+
+    from cockpit import output, told
+    from store.database import ask
+
+    if subject and directory is None and not subject.removeprefix("e").isdigit():
+        subject, directory = "", Path(subject)
+    place = find(directory or Path())
+    number = _number(subject) if subject else None
+    of_experiment = subject.startswith("e")
+    if of_experiment:
+        wait(one(place, subject))
+    nothing: Spoken = (None, None)
+    found, engine = wait(ask(place, partial(_spoken, number=number, of_experiment=of_experiment), nothing))
+    facts = engine.facts if engine else {}
+    if subject and found is None and not of_experiment:
+        raise Usage(f"the study {place.name} has no call {subject}; `cockpit context` shows the newest")
+    if as_json:
+        model = {"model": facts.get("model"), "model_why": facts.get("model_why")}
+        output.document({"call": told.keys(found) if found else None, **model})
+        return
+    if of_experiment and (found is None or told.experiment(found) != number):
+        output.line(f"no call to a model came to {subject}" + ("; the study's newest:" if found else ""))
+    why = told.without(facts.get("model"), facts.get("model_why", ""))
+    output.line(told.page(found, time.time()) if found else why)
+
+
+async def _spoken(database: "Database", number: int | None, of_experiment: bool) -> "Spoken":
+    from store import calls, views
+
+    engine = await views.last_engine(database)
+    if not of_experiment:
+        found = await calls.told(database, call=number)
+        return (found if number is None or (found and found.call.id == number) else None), engine
+    return await calls.told(database, experiment=number) or await calls.told(database), engine
 
 
 @app.command()

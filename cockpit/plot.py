@@ -1,38 +1,39 @@
-"""A scatter plot of cells: points, the front as steps, round ticks, and the values of one point on the axes."""
+"""A scatter plot of cells: points, their intervals, the front as steps, and the values of one point on the axes."""
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from rich.cells import cell_len
 
 from cockpit import figures
-from cockpit.line import Line, Piece, line, right
+from cockpit.canvas import GUTTER, Canvas, gutter, steps
+from cockpit.line import Line, line
+from cockpit.scale import Scale, reach, scale
 
-GUTTER = 7  # columns for the values of the vertical axis
-LEAST, MOST = 1e-150, 1e150  # values of a logarithmic scale, so that their ratio is a number
-LOG_FROM = 4.0  # a scale is logarithmic where the largest value is so many times the smallest
+LEFT, SPARE = 3, 8  # columns of the plot in which no point lies: on the left, and in all
+BARS, LABELS = 24, 40  # of the weightiest points, so many have their intervals and their names drawn
+
+Interval = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A scale. What is better lies up, and to the left."""
+    """A quantity to draw along. What is better lies up, and to the left."""
 
     label: str
     unit: str
     maximize: bool
     quality: bool
     ranks: bool = True  # whether one value of it is better than another
+    log: bool | None = None  # None where the values decide
 
     def say(self, value: float) -> str:
         """A value as the axis has it."""
         return figures.value(value, quality=self.quality)
 
-    def tick(self, value: float) -> str:
-        """A round one."""
-        if not self.quality:
-            return f"{value:.3g}" if abs(value) < 1000 else self.say(value)
-        return f"{value:.4g}".replace("0.", ".", 1) if abs(value) < 1 else self.say(value)
+    def ticks(self, along: Scale) -> list[tuple[float, str]]:
+        """The round ones, and what stands beside them."""
+        return list(zip(along.ticks, figures.ticks(along.ticks, quality=self.quality, even=along.even), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,159 +47,194 @@ class Dot:
     weight: int = 0
     label: Sequence[tuple[str, str]] = ()
     selected: bool = False
+    across: Interval | None = None  # in which its mean is known to lie
+    up: Interval | None = None
 
 
-@dataclass(slots=True)
-class _Scale:
-    """Values to cells, from `low` at 0 to `high` at `cells - 1`."""
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Where values lie on a canvas of so many columns and rows."""
 
-    low: float
-    high: float
-    log: bool
-    cells: int
+    xs: Scale
+    ys: Scale
+    across: Axis
+    up: Axis
 
-    def at(self, value: float) -> int:
-        low, high, here = ((math.log(one) if self.log else one) for one in (self.low, self.high, value))
-        share = (here - low) / (high - low) if high > low else 0.5
-        return min(max(round(share * (self.cells - 1)), 0), self.cells - 1)
+    def column(self, x: float) -> int:
+        """Of a value: what is better lies to the left."""
+        return self._column(self.xs.at(x))
 
+    def row(self, y: float) -> int:
+        """Of a value: what is better lies up."""
+        return self._row(self.ys.at(y))
 
-def _scale(values: Sequence[float], cells: int, *, ranks: bool = True) -> _Scale:
-    low, high = min(values), max(values)
-    log = ranks and low > LEAST and high < MOST and high / low >= LOG_FROM
-    if log:
-        spare = (high / low) ** 0.06
-        return _Scale(low / spare, high * spare, log, cells)
-    spare = 0.06 * (high - low) or abs(low) * 0.05 or 1.0
-    return _Scale(low - spare, high + spare, log, cells)
+    def _column(self, at: int) -> int:
+        return LEFT + (self.xs.cells - 1 - at if self.across.maximize else at)
 
+    def _row(self, at: int) -> int:
+        return self.ys.cells - 1 - at if self.up.maximize else at
 
-@dataclass(slots=True)
-class _Canvas:
-    width: int
-    height: int
-    cells: dict[tuple[int, int], tuple[str, str]] = field(default_factory=dict)
-
-    def put(self, x: int, y: int, text: str, style: str) -> None:
-        for offset, character in enumerate(text):
-            if 0 <= x + offset < self.width and 0 <= y < self.height:
-                self.cells[x + offset, y] = (character, style)
-
-    def free(self, x: int, y: int, size: int) -> bool:
-        fits = x >= 0 and x + size <= self.width and 0 <= y < self.height
-        return fits and all((x + offset, y) not in self.cells for offset in range(size))
-
-    def row(self, y: int) -> list[Piece]:
-        pieces: list[tuple[str, str]] = []
-        for x in range(self.width):
-            character, style = self.cells.get((x, y), (" ", ""))
-            if pieces and pieces[-1][1] == style:
-                pieces[-1] = (pieces[-1][0] + character, style)
-            else:
-                pieces.append((character, style))
-        return list(pieces)
+    def places(self, xs: Sequence[float], ys: Sequence[float]) -> list[tuple[int, int, bool]]:
+        """The column and the row of each point, and whether it lies there; of one outside, those of the nearest."""
+        return [
+            (self._column(x), self._row(y), here and there)
+            for (x, here), (y, there) in zip(self.xs.places(xs), self.ys.places(ys), strict=True)
+        ]
 
 
-def draw(dots: Sequence[Dot], front: Sequence[Dot], axes: tuple[Axis, Axis], width: int, height: int) -> list[Line]:
-    """The plot in exactly so many columns and lines. `front` is drawn as steps, `dots` as they look."""
-    across, up = axes
-    canvas = _Canvas(width - GUTTER, height - 2)
-    xs = _scale([dot.x for dot in dots], canvas.width - 8, ranks=across.ranks)
-    ys = _scale([dot.y for dot in dots], canvas.height)
+class Crowd:
+    """Points that all look alike, of which there may be ten thousand. In which cells they lie is asked once a frame."""
 
-    def place(dot: Dot) -> tuple[int, int]:
-        x, y = xs.at(dot.x), ys.at(dot.y)
-        return 3 + (xs.cells - 1 - x if across.maximize else x), canvas.height - 1 - y if up.maximize else y
+    glyph, style = "∙", "dim"
 
-    _steps(canvas, [place(dot) for dot in front])
-    for dot in sorted(dots, key=lambda one: one.weight):
-        x, y = place(dot)
-        if dot.selected:
-            canvas.put(x - 1, y, f"[{dot.glyph}]", "bold sky")
-        canvas.put(x, y, dot.glyph, dot.style)
-    for dot in sorted((dot for dot in dots if dot.label), key=lambda one: -one.weight):
-        _label(canvas, dot, *place(dot))
+    def __init__(self, places: Sequence[tuple[float, float]] = ()) -> None:
+        self.xs = [x for x, _ in places]
+        self.ys = [y for _, y in places]
+        self._last: tuple[Frame, set[tuple[int, int]]] | None = None
+
+    def cells(self, frame: Frame) -> set[tuple[int, int]]:
+        """Those in which there is one or more."""
+        if self._last is None or self._last[0] != frame:
+            self._last = frame, {(x, y) for x, y, _ in frame.places(self.xs, self.ys)}
+        return self._last[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranges:
+    """From where to where both axes go, before what is selected is asked."""
+
+    across: Interval
+    up: Interval
+
+
+def ranges(dots: Sequence[Dot], crowd: Crowd) -> Ranges:
+    """All dots lie within, and what is central of the crowd."""
+    return Ranges(reach([dot.x for dot in dots], crowd.xs), reach([dot.y for dot in dots], crowd.ys))
+
+
+def draw(
+    dots: Sequence[Dot],
+    front: Sequence[Dot],
+    axes: tuple[Axis, Axis],
+    width: int,
+    height: int,
+    crowd: Crowd | None = None,
+    within: Ranges | None = None,
+) -> list[Line]:
+    """The plot in exactly so many columns and lines.
+
+    `front` is drawn as steps, `dots` as they look, the `crowd` below them. The axes go as far as `within` says, and to
+    what is selected; what lies outside is drawn at the edge.
+    """
+    (across, up), crowd = axes, crowd or Crowd()
+    within = within or ranges(dots, crowd)
+    canvas = Canvas(width - GUTTER, height - 2)
     chosen = next((dot for dot in dots if dot.selected), None)
-    column, row = place(chosen) if chosen else (-1, -1)
-    return [*_rows(canvas, ys, up, chosen, row), *_across(canvas, xs, across, chosen, column)]
+    log = across.log if across.ranks else False
+    frame = Frame(
+        scale(*within.across, max(2, canvas.width - SPARE), 8, log=log, also=chosen.x if chosen else None),
+        scale(*within.up, canvas.height, 2 if canvas.height < 16 else 3, log=up.log, also=chosen.y if chosen else None),
+        across,
+        up,
+    )
+    steps(canvas, [(frame.column(dot.x), frame.row(dot.y)) for dot in front], "sky")
+    for x, y in crowd.cells(frame):
+        canvas.put(x, y, crowd.glyph, crowd.style)
+    ordered = sorted(dots, key=lambda one: one.weight)
+    placed = list(zip(ordered, frame.places([dot.x for dot in ordered], [dot.y for dot in ordered]), strict=True))
+    for dot, (x, y, inside) in placed:
+        glyph, style = (dot.glyph, dot.style) if inside else (Crowd.glyph, Crowd.style)
+        if dot.selected:
+            canvas.put(x - 1, y, f"[{glyph}]", "bold sky")
+        canvas.put(x, y, glyph, style)
+    barred = [(dot, x, y) for dot, (x, y, inside) in reversed(placed) if inside and (dot.across or dot.up)]
+    for dot, x, y in barred[:BARS]:
+        _bars(canvas, frame, dot, x, y)
+    for dot, (x, y, _) in [one for one in reversed(placed) if one[0].label][:LABELS]:
+        _label(canvas, dot, x, y)
+    return [*_rows(canvas, frame, chosen), *_across(canvas, frame, chosen)]
 
 
-def _steps(canvas: _Canvas, corners: list[tuple[int, int]]) -> None:
-    """From each point to the right, and up to the next: what lies below and right of it is beaten."""
-    corners = sorted(set(corners), key=lambda at: (at[0], -at[1]))
-    for index, (x, y) in enumerate(corners):
-        last = index + 1 == len(corners)
-        end, above = (canvas.width, y) if last else corners[index + 1]
-        for column in range(x, end):
-            canvas.put(column, y, "⠤", "sky")
-        if not last:
-            canvas.put(end, y, "⠼" if above < y else "⠤", "sky")
-            for row in range(min(above, y) + 1, max(above, y)):
-                canvas.put(end, row, "⢸", "sky")
+def _bars(canvas: Canvas, frame: Frame, dot: Dot, x: int, y: int) -> None:
+    """The intervals of a point, across and up, as far as they reach into other cells: over lines, and under all else.
+
+    One that goes beyond the edge has no end there.
+    """
+    if dot.across:
+        start, end = sorted(frame.column(value) for value in dot.across)
+        for column in range(start, end + 1):
+            canvas.stroke(column, y, "─", "faint")
+    if dot.up:
+        top, bottom = sorted(dot.up, key=frame.row)
+        ends = {frame.row(bottom): ("╵", frame.ys.holds(bottom)), frame.row(top): ("╷", frame.ys.holds(top))}
+        for row in range(min(ends), max(ends) + 1):
+            glyph, ended = ends.get(row, ("│", True))
+            if row != y:
+                canvas.stroke(x, row, glyph if ended else "│", "faint")
 
 
-def _label(canvas: _Canvas, dot: Dot, x: int, y: int) -> None:
-    """Beside the point where there is room, else above or below it, else nowhere: the list has its name too."""
+def _label(canvas: Canvas, dot: Dot, x: int, y: int) -> None:
+    """Beside the point where there is room, or beyond its interval, else above or below it, where need be over lines.
+
+    Else nowhere: the list has its name too.
+    """
     size = sum(cell_len(text) for text, _ in dot.label)
-    for at, row in (
-        (x + 2, y),
-        (x - size - 1, y),
-        (x + 2, y - 1),
-        (x + 2, y + 1),
-        (x - size - 1, y - 1),
-        (x - size - 1, y + 1),
-    ):
-        if canvas.free(at - 1, row, size + 1) or (dot.selected and canvas.free(at, row, size)):
-            for text, style in dot.label:
-                canvas.put(at, row, text, style)
-                at += cell_len(text)
-            return
+    aside = 3 if dot.selected else 2  # for the brackets
+    after, before = x + aside, x - size - aside + 1
+    while (after - 1, y) in canvas.lines and canvas.cells[after - 1, y][0] == "─":
+        after += 1
+    while (at := before + size) > 0 and (at, y) in canvas.lines and canvas.cells[at, y][0] == "─":
+        before -= 1
+    left = x - size - 1
+    places = [(x + aside, y), (after, y), (x + 2, y + 1), (x + 2, y - 1), (before, y), (left, y - 1), (left, y + 1)]
+    places += [(x - size // 2, y - 1), (x - size // 2, y + 1)]
+    ways = [(False, 1), (False, 0), (True, 1), (True, 0)]  # whether over lines, and how far from what is beside it
+    for over, gap in ways if dot.selected else ways[::2]:
+        for at, row in [one for one in places if one[1] == y or dot.selected or not over]:
+            if canvas.free(at - gap, row, min(size + 2 * gap, canvas.width - at + gap), over=over):
+                for text, style in dot.label:
+                    canvas.put(at, row, text, style)
+                    at += cell_len(text)
+                return
 
 
-def _rows(canvas: _Canvas, scale: _Scale, axis: Axis, chosen: Dot | None, here: int) -> list[Line]:
-    marks: dict[int, str] = {}
-    for tick in figures.ticks(
-        scale.low, scale.high, max(2, canvas.height // (2 if canvas.height < 16 else 4)), log=scale.log
-    ):
-        at = scale.at(tick)
-        marks.setdefault(canvas.height - 1 - at if axis.maximize else at, axis.tick(tick))
+def _rows(canvas: Canvas, frame: Frame, chosen: Dot | None) -> list[Line]:
+    """The canvas, with the values of the vertical axis before it."""
+    axis, here = frame.up, frame.row(chosen.y) if chosen else None
+    marks = {frame.row(tick): text for tick, text in axis.ticks(frame.ys)}
     lines = []
     for y in range(canvas.height):
         if y == here and chosen:
-            gutter: list[Piece] = [(right(axis.say(chosen.y), GUTTER - 1), "bold sky"), ("┼", "sky")]
-        elif y in marks:
-            gutter = [(right(marks[y], GUTTER - 1), "dim"), ("┤", "rule")]
+            before = gutter(axis.say(chosen.y), "bold sky", ("┼", "sky"))
         else:
-            gutter = [" " * (GUTTER - 1), ("│", "rule")]
-        lines.append(line(*gutter, *canvas.row(y)))
+            before = gutter(marks.get(y, ""))
+        lines.append(line(*before, *canvas.row(y)))
     return lines
 
 
-def _across(canvas: _Canvas, scale: _Scale, axis: Axis, chosen: Dot | None, here: int) -> list[Line]:
+def _across(canvas: Canvas, frame: Frame, chosen: Dot | None) -> list[Line]:
     """The horizontal axis, and its values beneath."""
-    title = f" {axis.label}{' ' + axis.unit if axis.unit else ''}{', log' if scale.log else ''}"
-    stroke = _Canvas(canvas.width, 1)
-    stroke.put(0, 0, "─" * (canvas.width - len(title)), "rule")
-    values = _Canvas(canvas.width, 1)
+    axis = frame.across
+    title = [(f" {axis.label}", "text"), (f" {axis.unit}" if axis.unit else "", "dim")]
+    title.append((", log" if frame.xs.log else "", "dim"))
+    start = max(0, canvas.width - sum(cell_len(text) for text, _ in title))
+    stroke, values = Canvas(canvas.width, 1), Canvas(canvas.width, 1)
+    stroke.put(0, 0, "─" * start, "rule")
     if chosen:
-        x, text = here, axis.say(chosen.x)
+        x, text = frame.column(chosen.x), axis.say(chosen.x)
         stroke.put(x, 0, "┼", "sky")
-        values.put(min(max(0, x - len(text) // 2), canvas.width - len(text)), 0, text, "bold sky")
-    for tick in figures.ticks(scale.low, scale.high, max(2, canvas.width // 9), log=scale.log):
-        at = scale.at(tick)
-        x, text = 3 + (scale.cells - 1 - at if axis.maximize else at), axis.tick(tick)
-        if values.free(x - len(text) // 2 - 1, 0, len(text) + 2):
-            values.put(x - len(text) // 2, 0, text, "dim")
-            if x < canvas.width - len(title):
+        values.put(min(max(1, x - len(text) // 2), canvas.width - len(text)), 0, text, "bold sky")
+    for tick, text in axis.ticks(frame.xs):
+        x = frame.column(tick)
+        at = x - len(text) // 2
+        if text and values.free(at - 1, 0, min(len(text) + 2, canvas.width - at + 1)) and at >= 2:
+            values.put(at, 0, text, "dim")
+            if x < start:
                 stroke.put(x, 0, "┬", "rule")
-    stroke.put(canvas.width - len(title), 0, title, "text")
+    for text, style in title:
+        stroke.put(start, 0, text, style)
+        start += cell_len(text)
     return [
         line(" " * (GUTTER - 1), ("└", "rule"), *stroke.row(0)),
-        line(("◂ better" if axis.ranks else " " * 8, "dim"), *_after(values, 1)),
+        line(("◂ better" if axis.ranks else " " * 8, "dim"), *values.row(0, 1)),
     ]
-
-
-def _after(canvas: _Canvas, columns: int) -> list[Piece]:
-    """A row without its first columns, over which something else stands."""
-    cut = _Canvas(canvas.width - columns, 1, {(x - columns, y): cell for (x, y), cell in canvas.cells.items()})
-    return cut.row(0)

@@ -8,12 +8,14 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
-from textual.events import Paste, Resize
+from textual.events import Key, Paste, Resize
 from textual.geometry import Size
 from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Input
 
+from cockpit import away
+from cockpit import keys as table
 from cockpit.card import changed
 from cockpit.feed import Objective, Snapshot
 from cockpit.keys import help_lines
@@ -21,10 +23,12 @@ from cockpit.line import Line, Piece, fit, line, one_line, wrap
 from cockpit.pages import count, verified
 from cockpit.patch import Change, Kind
 from cockpit.text import clean
-from cockpit.widgets.panel import Lines
+from cockpit.widgets.panel import Foot, Lines
+from store.away import Happened
 from store.records import Experiment, State, Word, name_of
 
 MOST = 6  # experiments that a sheet names
+REASONS = ("too slow", "too large", "loses too much", "too complex", "not what I want")  # to reject, in a few words
 
 
 class Sheet(ModalScreen[str | None]):
@@ -51,7 +55,7 @@ class Sheet(ModalScreen[str | None]):
     def __init__(self, title: str) -> None:
         super().__init__()
         self._title = one_line(title)
-        self.said, self.foot = Lines(), Lines()
+        self.said, self.foot = Lines(), Foot()
 
     def lines(self, width: int) -> Sequence[Line]:
         """What it says."""
@@ -111,12 +115,38 @@ class Help(Sheet):
     BINDINGS = [Binding("question_mark,enter", "leave", show=False)]
     WIDTH = 104
 
-    def __init__(self) -> None:
-        super().__init__("Help")
+    def __init__(self, panel: str, own: Sequence[table.Key]) -> None:
+        super().__init__(f"Help: {panel}")
+        self._panel, self._own = panel, own
 
     def lines(self, width: int) -> Sequence[Line]:
-        """From the one table."""
-        return help_lines(width)
+        """From the one table, which begins with the keys of the panel that has them."""
+        return help_lines(width, self._panel, self._own)
+
+
+class Away(Sheet):
+    """What has happened since somebody looked last."""
+
+    BINDINGS = [
+        Binding("enter", "answer('offer')", show=False),
+        Binding("5", "answer('ledger')", show=False),
+    ]
+
+    def __init__(self, study: Snapshot, since: Happened, now: float) -> None:
+        super().__init__("While you were away")
+        self._study, self._since, self._now = study, since, now
+
+    def lines(self, width: int) -> Sequence[Line]:
+        """The card."""
+        return away.away(self._study, self._since, self._now, width)
+
+    def keys(self) -> Sequence[tuple[str, str]]:
+        """To the first offer, where there is one."""
+        return away.keys_of(self._study)
+
+    def action_answer(self, answer: str) -> None:
+        """Leave it for what was asked."""
+        self.dismiss(answer)
 
 
 class Told(Sheet):
@@ -147,10 +177,16 @@ class Merge(Sheet):
         several = f"{len(chosen)} experiments together" if len(chosen) > 1 else f"{chosen[0].id} {chosen[0].slug}"
         super().__init__(f"Merge {several} into trunk?")
         self._study, self._chosen, self._changes = study, chosen, changes
+        self._foreseen: str | None = None
+
+    def foresee(self, conflicts: str) -> None:
+        """Why they cannot be merged together; nothing where they can."""
+        self._foreseen = conflicts
+        self.take_room(self.app.size)
 
     def lines(self, width: int) -> Sequence[Line]:
         """The sheet's text."""
-        return merge_lines(self._study, self._chosen, self._changes, width)
+        return merge_lines(self._study, self._chosen, self._changes, width, self._foreseen)
 
     def keys(self) -> Sequence[tuple[str, str]]:
         """The first is the one that merges."""
@@ -167,6 +203,11 @@ class Merge(Sheet):
         """Yes, or something else."""
         if answer == "merge" or len(self._chosen) == 1:
             self.dismiss(answer)
+
+
+def is_apart(study: Snapshot, chosen: Sequence[Experiment]) -> bool:
+    """Whether what trunk would be is nobody's tree yet: of several, or of one that was made from another trunk."""
+    return len(chosen) > 1 or chosen[0].stale(study.incumbent)
 
 
 def hindrance(study: Snapshot, one: Experiment, verb: str) -> str:
@@ -192,9 +233,17 @@ def confirmed(one: Experiment) -> bool:
 
 
 def merge_lines(
-    study: Snapshot, chosen: Sequence[Experiment], changes: Sequence[Change] | str | None, width: int
+    study: Snapshot,
+    chosen: Sequence[Experiment],
+    changes: Sequence[Change] | str | None,
+    width: int,
+    foreseen: str | None = None,
 ) -> list[Line]:
-    """What you get, what you give, what is not known, what happens to git, what it does not touch, how to undo."""
+    """What you get, what you give, what is not known, what happens to git, what it does not touch, how to undo.
+
+    `foreseen` is why several, or a stale one, cannot be merged onto trunk: nothing where they can, None before it is
+    known.
+    """
     one, rows = chosen[0], list[tuple[str, list[Piece]]]()
     said = one.verdict
     if len(chosen) > 1:
@@ -222,7 +271,7 @@ def merge_lines(
     files = [change for change in changes or () if isinstance(change, Change) and change.kind is Kind.FILE]
     counted = f"   {count(len(files), 'file')}, +{sum(one.added for one in files)} −{sum(one.removed for one in files)}"
     trunk = study.study.trunk[:7] if study.study else "?"
-    apart = len(chosen) > 1 or one.stale(study.incumbent)
+    apart = is_apart(study, chosen)
     if doubt := verified(study.experiments, study.incumbent, study.decision, "u"):
         rows += [("but" if not index else "", [(text, "bad")]) for index, text in enumerate(wrap(doubt, width - 14, 3))]
     rows.append(("trunk", [(f"{trunk} → a merge commit{counted if files and len(chosen) == 1 else ''}", "text")]))
@@ -232,7 +281,12 @@ def merge_lines(
             rows.append(("stale", [(f"made from {made}", "offer")]))
         what = "what they do together" if len(chosen) > 1 else "what it does there"
         rows.append(("not known", [(what, "text"), ("   effects do not add up", "dim")]))
-        rows.append(("conflicts", [("refused, and said where", "text"), ("   same knob, same lines", "dim")]))
+        if foreseen:
+            texts = wrap(foreseen, width - 14, 5)
+            rows += [("conflicts" if not index else "", [(text, "bold bad")]) for index, text in enumerate(texts)]
+        else:
+            met: list[Piece] = ["none", ("   no knob and no line in common", "dim")]
+            rows.append(("conflicts", [("looked for…", "dim")] if foreseen is None else met))
         rows.append(("to verify", [("one run, before all else", "text"), ("   u if it does not hold", "dim")]))
     else:
         rows.append(("conflicts", [("none", "text"), ("   trunk has not moved since", "dim")]))
@@ -266,7 +320,7 @@ def _part(study: Snapshot, incumbent: int, objective: Objective, figure: Mapping
     return " ".join(text for text in (objective.label, *changed(objective, figure, base)) if text)
 
 
-class Reason(Input):
+class Words(Input):
     """One line of a person's own words."""
 
     def _on_paste(self, event: Paste) -> None:
@@ -274,34 +328,95 @@ class Reason(Input):
         event.text = " ".join(clean(event.text.replace("\r", "\n")).split())
 
 
-class Reject(Sheet):
-    """Why it is rejected; no reason is a reason too."""
+class Written(Sheet, inherit_bindings=False):
+    """A sheet with a line to write on, which is its answer."""
 
     BINDINGS = [Binding("escape,ctrl+c", "leave", show=False, priority=True)]
-    KEYS = (("enter", "reject"), ("esc", "back"))
 
-    def __init__(self, one: Experiment) -> None:
-        super().__init__(f"Reject {one.id} {one.slug}?")
-        self._one = one
-        self._reason = Reason(placeholder="optional", compact=True, select_on_focus=False)
-
-    def lines(self, width: int) -> Sequence[Line]:
-        """What it does."""
-        said = self._one.verdict
-        head = wrap(said.line, width, 3) if said else ["no verdict yet"]
-        rest = wrap("Its branch keeps its name and leaves `git branch`. u takes it back.", width, 2)
-        texts = [line((text, "dim")) for text in [*rest, "Type a reason, if you like:"]]
-        return [*(line((text, "bold")) for text in head), line(), *texts]
+    def __init__(self, title: str, placeholder: str) -> None:
+        super().__init__(title)
+        self.words = Words(placeholder=placeholder, compact=True, select_on_focus=False)
 
     def below(self) -> Sequence[Widget]:
         """A line to write on."""
-        return (self._reason,)
+        return (self.words,)
 
     def on_mount(self) -> None:
         """It is written on at once."""
         super().on_mount()
-        self._reason.focus()
+        self.words.focus()
+
+    def on_key(self, event: Key) -> None:
+        """What was typed before the line was there to be written on."""
+        if self.focused is not None:
+            return
+        if event.key == "enter":
+            self.dismiss(self.words.value)
+        elif event.is_printable and event.character:
+            self.words.insert_text_at_cursor(event.character)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter: it is rejected, for what was written."""
+        """Enter: what was written."""
         self.dismiss(event.value)
+
+
+class Reject(Written):
+    """Why it is rejected; no reason is a reason too."""
+
+    BINDINGS = [Binding("tab,down", "reason(1)", show=False), Binding("shift+tab,up", "reason(-1)", show=False)]
+    KEYS = (("enter", "reject"), ("tab", "a reason from the list"), ("esc", "back"))
+
+    def __init__(self, chosen: Sequence[Experiment]) -> None:
+        one = chosen[0]
+        super().__init__(
+            f"Reject {one.id} {one.slug}?" if len(chosen) == 1 else f"Reject {len(chosen)} experiments?", "optional"
+        )
+        self._chosen = chosen
+        self._own = ""
+
+    def lines(self, width: int) -> Sequence[Line]:
+        """What it does."""
+        if len(self._chosen) > 1:
+            head = [fit(_said(one), width).rstrip() for one in self._chosen[:MOST]]
+            head += [f"and {len(self._chosen) - MOST} more"] if len(self._chosen) > MOST else []
+        else:
+            said = self._chosen[0].verdict
+            head = wrap(said.line, width, 3) if said else ["no verdict yet"]
+        names = (
+            "Their branches keep their names and leave"
+            if len(self._chosen) > 1
+            else "Its branch keeps its name and leaves"
+        )
+        rest = wrap(f"{names} `git branch`. u takes it back.", width, 2)
+        texts = [line((text, "dim")) for text in [*rest, "", *wrap(f"Reasons: {', '.join(REASONS)}", width, 2)]]
+        return [*(line((text, "bold")) for text in head), line(), *texts]
+
+    def action_reason(self, by: int) -> None:
+        """The next of the reasons that are often meant."""
+        now = self.words.value
+        if now and now not in REASONS:
+            self._own = now  # what was typed is one of them
+        every = (*REASONS, self._own) if self._own else REASONS
+        at = every.index(now) + by if now in every else 0 if by > 0 else -1
+        self.words.value = every[at % len(every)]
+        self.words.cursor_position = len(self.words.value)
+
+
+def _said(one: Experiment) -> str:
+    return f"{one.id}  {one.verdict.line if one.verdict else 'no verdict yet'}"
+
+
+class Note(Written):
+    """Something that the model is told."""
+
+    KEYS = (("enter", "leave the note"), ("esc", "back"))
+
+    def __init__(self) -> None:
+        super().__init__("A note for the next proposals", "one line")
+
+    def lines(self, width: int) -> Sequence[Line]:
+        """Who reads it."""
+        text = (
+            "The model reads it with what it knows of the study, from its next proposal on. It is kept in the record."
+        )
+        return [line((text, "dim")) for text in wrap(text, width, 3)]

@@ -1,15 +1,18 @@
 """What panels draw from, and what they draw: the study as it is seen now becomes lines."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any, ClassVar, Generic, TypeVar
 
 from cockpit.feed import Snapshot
 from cockpit.line import Line, Piece
-from cockpit.patch import Change
+from store.database import Database
+from store.place import Place
 from store.records import Experiment
 
 LEAST_COLUMNS, LEAST_ROWS = 60, 18
+Answer = TypeVar("Answer")
 
 
 class Arrangement(StrEnum):
@@ -17,8 +20,8 @@ class Arrangement(StrEnum):
 
     NONE = "none"  # there is no room
     NARROW = "narrow"  # one at a time
-    WIDE = "wide"  # four in two columns
-    HUGE = "huge"  # in three
+    WIDE = "wide"  # in two columns, of those that are about one experiment one at a time
+    HUGE = "huge"  # all of them, in three
 
 
 def arrangement(columns: int, rows: int) -> Arrangement:
@@ -31,20 +34,99 @@ def arrangement(columns: int, rows: int) -> Arrangement:
 
 
 @dataclass(frozen=True, slots=True)
+class Repository:
+    """What a screen asks of git: functions of the research, which only the command line reaches."""
+
+    patch: Callable[[Place, str, str], Awaitable[str]]  # between two commits
+    file: Callable[[Place, str, str], Awaitable[bytes]]  # of a commit, by its path
+    conflicts: Callable[[Place, Sequence[int]], Awaitable[str]]  # why some cannot be merged together; or nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where panels read what the snapshot does not hold: the record, the study's folder, and git.
+
+    And what was read before, so that what grows is read on from there.
+    """
+
+    place: Place
+    database: Database
+    git: Repository
+    before: "Mapping[Want[Any], Any]" = field(default_factory=dict)
+
+
+class Want(Generic[Answer]):
+    """Something that a panel needs beyond the snapshot. A subclass is a frozen record: equal ones are read once."""
+
+    every_seconds: ClassVar[float | None] = None  # it is read again while it is on the screen
+    of_the_record: ClassVar[bool] = False  # it is read again when something has happened
+
+    async def read(self, source: Source) -> Answer:
+        """Read it. What cannot be read is an answer too, which says why."""
+        raise NotImplementedError
+
+
+class Opened(StrEnum):
+    """What of a call is read whole."""
+
+    NOTHING = "nothing"
+    PART = "part"  # of the prompt, that under the cursor
+    PROMPT = "prompt"
+    ANSWER = "answer"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Which call to a model is looked at, while an experiment is selected, and how far one is in it."""
+
+    experiment: int = -1
+    call: int | None = None  # None is the one that came to the experiment
+    row: int | None = None  # under the cursor, once there is one
+    opened: Opened = Opened.NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """How a person wants to see it. They last as long as the screen is open."""
+
+    sort: str = "attention"  # or the name of a column of the list
+    backwards: bool = False
+    tree: bool = False  # children below what they were made from
+    search: str = ""
+    inverted: bool = False  # what does not match the search
+    unfolded: bool = False  # all of a hypothesis
+    against_trunk: bool = False  # a diff, and not against what it was made from
+    axes: tuple[str, str] | None = None  # what the frontier has across and up; None is what steers
+    scales: tuple[tuple[str, bool], ...] = ()  # of these, whether they are logarithmic; of others the values decide
+    against: str = "experiments"  # what the growth of the frontier is drawn against
+    reading: Reading = Reading()
+    by_tokens: bool = False  # the ledger has tokens first, and not time
+    outcomes: bool = False  # it begins with what came of what was spent
+    run: int | None = None  # of the experiment that is selected, where another than the newest is wanted
+    metric: str = ""  # of which the curve is, where another than the first is wanted
+
+
+@dataclass(frozen=True, slots=True)
 class View:
-    """The study, the experiment that is selected, and the time it is. A diff is there once it has been read."""
+    """The study, the experiment that is selected, and the time it is. What panels want is there once it was read."""
 
     study: Snapshot
     selected: int
     now: float
     arrangement: Arrangement = Arrangement.NARROW
-    diffs: Mapping[int, Sequence[Change] | str] = field(default_factory=dict)  # or why there is none
+    found: Mapping[Want[Any], Any] = field(default_factory=dict)
     marks: frozenset[int] = frozenset()  # the experiments that are to be merged together
+    choices: Choices = field(default_factory=Choices)
 
     @property
     def one(self) -> Experiment | None:
         """The experiment that is selected."""
         return self.study.experiment(self.selected)
+
+    def get(self, want: Want[Answer]) -> Answer | None:
+        """What a panel wants, once it was read."""
+        answer: Answer | None = self.found.get(want)
+        return answer
 
 
 @dataclass(frozen=True, slots=True)

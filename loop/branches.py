@@ -15,7 +15,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -77,9 +77,15 @@ def environment() -> dict[str, str]:
 
 
 async def run(
-    words: list[str], variables: Mapping[str, str], settings: Mapping[str, str] = SAFE, stdin: bytes = b""
+    words: list[str],
+    variables: Mapping[str, str],
+    settings: Mapping[str, str] = SAFE,
+    stdin: bytes = b"",
+    most: int | None = None,
 ) -> bytes:
     """Run git with these words, hardened, and return what it prints. Raises GitError.
+
+    With `most`, one byte more than so many are enough: git is ended once it has printed them.
 
     Settings go by the environment (git-config(1), GIT_CONFIG_COUNT): in words, a name that holds a `=` is cut short.
     """
@@ -99,11 +105,39 @@ async def run(
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,  # a Ctrl-C at the terminal is for cockpit, not for a commit under way
     )
-    out, errors = await process.communicate(stdin)
-    if process.returncode:
+    try:
+        out, errors = await (process.communicate(stdin) if most is None else _first(process, stdin, most))
+    except BaseException:  # nobody waits for it any more
+        with suppress(ProcessLookupError):  # it has just ended
+            process.terminate()  # and not kill: it takes its lock files away
+        await process.communicate()
+        raise
+    if process.returncode and (most is None or len(out) <= most):
         said = errors.decode(errors="replace").strip() or f"exit status {process.returncode}"
         raise GitError(f"git {' '.join(words)}: {said}")
     return out
+
+
+async def _first(process: asyncio.subprocess.Process, stdin: bytes, most: int) -> tuple[bytes, bytes]:
+    """The first bytes that it prints, at most one more than so many, and its errors. It has ended."""
+    assert process.stdin and process.stdout and process.stderr
+    process.stdin.write(stdin)
+    process.stdin.close()
+
+    async def begin(out: asyncio.StreamReader) -> bytes:
+        try:
+            begun = await out.readexactly(most + 1)
+        except asyncio.IncompleteReadError as all_there_is:
+            return all_there_is.partial
+        with suppress(ProcessLookupError):  # it has just ended
+            process.kill()
+        while await out.read(1 << 16):  # what is in the pipe
+            pass
+        return begun
+
+    found = await asyncio.gather(begin(process.stdout), process.stderr.read())
+    await process.wait()
+    return found[0], found[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +167,7 @@ class Branches:
         work_tree: Path | None = None,
         stdin: bytes = b"",
         more: Mapping[str, str] = {},
+        most: int | None = None,
     ) -> bytes:
         variables = {
             "GIT_DIR": str(self.place.git_dir),
@@ -140,7 +175,7 @@ class Branches:
             "GIT_INDEX_FILE": str(index or "/dev/null"),
             **more,
         }
-        return await run(list(words), variables, self.settings, stdin)
+        return await run(list(words), variables, self.settings, stdin, most)
 
     # --- looking -----------------------------------------------------------------------------------------------------
 
@@ -189,9 +224,12 @@ class Branches:
         """The submodules of a tree. They are not checked out."""
         return [path for path, facts in (await self.files(tree)).items() if facts.startswith("160000 ")]
 
-    async def content(self, tree: str, path: str) -> bytes:
-        """A file of a tree."""
-        return await self._git("cat-file", "blob", f"{tree}:{path}")
+    async def content(self, tree: str, path: str, most: int | None = None) -> bytes:
+        """A file of a tree. Where it has more than `most` bytes, its last line says that the rest is left out."""
+        out = await self._git("cat-file", "blob", f"{tree}:{path}", most=most)
+        if most is None or len(out) <= most:
+            return out
+        return out[:most] + f"\n… left out beyond {most / 1e6:.3g} MB: the rest of this file\n".encode()
 
     async def contents(self, tree: str, paths: Iterable[str]) -> dict[str, bytes]:
         """Those of these files that a tree holds, in one go."""
@@ -210,14 +248,24 @@ class Branches:
             found[path], at = out[at : at + int(head[2])], at + int(head[2]) + 1
         return found
 
-    async def diff(self, old: str, new: str) -> str:
-        """What changed from one commit to another, as a patch."""
+    async def diff(self, old: str, new: str, most: int | None = None) -> str:
+        """What changed from one commit to another, as a patch.
+
+        Where it has more than `most` bytes, its last line says what is left out: git is not asked for all of it.
+        """
         absent = self.place.folder / "no-index"  # it is looked for attributes in
         out = await self._git(
-            "diff-tree", "-p", "-r", "--no-ext-diff", "--no-textconv", "--no-color",
-            "--src-prefix=a/", "--dst-prefix=b/", old, new, index=absent,
+            "diff-tree", "-p", "-r", "-M", "--no-ext-diff", "--no-textconv", "--no-color",
+            "--src-prefix=a/", "--dst-prefix=b/", old, new, index=absent, most=most,
         )  # fmt: skip
-        return out.decode("utf-8", "replace")
+        text = out.decode("utf-8", "replace")
+        if most is None or len(out) <= most:
+            return text
+        names = await self._git("diff-tree", "-r", "-M", "-z", "--name-only", old, new, index=absent)
+        text = text[: text.rfind("\n") + 1]  # of the line in which it was cut
+        left = names.count(b"\0") - len(re.findall("^diff --git ", text, flags=re.MULTILINE))
+        files = f" and {left} file{'s' * (left > 1)} after it" if left else ""
+        return f"{text}\\ Left out beyond {most / 1e6:.3g} MB: the rest of this file{files}\n"
 
     async def changed_lines(self, old: str, new: str) -> int:
         """How many lines were added or taken away from one tree to another. Every file is taken for text."""
@@ -348,9 +396,14 @@ class Branches:
             await self._git("checkout-index", "--all", "--force", index=index, work_tree=folder)
 
 
-async def patch(place: Place, old: str, new: str) -> str:
+async def patch(place: Place, old: str, new: str, most: int | None = None) -> str:
     """What changed from one commit of a study to another, for a face that has no engine."""
-    return await (await Branches.of(place)).diff(old, new)
+    return await (await Branches.of(place)).diff(old, new, most)
+
+
+async def file(place: Place, commit: str, path: str, most: int | None = None) -> bytes:
+    """A file as it is in a commit of a study, for a face that has no engine. Raises GitError."""
+    return await (await Branches.of(place)).content(commit, path, most)
 
 
 async def new_repository(folder: Path, message: str) -> None:

@@ -1,4 +1,4 @@
-"""What a person asks: merge, reject, undo, note; pause, resume, stop. The one place where trunk moves, only forward.
+"""What a person asks: merge, reject, undo, redo, note; pause, yield, resume, end, stop. Trunk moves here, only forward.
 
 What was made from what trunk is now is merged as it was measured. What was not, and several together, become an
 experiment of their own first (`propose/together.py`), which is run as soon as it is trunk.
@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 from loop.arrange import arrange
 from loop.branches import SHOWN, Branches, GitError
 from loop.effects import References, bring_about
+from loop.judge.runs import OWN
 from store import commands, views
 from store.database import Database
 from store.place import Place
 from store.records import MERGE, Answer, Command, Decision, Ended, Evidence, Experiment, Moves, State, Word, name_of
+from store.redo import undone
 
 if TYPE_CHECKING:  # an engine that lives for one command is there the sooner for what it need not import
     from loop.propose.prepare import Preparation
@@ -53,27 +55,29 @@ class Decisions:
             if not await commands.begun(self.database, command):
                 continue  # nobody waits for it any more
             try:
-                decision = await self._carry_out(command)
+                decided = await self._carry_out(command)
             except (sqlite3.Error, OSError):  # the machine: it is carried out by the next engine
                 raise
             except Exception as why:  # whatever it is, a command that cannot be carried out stops nothing else
                 text = str(why) if isinstance(why, NotDone | GitError) else f"{type(why).__name__}: {why}"
                 await commands.answered(self.database, command, Answer(False, text))
             else:
-                if decision is None:
-                    continue
                 # What is rejected goes out of the way, and comes back when that is undone.
                 with suppress(GitError):  # the next engine arranges what is left
-                    await arrange(self.branches, self.database, decision.experiment)
+                    for number in decided:
+                        await arrange(self.branches, self.database, number)
         return bool(pending)
 
-    async def _carry_out(self, command: Command) -> Decision | None:
-        """Do what is asked. The decision, where it is one."""
-        others = {"note": self._note, "pause": self._pause, "resume": self._resume, "stop": self._stop}
+    async def _carry_out(self, command: Command) -> Sequence[int]:
+        """Do what is asked. The experiments that are decided on."""
+        others = {
+            "note": self._note, "pause": self._pause, "yield": self._yield, "resume": self._resume, "end": self._end,
+            "stop": self._stop,
+        }  # fmt: skip
         if command.verb in others:
             await others[command.verb](command)
-            return None
-        verbs = {"merge": self._merge, "reject": self._reject, "undo": self._undo}
+            return ()
+        verbs = {"merge": self._merge, "reject": self._reject, "undo": self._undo, "redo": self._redo}
         if command.verb not in verbs:
             raise NotDone(f"this version of cockpit does not know how to {command.verb}")
         study, engine = await views.study(self.database), await views.last_engine(self.database)
@@ -93,8 +97,7 @@ class Decisions:
         moves = self._moves(decision)
         if moves and (hindrance := await bring_about(self.database, References(self.branches, moves))):
             raise NotDone(hindrance)
-        await commands.decided(self.database, command, decision, Answer(True, text), engine.facts["bench"])
-        return decision
+        return await commands.decided(self.database, command, decision, Answer(True, text), engine.facts["bench"])
 
     # --- the verbs ---------------------------------------------------------------------------------------------------
 
@@ -127,12 +130,16 @@ class Decisions:
         names = " and ".join(each.id for each in chosen)
         text = f"{names} merged" + (f" as {one.id}" if one.number not in {each.number for each in chosen} else "")
         text += f": cockpit/{self.place.name}/trunk is at {after[:7]}"
-        if unknown:
-            who = "the engine" if self.stop else "the next engine (`cockpit resume` starts one)"
-            text += f"; {who} runs it once before all else, and undo goes back if it does not hold"
+        text += self._unknown if unknown else ""
         taken = await self._whole(chosen, incumbent) if apart or one.operator == MERGE else ()
         said = one.verdict.id if one.verdict else None
         return Decision("merge", one.number, reason, said, trunk, after, taken=taken), text
+
+    @property
+    def _unknown(self) -> str:
+        """What becomes of a trunk that nobody has run yet."""
+        who = "the engine" if self.stop else "the next engine (`cockpit resume` starts one)"
+        return f"; {who} runs it once before all else, and undo goes back if it does not hold"
 
     async def _whole(self, chosen: Sequence[Experiment], incumbent: int) -> tuple[int, ...]:
         """The experiments whose changes trunk takes with these: also what one of them is made of."""
@@ -151,13 +158,9 @@ class Decisions:
             raise NotDone(f"{one.id} is merged already")
         if one.state is State.REJECTED:
             raise NotDone(f"{one.id} is rejected: `cockpit undo` takes that back, while it is the last decision")
-        if one.state is State.FAILED or not one.measurements:
+        if not one.measurements:
             raise NotDone(f"{one.id} is {one.state}, and has no measurement to go by")
-        if one.verdict is not None and one.verdict.word is Word.INFEASIBLE:
-            raise NotDone(
-                f"{one.id} is infeasible: {one.verdict.sentence}. To allow it, change the bound in cockpit.toml, and "
-                "the next engine judges it again"
-            )
+        _check(one)
         said, stale = one.verdict, _judged_elsewhere(one, incumbent)
         if not command.arguments.get("unconfirmed") and (
             said is None or stale or said.evidence is not Evidence.CONFIRMED
@@ -168,57 +171,74 @@ class Decisions:
     async def _together(self, chosen: Sequence[Experiment], at: float) -> Experiment:
         """The experiment that takes the changes of these to trunk. Raises NotDone where that cannot be had."""
         from loop.propose.admit import Refused
+        from loop.propose.prepare import prepared
         from loop.propose.together import together
         from loop.study import ConfigError
 
         try:
-            own = self.preparation or await self._prepared()
+            own = self.preparation or await prepared(self.place, self.branches, self.database)
             return await together(own, [one.number for one in chosen], at)
         except (Refused, ConfigError) as why:
             raise NotDone(str(why)) from None
 
-    async def _prepared(self) -> "Preparation":
-        """Where proposals are let in, for an engine that makes none. Raises ConfigError."""
-        from loop.propose.prepare import Preparation, knobs_of
-        from loop.study import read
-
-        revision = read(self.place.config)
-        study, baseline = await views.study(self.database), await views.experiment(self.database, 0)
-        engine = await views.last_engine(self.database)
-        if study is None or engine is None or baseline is None:
-            raise NotDone("the study has not begun")
-        knobs = await knobs_of(self.place, revision, self.branches, baseline.tree)
-        return Preparation(
-            self.place, revision.settings, self.branches, self.database, knobs, study.seed, engine.facts["bench"]
-        )
-
     async def _reject(self, command: Command, trunk: str) -> tuple[Decision, str]:
-        one, reason = await self._experiment(command), command.arguments.get("reason", "")
-        if one.number == await views.incumbent(self.database):
-            raise NotDone(f"{one.id} is merged, and trunk is {one.id} now: `cockpit undo` takes that back")
-        if one.state in (State.MERGED, State.REJECTED):
-            raise NotDone(f"{one.id} is {one.state} already")
-        if one.state is State.FAILED:
-            raise NotDone(f"{one.id} failed: there is nothing to decide")
-        text = f"{one.id} rejected" + (f": {reason}" if reason else "")
-        return Decision("reject", one.number, reason, one.verdict.id if one.verdict else None, trunk, trunk), text
+        """One decision, however many it is about: all of them are rejected, or none."""
+        chosen, reason = await self._experiments(command), command.arguments.get("reason", "")
+        incumbent = await views.incumbent(self.database)
+        for one in chosen:
+            if one.number == incumbent:
+                raise NotDone(f"{one.id} is merged, and trunk is {one.id} now: `cockpit undo` takes that back")
+            if one.state in (State.MERGED, State.REJECTED):
+                raise NotDone(f"{one.id} is {one.state} already")
+            if one.state is State.FAILED:
+                raise NotDone(f"{one.id} failed: there is nothing to decide")
+        first, taken = chosen[0], tuple(one.number for one in chosen) if len(chosen) > 1 else ()
+        text = f"{' and '.join(one.id for one in chosen)} rejected" + (f": {reason}" if reason else "")
+        said = first.verdict.id if first.verdict else None
+        return Decision("reject", first.number, reason, said, trunk, trunk, taken=taken), text
 
     async def _undo(self, command: Command, trunk: str) -> tuple[Decision, str]:
         """A commit on trunk with the tree from before the decision; an undone rejection moves nothing."""
         last = await views.last_decision(self.database)
         if last is None:
             raise NotDone("nothing is decided that could be undone")
-        if command.expected.get("decision", last.id) != last.id:
-            raise NotDone(f"since you looked something else was decided: the {last.verb} of {name_of(last.experiment)}")
-        name, after = name_of(last.experiment), trunk
-        if last.trunk_before != last.trunk_after:
-            tree = await self.branches.tree(last.trunk_before)
-            why = f"The tree is that of {last.trunk_before[:7]} again."
-            message = f"Undo the merge of {name}\n\n{why}\n\nExperiment: {name}\n"
-            after = await self.branches.commit_tree(tree, [trunk], message, command.at)
-        where = f": cockpit/{self.place.name}/trunk is at {after[:7]}" if after != trunk else ""
-        text = f"the {last.verb} of {name} is undone{where}"
+        _expect(command, last)
+        after = await self._back(command, f"Undo the {last.name}", last, last.trunk_before, trunk)
+        text = f"the {last.name} is undone{self._where(trunk, after)}"
         return Decision("undo", last.experiment, "", last.verdict, trunk, after, undoes=last.id), text
+
+    async def _redo(self, command: Command, trunk: str) -> tuple[Decision, str]:
+        """What was undone last is decided once more: a commit on trunk with the tree from after that decision."""
+        _expect(command, await views.last_decision(self.database))
+        again, since = await undone(self.database)
+        if again is None and since is not None:
+            raise NotDone(f"since the undo something else was decided: the {since.name}")
+        if again is None:
+            raise NotDone("nothing was undone that could be redone")
+        about = again.taken if again.verb == "reject" and again.taken else [again.experiment]
+        found = [await views.experiment(self.database, number) for number in about]
+        one = found[0]
+        assert one is not None
+        for each in found:
+            if again.verb == "merge" and each:
+                _check(each)
+            elif each and each.state is State.FAILED:
+                raise NotDone(f"{each.id} failed: there is nothing to decide")
+        after = await self._back(command, f"Redo the {again.name}", again, again.trunk_after, trunk)
+        text = f"the {again.name} is done again{self._where(trunk, after)}"
+        text += self._unknown if again.verb == "merge" and not one.measurements else ""
+        return replace(again, trunk_before=trunk, trunk_after=after, id=0), text
+
+    async def _back(self, command: Command, title: str, decision: Decision, to: str, trunk: str) -> str:
+        """A commit on trunk with the tree that another commit of it has; trunk itself, where nothing had moved."""
+        if decision.trunk_before == decision.trunk_after:
+            return trunk
+        message = f"{title}\n\nThe tree is that of {to[:7]} again.\n\nExperiment: {name_of(decision.experiment)}\n"
+        return await self.branches.commit_tree(await self.branches.tree(to), [trunk], message, command.at)
+
+    def _where(self, before: str, after: str) -> str:
+        """Where trunk is, if it has moved."""
+        return f": cockpit/{self.place.name}/trunk is at {after[:7]}" if after != before else ""
 
     async def _note(self, command: Command) -> None:
         """What a person has to say, which the next proposals of the model are told."""
@@ -243,6 +263,42 @@ class Decisions:
         stop.going.clear()  # before the record is told, or a run might begin after that
         text = "the run under way goes on, no other begins" if await self._runs() else "no run begins"
         await commands.heeded(self.database, command, "paused", f"paused: {text}")
+
+    async def _yield(self, command: Command) -> None:
+        """The devices are free now: a pause for which the run under way is broken off, to be run again after it."""
+        stop, runs = self._research(command), await self._runs()
+        if stop.why:
+            raise NotDone(f"the engine is ending already: {stop.why}")
+        if not stop.going.is_set() and not runs:
+            raise NotDone("paused already, and no run is under way: `cockpit resume` goes on")
+        stop.going.clear()  # as for a pause
+        grace = "the run under way is broken off, with a grace of three seconds, and run again after `cockpit resume`"
+        text = grace if runs else "no run begins"
+        await commands.heeded(self.database, command, "paused", f"paused: {text}")
+        stop.broken |= {run.id for run in await views.unfinished_runs(self.database)}
+
+    async def _end(self, command: Command) -> None:
+        """The run under way of an experiment is broken off, and it is run no more for its own sake."""
+        stop, one = self._research(command), await self._named(command.arguments.get("experiment"))
+        run = next((run for run in await views.unfinished_runs(self.database) if run.experiment == one.number), None)
+        if run is None:
+            raise NotDone(f"no run of {one.id} is under way")
+        if command.expected.get("run", run.id) != run.id:
+            raise NotDone(f"since you looked another run of {one.id} has begun: {run.purpose}, seed {run.seed}")
+        if run.purpose not in OWN:
+            raise NotDone(
+                f"the run of {one.id} ({run.purpose}) is what others are judged by: `cockpit yield` breaks it off "
+                "until you resume, `cockpit stop`, asked twice, with the engine"
+            )
+        if one.ended:
+            raise NotDone(f"the run of {one.id} is ending already")
+        rest = "it is judged by the runs that it has" if one.measurements else "it has no measurement, and is failed"
+        rest = f"it is {one.state}" if one.state in (State.MERGED, State.REJECTED) else rest
+        text = f"the run of {one.id} ends, with a grace of three seconds, and it is run no more: {rest}"
+        await commands.ended(self.database, command, run, text)
+        # It may have closed meanwhile, and another have begun.
+        unfinished = await views.unfinished_runs(self.database)
+        stop.broken |= {other.id for other in unfinished if other.experiment == one.number and other.purpose in OWN}
 
     async def _resume(self, command: Command) -> None:
         stop = self._research(command)
@@ -303,14 +359,15 @@ class Decisions:
             raise NotDone("no experiment is named")
         return [await self._seen(number, command) for number in dict.fromkeys(numbers)]
 
-    async def _experiment(self, command: Command) -> Experiment:
-        return await self._seen(command.arguments.get("experiment"), command)
-
-    async def _seen(self, number: Any, command: Command) -> Experiment:
-        """An experiment, on which the verdict is the one that its person has seen."""
+    async def _named(self, number: Any) -> Experiment:
         one = await views.experiment(self.database, number) if isinstance(number, int) else None
         if one is None:
             raise NotDone(f"there is no experiment {number}")
+        return one
+
+    async def _seen(self, number: Any, command: Command) -> Experiment:
+        """An experiment, on which the verdict is the one that its person has seen."""
+        one = await self._named(number)
         if one.number == 0:
             raise NotDone("e0000 is the baseline: there is nothing to decide")
         verdicts = command.expected.get("verdicts", {})
@@ -320,6 +377,25 @@ class Decisions:
             now = one.verdict.line if one.verdict else "none"
             raise NotDone(f"the verdict on {one.id} has changed since you looked: {now}")
         return one
+
+
+def _expect(command: Command, last: Decision | None) -> None:
+    """Raises NotDone where the last decision that stands is not the one that the command's person has seen."""
+    now = last.id if last else None
+    if command.expected.get("decision", now) != now:
+        what = f"something else was decided: the {last.name}" if last else "all that was decided was undone"
+        raise NotDone(f"since you looked {what}")
+
+
+def _check(one: Experiment) -> None:
+    """Raises NotDone where an experiment may not be trunk, whoever says so: it has failed, or breaks a bound."""
+    if one.state is State.FAILED:
+        raise NotDone(f"{one.id} is {one.state}, and has no measurement to go by")
+    if one.verdict is not None and one.verdict.word is Word.INFEASIBLE:
+        raise NotDone(
+            f"{one.id} is infeasible: {one.verdict.sentence}. To allow it, change the bound in cockpit.toml, and "
+            "the next engine judges it again"
+        )
 
 
 def _judged_elsewhere(one: Experiment, incumbent: int) -> str:

@@ -400,7 +400,7 @@ class Engine:
         for _ in range(TRIES):
             outcome = await self.execution.execute(experiment, job.seed, job.purpose)
             if outcome is None:
-                return
+                break
             if outcome is not Outcome.INTERRUPTED:
                 self._heard(experiment, job.purpose, outcome)
                 self.given_up = 0

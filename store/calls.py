@@ -2,14 +2,17 @@
 
 import json
 import time
-from collections.abc import Iterable
-from dataclasses import fields, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from sqlite3 import Row
 from typing import Any
 
 from store import budgets, ledger
 from store.database import Change, Database
 from store.events import say
-from store.records import Call, CallOutcome
+from store.records import Call, CallOutcome, Proposal, Refusal, State
+
+LATELY = 200  # calls at most, by whose answers a model's speed is told
 
 
 async def began(database: Database, call: Call) -> int:
@@ -72,15 +75,16 @@ async def of(database: Database, experiment: int) -> list[Call]:
         """,
         experiment,
     )
+    return [_call(row) for row in rows]
+
+
+def _call(row: Row) -> Call:
     names = {field.name for field in fields(Call)} - {"prompt", "outcome"}
-    return [
-        Call(
-            **{name: row[name] for name in names},
-            prompt=json.loads(row["prompt"]),
-            outcome=CallOutcome(row["outcome"]) if row["outcome"] else None,
-        )
-        for row in rows
-    ]
+    return Call(
+        **{name: row[name] for name in names},
+        prompt=json.loads(row["prompt"]),
+        outcome=CallOutcome(row["outcome"]) if row["outcome"] else None,
+    )
 
 
 async def density(database: Database, model: str, operator: str) -> float | None:
@@ -116,3 +120,90 @@ async def thoughts_by_operator(database: Database) -> dict[str, int]:
         CallOutcome.INTERRUPTED,
     )
     return {row[0]: int(row[1]) for row in rows}
+
+
+# --- to look at ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Became:
+    """What a call has come to: a proposal, and where that was admitted an experiment."""
+
+    proposal: Proposal
+    experiment: int | None
+    state: State | None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A call, and what belongs to it. `sections` are those of its thought's first prompt, with which its own begins."""
+
+    call: Call
+    sections: tuple[Mapping[str, Any], ...]
+    became: Became | None  # None where it came to no proposal, or to none yet
+    newest: int  # the id of the study's newest call
+
+
+async def told(database: Database, call: int | None = None, experiment: int | None = None) -> Told | None:
+    """The newest call: of all, of those up to an id, or of those that came to an experiment. None where none is."""
+    which, values = "1", tuple[int, ...]()
+    if call is not None:
+        which, values = "id <= ?", (call,)
+    elif experiment is not None:
+        which, values = "proposal = (SELECT id FROM proposals WHERE experiment = ?)", (experiment,)
+    rows = await database.rows(
+        f"""
+        SELECT calls.*, (SELECT max(id) FROM calls) AS newest FROM calls
+        WHERE id = (SELECT max(id) FROM calls WHERE {which})
+        """,
+        *values,
+    )
+    if not rows:
+        return None
+    one = _call(rows[0])
+    return Told(one, await _sections(database, one), await became(database, one.id), rows[0]["newest"])
+
+
+async def became(database: Database, call: int) -> Became | None:
+    """What a call has come to."""
+    rows = await database.rows(
+        """
+        SELECT proposals.*, state FROM calls JOIN proposals ON proposals.id = calls.proposal
+        LEFT JOIN experiments ON experiments.number = proposals.experiment WHERE calls.id = ?
+        """,
+        call,
+    )
+    for row in rows:
+        names = {field.name for field in fields(Proposal)} - {"change", "refusal"}
+        refusal = Refusal(row["refusal"]) if row["refusal"] else None
+        proposal = Proposal(**{name: row[name] for name in names}, change=json.loads(row["change"]), refusal=refusal)
+        return Became(proposal, row["experiment"], State(row["state"]) if row["state"] else None)
+    return None
+
+
+async def _sections(database: Database, call: Call) -> tuple[Mapping[str, Any], ...]:
+    """Of what its prompt begins with: only the first call of a thought has that with it."""
+    if call.prompt.get("sections"):
+        return tuple(call.prompt["sections"])
+    rows = await database.rows(
+        "SELECT prompt FROM calls WHERE id < ? AND purpose = 'reason' AND operator = ? ORDER BY id DESC LIMIT 1",
+        call.id,
+        call.operator,
+    )
+    first = json.loads(rows[0]["prompt"]) if rows else {}
+    begins = call.prompt.get("messages", [])[:2] == first.get("messages", [])[:2]
+    return tuple(first.get("sections", ())) if begins else ()
+
+
+async def answer_speed(database: Database, since: float) -> float | None:
+    """Tokens a second, as its server has timed what the model has written since; None where it has written nothing."""
+    rows = await database.rows(
+        """
+        SELECT sum(answer_tokens), sum(answer_seconds) FROM calls
+        WHERE id > (SELECT max(id) FROM calls) - ? AND ended_at >= ? AND answer_seconds > 0 AND answer_tokens > 0
+        """,
+        LATELY,
+        since,
+    )
+    tokens, seconds = rows[0]
+    return float(tokens / seconds) if tokens else None

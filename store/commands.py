@@ -13,7 +13,7 @@ from store import ledger, spawn
 from store.database import Change, Database
 from store.events import say
 from store.place import Place, engine_pid
-from store.records import Answer, Command, Decision, State, name_of
+from store.records import Answer, Command, Decision, Run, State, name_of
 from store.state import settle
 
 POLL_SECONDS = 0.05
@@ -139,8 +139,11 @@ async def answered(database: Database, command: Command, answer: Answer) -> None
         await say(change, "not done", f"{command.verb}: {answer.text}", verb=command.verb, answer=answer.text)
 
 
-async def decided(database: Database, command: Command, decision: Decision, answer: Answer, bench: str) -> None:
-    """A decision is carried out: its row, trunk, what becomes of the experiment, and the answer."""
+async def decided(database: Database, command: Command, decision: Decision, answer: Answer, bench: str) -> list[int]:
+    """A decision is carried out: its row, trunk, what becomes of the experiments, and the answer.
+
+    The experiments that it is about.
+    """
     async with database.transaction() as change:
         made = await change.insert(
             "decisions", at=time.time(), command=command.id, verb=decision.verb, experiment=decision.experiment,
@@ -151,14 +154,22 @@ async def decided(database: Database, command: Command, decision: Decision, answ
             await change.insert("taken", decision=made, experiment=number)
         await change.execute("UPDATE study SET trunk = ?", decision.trunk_after)
         kind = {"merge": State.MERGED, "reject": State.REJECTED}.get(decision.verb, "undone")
-        for row in await change.rows("SELECT experiment FROM taken WHERE decision IN (?, ?)", made, decision.undoes):
-            number = row["experiment"]
+        others = await change.rows(
+            """
+            SELECT taken.experiment, verb FROM taken JOIN decisions ON decisions.id = decision
+            WHERE decision IN (?, ?) AND taken.experiment <> ?
+            """,
+            made, decision.undoes, decision.experiment,
+        )  # fmt: skip
+        for number, verb in others:
             if await _settled(change, number, bench):
-                text = f"{name_of(number)} {kind}, in {name_of(decision.experiment)}"
+                how = "in" if verb == "merge" else "with"
+                text = f"{name_of(number)} {kind}, {how} {name_of(decision.experiment)}"
                 await _say_decided(change, kind, text, number, decision)
         await _settled(change, decision.experiment, bench)
         await _answer(change, command, answer)
         await _say_decided(change, kind, answer.text, decision.experiment, decision)
+    return [decision.experiment, *(number for number, _ in others)]
 
 
 async def _settled(change: Change, number: int, bench: str) -> bool:
@@ -182,6 +193,14 @@ async def noted(database: Database, command: Command, text: str) -> None:
     async with database.transaction() as change:
         await _answer(change, command, Answer(True, f"noted: {text}"))
         await say(change, "note", f"noted: {text}", note=text)
+
+
+async def ended(database: Database, command: Command, run: Run, text: str) -> None:
+    """A run is ended, and its experiment run no more for its own sake: the command is what says so from now on."""
+    async with database.transaction() as change:
+        await _answer(change, command, Answer(True, text))
+        await _settled(change, run.experiment, run.bench)
+        await say(change, "ending", text, experiment=run.experiment, run=run.id, id=name_of(run.experiment))
 
 
 async def heeded(database: Database, command: Command, kind: str, text: str) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from store.database import Database
-from store.records import MERGE, WANTED_ENDS, CallOutcome, Ended, Ledger, Outcome, State
+from store.records import ENDED, MERGE, WANTED_ENDS, CallOutcome, Ended, Ledger, Outcome, State
 from store.views import STANDING, UP_WORDS
 
 TOKENS, MODEL_SECONDS = "tokens", "model_seconds"
@@ -105,7 +105,8 @@ EXPERIMENTS = f"""
                max(runs.outcome <> 'interrupted') AS ran
         FROM runs JOIN experiments ON number = experiment WHERE runs.outcome IS NOT NULL GROUP BY 1
     )
-    SELECT state, failure, coalesce(good, 0) AS good, coalesce(ran, 0) AS ran, word, coalesce(asks, 0) AS asks,
+    SELECT state, CASE detail WHEN '{ENDED}' THEN 'ended' ELSE failure END AS failure,
+           coalesce(good, 0) AS good, coalesce(ran, 0) AS ran, word, coalesce(asks, 0) AS asks,
            coalesce(confirmed, 0) AS confirmed, operator = '{MERGE}' AS together, count(*) AS number
     FROM proposals JOIN experiments ON experiments.number = proposals.experiment
     LEFT JOIN said ON said.experiment = number LEFT JOIN ended ON ended.experiment = number
@@ -210,6 +211,8 @@ def _experiment(
     merged = state == State.MERGED
     waits = {State.RUNNING: "under way", State.JUDGED: "offered", State.MEASURED: "waits for a verdict"}
     under_way = waits.get(State(state), "waits for its run" if merged else state)
+    if failure == "ended":
+        return RAN, By.USER, failure
     if failure is not None:
         step = RAN if failure == Outcome.INTERRUPTED and not ran else MEASURED
         by = By.INFRASTRUCTURE if failure == Outcome.INTERRUPTED else By.AGENT

@@ -108,12 +108,12 @@ async def paused_since(record: Change | Database) -> float | None:
     rows = await record.rows(
         """
         SELECT verb, answered_at FROM commands
-        WHERE verb IN ('pause', 'resume', 'stop') AND done = 1
+        WHERE verb IN ('pause', 'yield', 'resume', 'stop') AND done = 1
           AND answered_at >= (SELECT started_at FROM engines ORDER BY id DESC LIMIT 1)
         ORDER BY id DESC LIMIT 1
         """
     )
-    return float(rows[0]["answered_at"]) if rows and rows[0]["verb"] == "pause" else None
+    return float(rows[0]["answered_at"]) if rows and rows[0]["verb"] in ("pause", "yield") else None
 
 
 async def _free_lanes(change: Change) -> list[str]:

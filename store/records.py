@@ -45,6 +45,7 @@ class Verification(StrEnum):
 MERGE = "merge"  # the operator of such an experiment
 ASKED_TO_END = "asked to end"  # how a run ends, that somebody or a limit has ended; and why one is not begun any more:
 REJECTED_SINCE, CHANGED_SINCE = "has been rejected since", "what it was to measure has changed since"
+ENDED = "its run was ended, and it is run no more"  # what has no measurement, for its person wants none
 WANTED_ENDS = (ASKED_TO_END, REJECTED_SINCE, CHANGED_SINCE)
 
 
@@ -339,7 +340,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """*merge*, *reject*, or the *undo* of one. Trunk is where it was before and after."""
+    """*merge*, *reject*, or the *undo* of one. Trunk is where it was before and after.
+
+    What a *redo* brings back is decided once more: a decision with the verb of the first one.
+    """
 
     verb: str
     experiment: int
@@ -349,7 +353,13 @@ class Decision:
     trunk_after: str
     undoes: int | None = None
     id: int = 0
-    taken: tuple[int, ...] = ()  # of a merge of several, those whose changes trunk takes
+    taken: tuple[int, ...] = ()  # of several: those whose changes trunk takes, or that are rejected together
+
+    @property
+    def name(self) -> str:
+        """What was decided: `merge of e0003`, `reject of e0003 and e0007`."""
+        about = self.taken if self.verb == "reject" and self.taken else [self.experiment]
+        return f"{self.verb} of {' and '.join(map(name_of, about))}"
 
 
 # Git references that move: where each stands, and where it is to stand. None is nowhere.
@@ -401,6 +411,7 @@ class Experiment:
     operator: str | None = None
     hypothesis: str = ""
     verdict: Verdict | None = None  # the newest on the bench of the last engine
+    ended: bool = False  # by a person, who has ended a run of it: it is run no more for its own sake
 
     @property
     def id(self) -> str:

@@ -71,6 +71,17 @@ async def start(place: Place, experiments: int | None = None, seconds: float | N
     raise Unstarted(_last_line(said).removeprefix("cockpit: ") or ended, process.returncode)
 
 
+def last_word(place: Place, began_at: float, heard_at: float) -> str:
+    """Why an engine that began at a moment is gone, as far as that can be known. It was heard last at another one."""
+    booted_at = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    if booted_at > heard_at:
+        return "the machine went down, and was started again"
+    log = place.folder / LOG
+    if log.is_file() and log.stat().st_mtime >= began_at and (said := _last_line(_said(log, 0))):
+        return said.removeprefix("cockpit: ")
+    return "it was killed, and left no word"
+
+
 def _words(place: Place, module: str, *options: str) -> list[str]:
     return [sys.executable, "-P", "-E", "-m", module, str(place.root), *options]
 

@@ -1,7 +1,7 @@
-"""Where an experiment is in its life: it follows from the decision that stands, from its runs and from its verdict."""
+"""Where an experiment is in its life: it follows from what a person decided or ended, from its runs and its verdict."""
 
 from store.database import Change
-from store.records import State
+from store.records import ENDED, Outcome, State
 
 DECIDED = {"merge": State.MERGED, "reject": State.REJECTED}
 
@@ -31,6 +31,9 @@ async def settle(change: Change, number: int, bench: str) -> None:
                 EXISTS (SELECT 1 FROM runs WHERE experiment = ?1 AND outcome IS NULL) AS running,
                 (SELECT outcome FROM bad) AS failure,
                 (SELECT detail FROM bad) AS detail,
+                EXISTS (
+                    SELECT 1 FROM commands WHERE verb = 'end' AND done AND json_extract(arguments, '$.experiment') = ?1
+                ) AS ended,
                 (SELECT count(*) FROM own WHERE outcome = 'ok') AS measured,
                 (SELECT runs FROM verdicts WHERE experiment = ?1 AND bench = ?2 ORDER BY id DESC LIMIT 1) AS judged
             """,
@@ -49,6 +52,8 @@ async def settle(change: Change, number: int, bench: str) -> None:
         state, failure, detail = State.FAILED, row["failure"], row["detail"]
     elif row["measured"]:
         state = State.JUDGED if row["judged"] == row["measured"] else State.MEASURED
+    elif row["ended"]:
+        state, failure, detail = State.FAILED, Outcome.INTERRUPTED, ENDED
     else:
         state = State.QUEUED
     await change.execute(

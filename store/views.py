@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -34,10 +35,20 @@ from store.records import (
     Word,
 )
 
+DECISION = """
+    decisions.verb, decisions.experiment, reason, verdict, trunk_before, trunk_after, undoes, decisions.id,
+    (SELECT json_group_array(taken.experiment) FROM taken WHERE taken.decision = decisions.id) AS taken
+"""
 STANDING = "NOT EXISTS (SELECT 1 FROM decisions AS later WHERE later.undoes = decisions.id)"
 UP_WORDS = str(tuple(word.value for word in UP))
-NAMED = "(SELECT experiment FROM events WHERE seq > ?)"  # the experiments that something has happened to since
+# The experiments that something has happened to since, and those of the same tree, which share its measurements.
+NAMED = """(
+    SELECT number FROM experiments WHERE tree IN (
+        SELECT tree FROM experiments WHERE number IN (SELECT experiment FROM events WHERE seq > ?)
+    )
+)"""
 BENCH = "(SELECT json_extract(facts, '$.bench') FROM engines ORDER BY id DESC LIMIT 1)"  # of the last engine
+AVERAGED = 200  # runs, of which it is said what they take in the mean
 SPENT_ON = {  # names of what a run or a call is booked to
     "stage": "CASE WHEN spans.run IS NOT NULL THEN spans.kind END",
     "proposer": "coalesce(proposals.proposer, CASE WHEN spans.call IS NULL THEN 'baseline' ELSE 'model' END)",
@@ -46,7 +57,8 @@ SPENT_ON = {  # names of what a run or a call is booked to
 }
 EXPERIMENTS = """
     SELECT experiments.*, proposer, operator, hypothesis, proposals.parent,
-        (SELECT json_group_array(parents.parent) FROM parents WHERE parents.experiment = number) AS parents
+        (SELECT json_group_array(parents.parent) FROM parents WHERE parents.experiment = number) AS parents,
+        number IN (SELECT json_extract(arguments, '$.experiment') FROM commands WHERE verb = 'end' AND done) AS ended
     FROM experiments LEFT JOIN proposals ON proposals.experiment = experiments.number
 """
 
@@ -82,6 +94,14 @@ async def experiments(database: Database, since: int | None = None) -> list[Expe
     said = await _verdicts(database, "1" if since is None else f"experiment IN {NAMED}", since)
     rows = await database.rows(f"{EXPERIMENTS} WHERE {chosen} ORDER BY number", *_given(since))
     return [_experiment(row, means, said) for row in rows]
+
+
+async def renewed(database: Database, known: Sequence[Experiment], since: int) -> tuple[Experiment, ...]:
+    """All experiments, where those are known as they were at event `since`, under the same engine."""
+    rows = list(known)
+    for one in await experiments(database, since):
+        rows[one.number : one.number + 1] = [one]
+    return tuple(rows)
 
 
 async def count(database: Database) -> int:
@@ -204,12 +224,29 @@ async def trunks(database: Database) -> list[int]:
 async def last_decision(database: Database) -> Decision | None:
     """The last decision that stands, which alone can be undone."""
     rows = await database.rows(
-        f"""
-        SELECT verb, experiment, reason, verdict, trunk_before, trunk_after, undoes, id FROM decisions
-        WHERE verb <> 'undo' AND {STANDING} ORDER BY id DESC LIMIT 1
-        """
+        f"SELECT {DECISION} FROM decisions WHERE verb <> 'undo' AND {STANDING} ORDER BY id DESC LIMIT 1"
     )
-    return Decision(*rows[0]) if rows else None
+    return decision(rows[0]) if rows else None
+
+
+def decision(row: sqlite3.Row) -> Decision:
+    """A row of DECISION."""
+    return replace(Decision(*tuple(row)[:8]), taken=tuple(json.loads(row["taken"])))
+
+
+async def stage_seconds(database: Database, bench: str, fidelity: str) -> dict[str, float]:
+    """What each stage of good runs has taken, in the mean, by its name: of those of the newest experiments, so many."""
+    rows = await database.rows(
+        f"""
+        SELECT name, avg(wall_seconds) AS mean FROM stages WHERE run IN (
+            SELECT id FROM runs WHERE bench = ? AND fidelity = ? AND outcome = 'ok'
+            ORDER BY experiment DESC, id DESC LIMIT {AVERAGED}
+        ) GROUP BY name
+        """,
+        bench,
+        fidelity,
+    )
+    return {row["name"]: row["mean"] for row in rows}
 
 
 async def unfinished_runs(database: Database) -> list[Run]:
@@ -440,7 +477,8 @@ async def _means(database: Database, which: str, given: Any = None) -> dict[str,
 
 async def _verdicts(database: Database, which: str, given: int | None = None) -> dict[int, Verdict]:
     """The newest verdict on each experiment, on the bench that the last engine set up."""
-    rows = await database.rows(f"SELECT * FROM verdicts WHERE bench = {BENCH} AND {which} ORDER BY id", *_given(given))
+    newest = f"SELECT max(id) FROM verdicts WHERE bench = {BENCH} AND {which} GROUP BY experiment"
+    rows = await database.rows(f"SELECT * FROM verdicts WHERE id IN ({newest})", *_given(given))
     return {
         row["experiment"]: Verdict(
             experiment=row["experiment"],
@@ -480,6 +518,7 @@ def _experiment(row: sqlite3.Row, means: dict[str, list[Measurement]], said: dic
         operator=row["operator"],
         hypothesis=row["hypothesis"] or "",
         verdict=said.get(row["number"]),
+        ended=bool(row["ended"]),
     )
 
 

@@ -9,10 +9,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from loop.run import devices
 from store.place import Place, find
 
+settings.register_profile("cockpit", deadline=None)  # speed is no test: a machine may be busy
+settings.load_profile("cockpit")
 IDENTITY = {
     "GIT_CONFIG_GLOBAL": "/dev/null",
     "GIT_AUTHOR_NAME": "somebody",

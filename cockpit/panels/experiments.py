@@ -8,13 +8,16 @@ from rich.cells import cell_len
 from cockpit import figures
 from cockpit.card import changed
 from cockpit.feed import Objective, Snapshot
-from cockpit.glyphs import look, promising
+from cockpit.glyphs import look
+from cockpit.keys import LOOK, Key, bindings
 from cockpit.line import LazyLines, Line, Piece, fit, line, right, wrap
+from cockpit.listing import Listed, listed, sorts
 from cockpit.pages import search_space
+from cockpit.panels.frontier import axes
 from cockpit.progress import sentence
-from cockpit.view import Arrangement, Drawing, View
-from cockpit.widgets.panel import Panel
-from store.records import Ended, Evidence, Experiment, State, Verification, offers
+from cockpit.view import Arrangement, Choices, Drawing, View
+from cockpit.widgets.panel import Cell, Panel
+from store.records import Ended, Evidence, Experiment, State
 
 LEFT = 22  # columns of marker, id and state
 STARTING = "The engine looks at the repository and the interpreter."
@@ -26,6 +29,15 @@ STEPS = (
 )
 
 
+KEYS = (
+    Key("/", "slash", "app.search", LOOK, "filter: words of a name, a state, a verdict", "filter"),
+    Key("!", "exclamation_mark", "invert", LOOK, "invert the filter"),
+    Key("s", "s", "sort", LOOK, "sort: attention, then column by column", "sort"),
+    Key("S", "S", "backwards", LOOK, "the other way round"),
+    Key("t", "t", "tree", LOOK, "a tree of parents, or flat"),
+)
+
+
 class Column(NamedTuple):
     """So many cells, with what stands above them and, for an experiment, in them."""
 
@@ -34,55 +46,37 @@ class Column(NamedTuple):
     draw: Callable[[Experiment], list[Piece]]
 
 
-def groups(rows: Sequence[Experiment], incumbent: int = 0) -> list[tuple[str, str, list[int]]]:
-    """Title, its style and the numbers: what waits for a person, what goes on, what has been."""
-    waiting = [one.number for one in rows if one.number == incumbent and one.verification is Verification.FAILS]
-    waiting += [one.number for one in offers(rows)]
-    hopeful = [one.number for one in rows if promising(one)]
-    active = [one.number for one in rows if one.state is State.RUNNING]
-    coming = [one.number for one in rows if one.state is State.QUEUED]
-    rest = {one.number for one in rows} - {*waiting, *hopeful, *active, *coming}
-    every = [
-        ("Waiting for you", "bold offer", waiting),
-        ("Promising, not confirmed", "bold good", sorted(hopeful, reverse=True)),
-        ("Now", "bold dim", [*active, *coming]),
-        ("Earlier", "bold dim", sorted(rest, reverse=True)),
-    ]
-    return [group for group in every if group[2]]
-
-
-def order(rows: Sequence[Experiment], incumbent: int = 0) -> list[int]:
-    """The numbers in the order in which they are listed."""
-    return [number for _, _, numbers in groups(rows, incumbent) for number in numbers]
-
-
 class Listing(LazyLines):
     """The lines of the list."""
 
-    def __init__(self, view: View, width: int, *, spaced: bool) -> None:
-        self._view = view
-        self.columns = columns(view.study, width, view.now)
-        self.entries: list[tuple[str, str, int] | int | None] = []
-        for title, style, numbers in groups(view.study.experiments, view.study.incumbent):
-            if spaced and self.entries:
-                self.entries.append(None)
-            self.entries += [(title, style, len(numbers)), *numbers]
+    def __init__(self, view: View, shown: Listed, width: int) -> None:
+        self._view, self._shown = view, shown
+        self._indent = 2 * max(shown.generations.values(), default=0)
+        self.columns = columns(view.study, width - self._indent, view.now, view.choices)
+
+    @property
+    def header(self) -> Line:
+        """What the columns are."""
+        titles = ((column.title, "dim") for column in self.columns)
+        return line((f" {'id':6}  {'state':13}{' ' * self._indent}", "dim"), *titles)
 
     def __len__(self) -> int:
-        return len(self.entries)
+        return len(self._shown.entries)
 
     def line_at(self, index: int) -> Line:
         """A heading, an experiment or nothing."""
-        entry = self.entries[index]
+        entry = self._shown.entries[index]
         if entry is None:
             return Line()
         if isinstance(entry, tuple):
             return line(" ", (entry[0], entry[1]), (f" {entry[2]}", "dim"))
-        return row(self._view, self._view.study.experiments[entry], self.columns)
+        depth = 2 * self._shown.generations.get(entry, 0)
+        branch = f"{'└ ' if depth else '':>{depth}}"
+        return row(self._view, self._view.study.experiments[entry], self.columns, branch, self._indent - depth)
 
 
-def columns(study: Snapshot, width: int, now: float) -> list[Column]:
-    """The columns to the right of the state, as many as there is room for."""
+def columns(study: Snapshot, width: int, now: float, choices: Choices) -> list[Column]:
+    """The columns right of the state, as many as there is room for; where that is little, the frontier's axes."""
     age = Column(5, right("age", 5), lambda one: [(right(figures.brief(now - one.created_at), 5), "dim")])
     cost = Column(5, right("cost", 5), lambda one: [(right(_cost(study, one), 5), "dim")])
     evidence = Column(14, fit("  evidence", 14), _evidence)
@@ -100,9 +94,11 @@ def columns(study: Snapshot, width: int, now: float) -> list[Column]:
         said = Column(room, fit("verdict", room), lambda one: _told(study, one, sentence(study, one, now), room))
         return [said, *ends]
     room, shown = width - LEFT - evidence.width, list[Column]()
+    pair = axes(study, choices)
+    drawn = [one for one in reversed(pair) if one.name] if pair else []  # up, then across
     badge: Piece = (" stale", "offer")
     aged = Column(6, right("age", 6), lambda one: [badge] if one.stale(study.incumbent) else [" ", *age.draw(one)])
-    for column in (*(_delta(study, one, 12 if one.quality else 9 if width >= 63 else 8) for one in steering[:2]), aged):
+    for column in (*(_delta(study, one, 12 if one.quality else 9 if width >= 63 else 8) for one in drawn), aged):
         if column.width <= room:
             shown.append(column)
             room -= column.width
@@ -120,13 +116,8 @@ def _cost(study: Snapshot, one: Experiment) -> str:
     return figures.spent(study.seconds[one.number]) if one.number in study.seconds else ""
 
 
-def header(shown: Sequence[Column]) -> Line:
-    """What the columns are."""
-    return line((f" {'id':6}  {'state':13}", "dim"), *((column.title, "dim") for column in shown))
-
-
-def row(view: View, one: Experiment, shown: Sequence[Column]) -> Line:
-    """One experiment. It is grey until there is evidence."""
+def row(view: View, one: Experiment, shown: Sequence[Column], branch: str = "", after: int = 0) -> Line:
+    """One experiment, set in by a branch of the tree. It is grey until there is evidence."""
     selected = one.number == view.selected
     glyph, word, style, _ = look(one)
     if one.state is State.RUNNING and view.study.pid is None:
@@ -135,10 +126,11 @@ def row(view: View, one: Experiment, shown: Sequence[Column]) -> Line:
     tone = "text" if strong or one.state is State.RUNNING else "dim"
     pieces: list[Piece] = [
         ("▸" if selected else " ", "sky"),
+        (branch, "rule"),
         (one.id, f"bold {tone}" if selected else tone),
         (right("*" if one.number in view.marks else "", max(1, 6 - len(one.id))), "bold sky"),
         (f"{glyph} ", style),
-        (f"{word:13}", style),
+        (f"{word:13}{' ' * after}", style),
     ]
     if one.state in (State.RUNNING, State.QUEUED, State.FAILED):  # nothing to measure by: what goes on, or went wrong
         ends = [column for column in shown if column.title.strip() in ("cost", "age")]
@@ -222,34 +214,85 @@ def last_word(study: Snapshot, width: int) -> list[Line]:
     return [line(), *(line(f" {text}") for text in texts)]
 
 
+def _note(study: Snapshot, choices: Choices, shown: int, marked: int) -> list[Piece]:
+    """How many there are, which of them are listed, in what order, and how many are marked."""
+    if not study.experiments:
+        return []
+    said: list[Piece] = [(f"{marked} marked  ", "bold sky")] if marked else []
+    every = len(study.experiments)
+    said.append((f"{shown} of {every}" if choices.search else f"{every}", "dim"))
+    if choices.search:
+        sought = fit(choices.search, min(16, len(choices.search)))
+        said.append((f" {'not ' if choices.inverted else ''}/{sought}", "sky"))
+    way = ", backwards" if choices.backwards else ""
+    return [*said, (f" · {'tree ' if choices.tree else ''}by {sorts(study).get(choices.sort, 'age')}{way}", "dim")]
+
+
 class Experiments(Panel):
     """The list."""
 
     number = 1
     title = "Experiments"
+    cell = Cell.LIST
     ticks = True
+    keys = KEYS
+    BINDINGS = bindings(KEYS)
 
     def draw(self, view: View, width: int, height: int) -> Drawing:
-        """All experiments; below them, while nothing is judged, what happens now."""
+        """The experiments that match; below them, while nothing is judged, what happens now."""
         study = view.study
-        spaced = view.arrangement is not Arrangement.NARROW
-        listing = Listing(view, width, spaced=spaced)
-        numbers = [entry if isinstance(entry, int) else None for entry in listing.entries]
-        cursor = numbers.index(view.selected) if view.selected in numbers else None
+        spaced, shown = view.arrangement is not Arrangement.NARROW, self._list(view)
+        listing = Listing(view, shown, width)
         body: Sequence[Line] = listing
         if not any(one.verdict for one in study.experiments):
             going_on = study.pid is not None or study.engine is None
             below = first_minute(study, width, spaced=spaced) if going_on else last_word(study, width)
             body = [*listing, *below]
-        note: list[Piece] = [(f"{len(study.experiments)} · by attention", "dim")] if study.experiments else []
-        if view.marks:
-            note = [(f"{len(view.marks)} marked", "bold sky")]
-        return Drawing(body, [header(listing.columns)], note, cursor, numbers)
+        elif not shown.entries:
+            found = f" Nothing {'else than' if view.choices.inverted else 'has'} {view.choices.search}: esc shows all."
+            body = [line(), line((fit(found, width), "dim"))]
+        numbers = [entry if isinstance(entry, int) else None for entry in shown.entries]
+        note = _note(study, view.choices, len(shown.numbers), len(view.marks))
+        return Drawing(body, [listing.header], note, shown.lines.get(view.selected), numbers)
 
-    def step(self, by: int, selected: int) -> int | None:
-        """The next one down or up."""
-        listed = order(self.view.study.experiments, self.view.study.incumbent) if self.view else []
-        if not listed:
+    def _list(self, view: View) -> Listed:
+        return listed(view.study, view.choices, spaced=view.arrangement is not Arrangement.NARROW)
+
+    def step(self, by: int, selected: int, view: View | None = None) -> int | None:
+        """The next one down or up; the first, where what is selected is not listed."""
+        view = view or self.view
+        if view is None or not (numbers := self._list(view).numbers):
             return None
-        at = listed.index(selected) if selected in listed else 0
-        return listed[min(max(at + by, 0), len(listed) - 1)]
+        at = self._list(view).places.get(selected)
+        return numbers[0 if at is None else min(max(at + by, 0), len(numbers) - 1)]
+
+    def between(self, one: int, other: int) -> list[int]:
+        """The experiments from one to another, as they are listed."""
+        if self.view is None:
+            return []
+        places, numbers = self._list(self.view).places, self._list(self.view).numbers
+        ends = sorted(places[number] for number in (one, other) if number in places)
+        return numbers[ends[0] : ends[-1] + 1] if ends else []
+
+    # --- its keys -----------------------------------------------------------------------------------------------------
+
+    def action_sort(self) -> None:
+        """By the next column; after the last one by attention again."""
+        if self.view is not None:
+            every, now = list(sorts(self.view.study)), self.view.choices.sort
+            self.choose(sort=every[(every.index(now) + 1) % len(every) if now in every else 0], backwards=False)
+
+    def action_backwards(self) -> None:
+        """In the other order."""
+        if self.view is not None:
+            self.choose(backwards=not self.view.choices.backwards)
+
+    def action_tree(self) -> None:
+        """As a tree, or flat."""
+        if self.view is not None:
+            self.choose(tree=not self.view.choices.tree)
+
+    def action_invert(self) -> None:
+        """What the filter hides, and not what it shows."""
+        if self.view is not None and self.view.choices.search:
+            self.choose(inverted=not self.view.choices.inverted)

@@ -1,67 +1,115 @@
-"""Panel 2: the frontier. Each experiment is a point: how good it is, against what it costs."""
+"""Panel 2: the frontier. Each experiment is a point: how good it is, against what it costs.
 
-from cockpit import plot
+Its two axes are also what the list shows of each experiment, so that both say the same.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cockpit import growth, plot
 from cockpit.feed import Objective, Snapshot
-from cockpit.glyphs import look
-from cockpit.line import Line, Piece, apart, fit, line, wrap
+from cockpit.glyphs import look, promising
+from cockpit.keys import LOOK, Key, bindings
+from cockpit.line import Line, Piece, apart, beside, fit, line, wrap
 from cockpit.pages import chance
-from cockpit.view import Arrangement, Drawing, View
-from cockpit.widgets.panel import Panel
-from store.records import Evidence, Experiment, State
+from cockpit.scale import logarithmic
+from cockpit.view import Arrangement, Choices, Drawing, View, Want
+from cockpit.widgets.panel import Cell, Panel
+from store.records import Experiment, State, Verification, Word
 
 EMPTY = (
     "Nothing to draw yet. Each experiment becomes a point: how good it is (up) against what it costs (left). The line "
     "joins those that no other one beats on both. The first point is the baseline."
 )
-
-
 NUMBER = Objective("", "experiment", "", maximize=False, quality=True)  # what is drawn across where nothing else can be
+DECIDED = {State.MERGED: "merged", State.REJECTED: "rejected"}
+KEYS = (
+    Key("a A", "a", "axis(0)", LOOK, "another objective across, up", "axes"),
+    Key("", "A", "axis(1)", LOOK, ""),
+    Key("l L", "l", "scale(0)", LOOK, "logarithmic or linear across, up", "log"),
+    Key("", "L", "scale(1)", LOOK, ""),
+    Key("b", "b", "against", LOOK, "what the hypervolume is drawn against"),
+)
+
+Pair = tuple[Objective, Objective]
 
 
-def axes(study: Snapshot) -> tuple[Objective, Objective] | None:
-    """What is drawn across and up: the first cost and the first quality that steer, else what there is."""
+# --- what is drawn ----------------------------------------------------------------------------------------------------
+
+
+def axes(study: Snapshot, choices: Choices = Choices()) -> Pair | None:  # noqa: B008, it is frozen
+    """What is drawn across and up: what was chosen, else the first cost and the first quality that steer."""
+    if choices.axes is not None:
+        known = {one.name: one for one in study.quantities}
+        across, up = choices.axes
+        if across in known and up in known:
+            return known[across], known[up]
     every = study.objectives
     steering = [one for one in every if one.steers]
     if not steering:
         return None
-    up = next((one for one in steering if one.quality), steering[0])
-    others = [one for one in every if one is not up]
-    return next((one for one in others if one.steers and not one.quality), next(iter(others), NUMBER)), up
+    up_one = next((one for one in steering if one.quality), steering[0])
+    others = [one for one in every if one is not up_one]
+    return next((one for one in others if one.steers and not one.quality), next(iter(others), NUMBER)), up_one
+
+
+def turned(study: Snapshot, choices: Choices, which: int) -> tuple[str, str] | None:
+    """The axes with the next quantity across (0) or up (1), of those that were measured; of two, they change places."""
+    pair = axes(study, choices)
+    names = [one.name for one in study.quantities]
+    missing = set(names)
+    for one in study.experiments:
+        if not missing:
+            break
+        missing -= {measured.objective for measured in one.measurements}
+    there = [name for name in names if name not in missing]
+    if pair is None or len(there) < 2:
+        return choices.axes
+    now = [one.name for one in pair]
+    others = [name for name in there if name != now[1 - which]]
+    if others == [now[which]]:
+        return now[1], now[0]
+    at = others.index(now[which]) if now[which] in others else -1
+    now[which] = others[(at + 1) % len(others)]
+    return now[0], now[1]
 
 
 def values(one: Experiment, across: Objective, up: Objective) -> tuple[float, float] | None:
     """Where an experiment lies."""
-    known = {m.objective: m.value for m in one.measurements} | {NUMBER.name: float(one.number)}
-    return (known[across.name], known[up.name]) if across.name in known and up.name in known else None
+    x, y = float(one.number) if across is NUMBER else None, None
+    for measured in one.measurements:
+        if measured.objective == across.name:
+            x = measured.value
+        elif measured.objective == up.name:
+            y = measured.value
+    return None if x is None or y is None else (x, y)
 
 
-def _dot(view: View, one: Experiment, at: tuple[float, float], on: bool, balanced: bool) -> plot.Dot:
-    study, said, selected = view.study, one.verdict, one.number == view.selected
-    glyph, _, style, _ = look(one)
-    weight, name = 2, "text" if selected else "dim"
-    if one.number == study.incumbent:
-        glyph, style, weight, name = "◉", "trunk", 5, "trunk"
-    elif one.number == 0:
-        glyph, style, weight = "◉", "dim", 3
-    elif said is not None and said.evidence is Evidence.SCREENED and one.state is State.JUDGED:
-        glyph, style, weight = "∙", "dim", 1
-    label = (
-        {0: "baseline", study.incumbent: "trunk"}.get(one.number, one.id)
-        if on or one.number in (0, study.incumbent)
-        else ""
-    )
-    if selected:
-        label, weight = one.id if one.number not in (0, study.incumbent) else label, 9
-    words = [(label, f"bold {name}" if selected else name)] if label else []
-    if balanced:
-        words.append((" balanced pick", "pick"))
-    return plot.Dot(*at, glyph, style, weight + on, words, selected)
+def shown(one: Experiment) -> bool:
+    """Whether several runs have shown it to be better somewhere, whatever was decided of it."""
+    said = one.verdict
+    return said is not None and (said.confirmed or said.promising)
+
+
+def supported(study: Snapshot, one: Experiment) -> bool:
+    """Whether more than one run has put it where it is: what is promising or confirmed, the baseline, and trunk."""
+    broken = one.verdict is not None and one.verdict.word is Word.INFEASIBLE
+    return shown(one) or one.number == 0 or (one.number == study.incumbent and not broken)
 
 
 def front(study: Snapshot, across: Objective, up: Objective) -> list[int]:
-    """The members of the frontier that no other one beats on these two, from the cheapest on."""
+    """What nothing else beats on these two, from the best across on. A single run is never on it.
+
+    The baseline and a trunk that was never shown to be better are there where the record has them on its frontier: they
+    may break a bound.
+    """
+    start = study.front & {0, study.incumbent}
     known = {
-        number: at for number in study.front if (one := study.experiment(number)) and (at := values(one, across, up))
+        one.number: at
+        for one in study.experiments
+        if (shown(one) or one.number in start) and one.state is not State.FAILED
+        if (at := values(one, across, up))
     }
     signs = (-1 if across.maximize else 1, 1 if up.maximize else -1)
     chosen: list[int] = []
@@ -71,69 +119,114 @@ def front(study: Snapshot, across: Objective, up: Objective) -> list[int]:
     return chosen
 
 
+def interval(study: Snapshot, one: Experiment, objective: Objective, value: float) -> plot.Interval | None:
+    """Where the mean of a promising or confirmed experiment lies with 95 %: as far from it as its gain is uncertain.
+
+    A gain is the logarithm of a ratio, or a share of the baseline's value: which of them, its change says. What one run
+    says is a single run's; and what is exact has no interval.
+    """
+    said = one.verdict
+    figure: Mapping[str, Any] | None = said.figures.get(objective.name) if said else None
+    if said is None or not shown(one) or figure is None or figure.get("deterministic"):
+        return None
+    half = (figure.get("high", 0.0) - figure.get("low", 0.0)) / 2
+    if half <= 0:
+        return None
+    change = figure["change"]
+    if value > 0 and change > -1 and math.isclose(abs(math.log1p(change)), abs(figure["gain"]), rel_tol=1e-6):
+        times = math.exp(min(half, 600.0))
+        return value / times, value * times
+    against = study.experiment(said.incumbent)
+    base = next((m.value for m in against.measurements if m.objective == objective.name), 0.0) if against else 0.0
+    share = figure.get("margin", 0.0) * (abs(base) or 1.0)
+    return (value - share, value + share) if share > 0 else None
+
+
+def _mark(study: Snapshot, one: Experiment, *, on: bool, member: bool) -> tuple[str, str, int]:
+    """The glyph of a point, its style and its weight: dim where it is neither `on` the front nor of the frontier."""
+    if one.number == study.incumbent:
+        return "◉", "trunk", 7
+    if one.number == 0:
+        return "◉", "dim", 4
+    if one.verification is Verification.FAILS or one.state in (State.MERGED, State.REJECTED, State.RUNNING):
+        glyph, _, style, _ = look(one)
+        return glyph, style, 3
+    if one.offered:
+        return "◊", "offer", 6
+    if promising(one):
+        return "▵", "good" if on else "dim", 5 if on else 2
+    return plot.Crowd.glyph, "text" if member else "dim", 1
+
+
+def _label(study: Snapshot, one: Experiment, *, on: bool, selected: bool, balanced: bool) -> list[tuple[str, str]]:
+    """What is written beside it: the name of what counts, and what a person has made of it."""
+    tone = "trunk" if one.number == study.incumbent else "text" if on or one.offered else "dim"
+    name = {0: "baseline", study.incumbent: "trunk"}.get(one.number)
+    if name is None and (selected or balanced or supported(study, one)):
+        decided = DECIDED.get(one.state, "")
+        name = f"{one.id} {decided}" if decided and not selected else one.id
+    words = [(name, f"bold {tone if tone == 'trunk' else 'text'}" if selected else tone)] if name else []
+    return [*words, (" balanced pick", "pick")] if balanced else words
+
+
+class Picture:
+    """What is drawn of a study on two axes, whatever is selected, and however large the panel is.
+
+    The axes hold all that is not a single run, and of these the central ones (`scale.reach`).
+    """
+
+    def __init__(self, study: Snapshot, pair: Pair) -> None:
+        self.study, self.pair = study, pair
+        every = [one for one in study.experiments if one.state is not State.FAILED]
+        self.at = {one.number: place for one in every if (place := values(one, *pair))}
+        self.front = front(study, *pair)
+        self.balanced = {point.experiment for point in study.frontier.points if point.balanced}
+        self._on, self._members = set(self.front), study.front
+        known = [one for one in every if one.number in self.at]
+        sure = {one.number for one in known if supported(study, one)} | (self.balanced & self.at.keys())
+        marked = {one.number for one in known if one.state in (State.MERGED, State.REJECTED, State.RUNNING)}
+        own = sorted(sure | marked | (self._members & self.at.keys()))
+        self.dots = {number: self.dot(number) for number in own}
+        self.crowd = plot.Crowd([place for number, place in self.at.items() if number not in self.dots])
+        single = plot.Crowd([place for number, place in self.at.items() if number not in sure])
+        self.within = plot.ranges([self.dots[number] for number in sorted(sure)], single)
+
+    def dot(self, number: int, *, selected: bool = False) -> plot.Dot:
+        """A point of it."""
+        one, at, on = self.study.experiments[number], self.at[number], number in self._on
+        glyph, style, weight = _mark(self.study, one, on=on, member=number in self._members)
+        label = _label(self.study, one, on=on, selected=selected, balanced=number in self.balanced)
+        across, up = (interval(self.study, one, axis, value) for axis, value in zip(self.pair, at, strict=True))
+        return plot.Dot(*at, glyph, style, 9 if selected else weight, label, selected, across, up)
+
+
+def picture(study: Snapshot, choices: Choices) -> Picture | None:
+    """What is drawn of a study; None where there is nothing to draw."""
+    drawn = Picture(study, pair) if (pair := axes(study, choices)) else None
+    return drawn if drawn and drawn.at else None
+
+
+def nearest(seen: Picture, selected: int) -> int | None:
+    """The member of the front that lies nearest to what is selected; the first where nothing is."""
+    if selected not in seen.at:
+        return next(iter(seen.front), None)
+    ranges = seen.within.across, seen.within.up
+
+    def drawn(number: int) -> list[float]:  # what lies outside is drawn at the edge
+        pairs = zip(seen.at[number], ranges, strict=True)
+        return [(min(max(value, low), high) - low) / ((high - low) or 1.0) for value, (low, high) in pairs]
+
+    def far(number: int) -> float:
+        return math.dist(drawn(number), drawn(selected))
+
+    return min(seen.front, key=far, default=None)
+
+
 def _note(study: Snapshot, across: Objective, up: Objective) -> str:
     """What is drawn; and, where more steers, that the line is of these two alone."""
     steering = sum(one.steers for one in study.objectives)
-    more = f", 2 of {steering}" if steering > 2 else ""
+    more = f", 2 of {steering}" if steering > 2 and across.steers and up.steers else ""
     return f"{up.label} {'by' if across is NUMBER else 'against'} {across.label}{more}"
-
-
-class Frontier(Panel):
-    """The plot, and below it the point that is selected."""
-
-    number = 2
-    title = "Frontier"
-
-    def draw(self, view: View, width: int, height: int) -> Drawing:
-        """The plot fills the panel; where it is high, three lines say what is selected."""
-        study, pair = view.study, axes(view.study)
-        shown = [one for one in study.experiments if one.state is not State.FAILED]
-        at = {one.number: place for one in shown if pair and (place := values(one, *pair))}
-        if not pair or not at:
-            return Drawing([line(), *(line(f"  {text}") for text in wrap(EMPTY, min(width, 60) - 3, 8))])
-        across, up = pair
-        below = about(view, width) if view.arrangement is not Arrangement.WIDE or height >= 22 else []
-        members = set(front(study, *pair))
-        placed = [one for one in shown if one.number in at]
-        points = {point.experiment: point.balanced for point in study.frontier.points}
-        dots = {
-            one.number: _dot(view, one, at[one.number], one.number in points, points.get(one.number, False))
-            for one in placed
-        }
-        drawn = plot.draw(
-            list(dots.values()),
-            [dot for number, dot in dots.items() if number in members],
-            (
-                plot.Axis(across.label, across.unit, across.maximize, across.quality, ranks=across is not NUMBER),
-                plot.Axis(up.label, up.unit, up.maximize, up.quality),
-            ),
-            width,
-            max(6, height - 1 - len(below)),
-        )
-        legend: list[Piece] = [("◊", "offer"), " offer  ", ("▵", "good"), " promising  ", ("∙", "dim"), " one look"]
-        head = apart(
-            [" ", (up.label, "bold"), (f" {up.unit}" if up.unit else "", "dim"), (" ▴ better", "dim")], legend, width
-        )
-        return Drawing(
-            [head, *drawn, *below],
-            note=[(_note(study, across, up), "dim")],
-        )
-
-    def step(self, by: int, selected: int) -> int | None:
-        """Along the front, from the cheapest to the best."""
-        if self.view is None or (pair := axes(self.view.study)) is None:
-            return None
-        study, cost = self.view.study, pair[0]
-        known = {
-            number: {m.objective: m.value for m in one.measurements}
-            for number in study.front
-            if (one := study.experiment(number))
-        }
-        listed = sorted(known, key=lambda one: known[one].get(cost.name, 0.0) * (-1 if cost.maximize else 1))
-        if not listed:
-            return None
-        at = listed.index(selected) + by if selected in listed else 0
-        return listed[min(max(at, 0), len(listed) - 1)]
 
 
 def about(view: View, width: int) -> list[Line]:
@@ -155,3 +248,128 @@ def about(view: View, width: int) -> list[Line]:
     pick = " · the balanced pick of the frontier" if balanced and width >= 100 else " · balanced" if balanced else ""
     sentence = said.sentence if said else "the baseline" if one.number == 0 else "no verdict yet"
     return [head, line(fit(f"   {sentence}", width)), line((fit(f"   {on}{pick} · {size}", width), "dim"))]
+
+
+# --- the panel --------------------------------------------------------------------------------------------------------
+
+
+def room_for_growth(shape: Arrangement, width: int, height: int) -> str:
+    """Where there is room for how the frontier grew: `beside` the plot, `below` it, or nowhere."""
+    if shape in (Arrangement.WIDE, Arrangement.NONE):
+        return ""
+    if width >= 120 and height >= 16:
+        return "beside"
+    return "below" if height >= (26 if shape is Arrangement.HUGE else 36) else ""
+
+
+def _same(before: Snapshot, study: Snapshot) -> bool:
+    """Whether a picture of one is one of the other: what has not changed in the record was not read anew."""
+    return before is study or (
+        (before.incumbent, before.frontier) == (study.incumbent, study.frontier)
+        and before.experiments == study.experiments
+    )
+
+
+class Frontier(Panel):
+    """The plot, below it the point that is selected, and how the frontier grew."""
+
+    number = 2
+    title = "Frontier"
+    cell = Cell.FRONT
+    keys = KEYS
+    BINDINGS = [*bindings(KEYS)]
+
+    _kept: tuple[Snapshot, Pair | None, Picture | None] | None = None
+
+    def picture(self, view: View) -> Picture | None:
+        """What is drawn of the study; made once for all that is selected, searched or read in it."""
+        kept, pair = self._kept, axes(view.study, view.choices)
+        if kept is None or kept[1] != pair or not _same(kept[0], view.study):
+            self._kept = kept = view.study, pair, picture(view.study, view.choices)
+        return kept[2]
+
+    def wants(self, view: View) -> Sequence[Want[Any]]:
+        """How the frontier grew, where there is room for it."""
+        there = view.study.frontier.points and room_for_growth(view.arrangement, *self.size)
+        return [growth.Growth()] if there else []
+
+    def draw(self, view: View, width: int, height: int) -> Drawing:
+        """The plot fills the panel; where it is high, three lines say what is selected."""
+        seen = self.picture(view)
+        if seen is None:
+            return Drawing([line(), *(line(f"  {text}") for text in wrap(EMPTY, min(width, 60) - 3, 8))])
+        room = room_for_growth(view.arrangement, width, height) if view.study.frontier.points else ""
+        moments, against = view.get(growth.Growth()), view.choices.against
+        below = about(view, width) if view.arrangement is not Arrangement.WIDE or height >= 22 else []
+        if room == "beside":
+            slim = max(44, width // 3)
+            left = scatter(view, seen, width - slim - 2, height - len(below))
+            grown = growth.growth(moments, against, slim, height - len(below))
+            drawn = beside(left, grown, width - slim)
+        elif room == "below":
+            lines = max(growth.LEAST_HEIGHT, height // 4)
+            grown = [line(), *growth.growth(moments, against, width, lines)]
+            drawn = scatter(view, seen, width, height - len(below) - len(grown))
+            below = [*below, *grown]
+        else:
+            drawn = scatter(view, seen, width, max(7, height - len(below)))
+        return Drawing([*drawn, *below], note=[(_note(view.study, *seen.pair), "dim")])
+
+    def step(self, by: int, selected: int, view: View | None = None) -> int | None:
+        """Along the front, from the left; from what is not on it, to the nearest."""
+        seen = self.picture(self.view) if self.view else None
+        if seen is None or not seen.front:
+            return None
+        if selected not in seen.front:
+            return nearest(seen, selected)
+        at = seen.front.index(selected) + by
+        return seen.front[min(max(at, 0), len(seen.front) - 1)]
+
+    def action_axis(self, which: int) -> None:
+        """Another quantity across, or up."""
+        if self.view is not None:
+            self.choose(axes=turned(self.view.study, self.view.choices, which))
+
+    def action_scale(self, which: int) -> None:
+        """Across or up: logarithmic where it is linear, and the other way."""
+        seen = self.picture(self.view) if self.view else None
+        if self.view is None or seen is None:
+            return
+        low, high = (seen.within.across, seen.within.up)[which]
+        name, label = seen.pair[which].name, seen.pair[which].label
+        if seen.pair[which] is NUMBER or not logarithmic(low, high, True):
+            why = "a number is no size" if seen.pair[which] is NUMBER else "it has values of 0 or less"
+            self.post_message(self.Said(f"{label} has no logarithmic scale: {why}", "dim"))
+            return
+        chosen = dict(self.view.choices.scales)
+        now = chosen.get(name, logarithmic(low, high))
+        self.choose(scales=tuple(sorted({**chosen, name: not now}.items())))
+
+    def action_against(self) -> None:
+        """The hypervolume against something else that is spent."""
+        if self.view is None:
+            return
+        if not self.wants(self.view):
+            why = "there is no room for it" if self.view.study.frontier.points else "there is none yet"
+            self.post_message(self.Said(f"how the frontier grew is not on the screen: {why}", "dim"))
+            return
+        self.choose(against=growth.after(self.view.choices.against))
+
+
+def scatter(view: View, seen: Picture, width: int, height: int) -> list[Line]:
+    """The plot, and above it what lies up and what the glyphs are."""
+    (across, up), scales = seen.pair, dict(view.choices.scales)
+    dots = dict(seen.dots)
+    if view.selected in seen.at:
+        dots[view.selected] = seen.dot(view.selected, selected=True)
+    ranks = across is not NUMBER
+    pair = (
+        plot.Axis(across.label, across.unit, across.maximize, across.quality, ranks, scales.get(across.name)),
+        plot.Axis(up.label, up.unit, up.maximize, up.quality, log=scales.get(up.name)),
+    )
+    line_of = [dots[number] for number in seen.front]
+    drawn = plot.draw(list(dots.values()), line_of, pair, width, height - 1, seen.crowd, seen.within)
+    legend: list[Piece] = [("◊", "offer"), " offer  ", ("▵", "good"), " promising  ", ("∙", "dim"), " one look"]
+    unit = (f" {up.unit}" if up.unit else "") + (", log" if logarithmic(*seen.within.up, pair[1].log) else "")
+    head = apart([" ", (up.label, "bold"), (unit, "dim"), (" ▴ better", "dim")], legend, width)
+    return [head, *drawn]

@@ -1,19 +1,45 @@
-"""Panel 4: where the time and the tokens went: from coarse to fine, and what became of the proposals."""
+"""Panel 5: where the time and the tokens went: from coarse to fine, and what became of the proposals."""
 
+import sqlite3
+import time
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
 
 from cockpit import account, figures
 from cockpit.feed import Snapshot
+from cockpit.keys import LOOK, Key, bindings
 from cockpit.line import Line, Piece, beside, fit, line, right, wrap
 from cockpit.pages import moment
-from cockpit.view import Drawing, View
-from cockpit.widgets.panel import Panel
-from store import records
+from cockpit.view import Drawing, Source, View, Want
+from cockpit.widgets.panel import Cell, Panel
+from store import calls, records
 from store.funnel import By, Step
 from store.records import Limit
 
 SECONDS, MODEL_SECONDS, TOKENS = "seconds", "model_seconds", "tokens"
+KEYS = (
+    Key("t", "t", "tokens_first", LOOK, "tokens first, or time", "time or tokens"),
+    Key("o", "o", "outcomes_first", LOOK, "what came of it first, in figures; or as bars", "by outcome"),
+)
+LATELY_SECONDS = 300.0  # whose answers say how fast the model writes now
+LEAST_BESIDE = 100  # columns, for the budgets beside the bars
+FEW = 5  # experiments: of fewer nothing is foretold
+SHORT = {"experiments": "exp.", "device_hours": "devices"}  # budgets, where there is little room
+
+
+@dataclass(frozen=True, slots=True)
+class Speed(Want[float | None]):
+    """Tokens a second that the model writes now; None where it has written nothing lately."""
+
+    every_seconds: ClassVar[float | None] = 5.0
+
+    async def read(self, source: Source) -> float | None:
+        """Ask the record."""
+        try:
+            return await calls.answer_speed(source.database, time.time() - LATELY_SECONDS)
+        except (sqlite3.Error, ValueError):
+            return None
 
 
 class Share(NamedTuple):
@@ -82,14 +108,14 @@ def legend(parts: Sequence[tuple[Share, float]], width: int) -> list[Piece]:
     return pieces
 
 
-def bars(study: Snapshot, width: int) -> list[Line]:
+def bars(study: Snapshot, width: int, *, by_tokens: bool = False) -> list[Line]:
     """The slot's time and the tokens, each with what its parts are."""
     spent, lines = study.ledger, list[Line]()
     amounts = (
         ("slot", SECONDS, figures.lasted(spent.total.get(SECONDS, 0.0))),
         ("tokens", TOKENS, figures.amount(spent.total.get(TOKENS, 0.0))),
     )
-    for name, resource, total in amounts:
+    for name, resource, total in reversed(amounts) if by_tokens else amounts:
         parts = shares(spent.by_outcome, resource)
         lines.append(line(f" {name:7}", (right(total, 8), "bold"), "  ", *bar(parts, width - 19)))
         nothing: list[Piece] = [("none: no model was asked", "dim")] if resource == TOKENS else []
@@ -98,27 +124,81 @@ def bars(study: Snapshot, width: int) -> list[Line]:
 
 
 def limits(study: Snapshot, now: float, width: int) -> list[Line]:
-    """What may be spent, and how much of it is."""
-    cells = max(0, width - 45)
-    lines = [_limit(one, now, cells, going_on=study.pid is not None) for one in study.limits]
+    """What may be spent, how much of it is, and how much will be when the first of them is used up."""
+    cells, first = max(0, width - 51), _first(study)
+    lines = []
+    for one in study.limits:
+        ends = ""
+        if first is not None and one is first:
+            ends = f"  ends {moment(first.ends_at or now, now)}{' first' if len(study.limits) > 1 else ''}"
+        elif first is not None and one.rate is not None and one.budget != "time":
+            ends = f"  {_amount(one.budget, _by_then(one, first, now))} by then"
+        lines.append(
+            line(
+                f" {one.budget.replace('_', ' '):12}",
+                (right(_amount(one.budget, _spent(one, study, now)), 7), "bold"),
+                (f" of {_amount(one.budget, one.most):8}", "dim"),
+                *_filled(one, study, now, cells),
+                (ends, "dim"),
+            )
+        )
     return lines or [line((" no budget is set: r pauses, cockpit stop ends", "dim"))]
 
 
-def _limit(one: Limit, now: float, cells: int, *, going_on: bool) -> Line:
-    """A budget as a bar; and when it will be used up, where there is an engine that uses it."""
-    spent = one.spent + (max(0.0, now - one.at) if going_on and one.budget == "time" else 0.0)
-    full = min(cells, round(cells * spent / one.most))
+def slim_limits(study: Snapshot, now: float, width: int) -> list[Line]:
+    """The same in four lines: three budgets, those that end first before others, and the forecast in words."""
+    ending = sorted(study.limits, key=lambda one: (one.ends_at is None, one.ends_at or 0.0))
+    lines = [
+        line(
+            f" {fit(SHORT.get(one.budget, one.budget), 7)}",
+            (right(_amount(one.budget, _spent(one, study, now)), 8), "bold"),
+            "  ",
+            *_filled(one, study, now, max(0, width - 31)),
+            (f" of {_amount(one.budget, one.most)}", "dim"),
+        )
+        for one in ending[:3]
+    ]
+    said = forecast(study, now) if study.limits else "no budget is set"
+    return [*lines, line((fit(f" {said}", width).rstrip(), "dim"))]
+
+
+def forecast(study: Snapshot, now: float) -> str:
+    """Which budget will be used up first, when, and how many experiments there will be."""
+    if study.pid is None:
+        return "no engine runs"
+    first = _first(study)
+    if first is None or first.ends_at is None:
+        few = len(study.experiments) < FEW
+        return f"no forecast before {FEW} experiments" if few else "none is being used up"
+    one = next((one for one in study.limits if one.budget == "experiments"), None)
+    count = "" if one is None or one is first else f", at exp. {_amount('experiments', _by_then(one, first, now))}"
+    what = f"{first.budget.replace('_', ' ')} {'ends' if first.budget in ('time', 'money') else 'end'} first"
+    return f"{what}, at {moment(first.ends_at, now)}{count}"
+
+
+def _first(study: Snapshot) -> Limit | None:
+    """The budget that is used up first; None where nobody can tell."""
+    known = [one for one in study.limits if one.ends_at is not None]
+    if study.pid is None or len(study.experiments) < FEW or not known:
+        return None
+    return min(known, key=lambda one: one.ends_at or 0.0)
+
+
+def _by_then(one: Limit, first: Limit, now: float) -> float:
+    """How much of a budget is spent when the first of all is used up, at its rate."""
+    hours = max(0.0, (first.ends_at or now) - one.at) / 3600
+    return min(one.most, one.spent + (one.rate or 0.0) * hours)
+
+
+def _spent(one: Limit, study: Snapshot, now: float) -> float:
+    return one.spent + (max(0.0, now - one.at) if study.pid is not None and one.budget == "time" else 0.0)
+
+
+def _filled(one: Limit, study: Snapshot, now: float, cells: int) -> list[Piece]:
+    """A budget as a bar: what is spent, what is reserved, what is left."""
+    full = min(cells, round(cells * _spent(one, study, now) / one.most))
     held = min(cells - full, round(cells * one.reserved / one.most))
-    ends = f"  ends {moment(one.ends_at, now)}" if going_on and cells and one.ends_at is not None else ""
-    return line(
-        f" {one.budget.replace('_', ' '):12}",
-        (right(_amount(one.budget, spent), 7), "bold"),
-        (f" of {_amount(one.budget, one.most):8}", "dim"),
-        ("█" * full, "sky"),
-        ("▒" * held, "sky"),
-        ("░" * (cells - full - held), "rule"),
-        (ends, "dim"),
-    )
+    return [("█" * full, "sky"), ("▒" * held, "sky"), ("░" * (cells - full - held), "rule")]
 
 
 def _amount(budget: str, amount: float) -> str:
@@ -153,9 +233,10 @@ def _step(step: Step, of: int, width: int) -> Line:
     return line(*pieces)
 
 
-def lost(study: Snapshot, width: int) -> list[Line]:
+def lost(study: Snapshot, width: int, *, by_tokens: bool = False) -> list[Line]:
     """A row for each loss, the dearest first, and what mending it would buy at most."""
     rows = study.account.funnel.losses
+    rows = tuple(sorted(rows, key=lambda one: -one.tokens)) if by_tokens else rows
     name = max(14, min(30, width - 36))
     lines = [line((f" {'lost':{name}}{'number':>9}{'device':>7}{'tokens':>9}{'would buy':>10}", "dim"))] if rows else []
     for one in rows:
@@ -169,10 +250,16 @@ def lost(study: Snapshot, width: int) -> list[Line]:
     return lines
 
 
-def morning(study: Snapshot, width: int) -> list[Line]:
-    """What the devices waited for, what is asked of the user, and each proposer's lift over the floor."""
+def pace(speed: float | None) -> str:
+    """How fast the model writes now."""
+    return "" if speed is None else f"{figures.amount(speed) if speed >= 9.95 else f'{speed:.1f}'} tokens/s now"
+
+
+def morning(study: Snapshot, width: int, speed: float | None = None) -> list[Line]:
+    """What the devices waited for, what is asked of the user, how fast the model writes, each lift over the floor."""
     found = study.account
     said = [*account.devices(found.devices)[1:2], account.asked(found.review)]
+    said += [f"the model writes {pace(speed)}, by its answers of the last 5 minutes"] if speed is not None else []
     said += [f"lift of {account.lift(one)}" for one in found.yields.lifts]
     return [
         line((f" {text}" if not index else f"   {text}", "dim"))
@@ -181,17 +268,18 @@ def morning(study: Snapshot, width: int) -> list[Line]:
     ]
 
 
-def outcomes(study: Snapshot, width: int) -> list[Line]:
-    """A row for each outcome, and the total to which they add up."""
-    spent = study.ledger
-    rows = [*spent.by_outcome.items(), ("total", spent.total)]
+def outcomes(study: Snapshot, width: int, *, by_tokens: bool = False) -> list[Line]:
+    """A row for each outcome, and the total to which they add up. The share is of what comes first, time or tokens."""
+    spent, first = study.ledger, TOKENS if by_tokens else SECONDS
+    dearest = sorted(spent.by_outcome.items(), key=lambda one: -one[1].get(TOKENS, 0.0))
+    rows = [*(dearest if by_tokens else spent.by_outcome.items()), ("total", spent.total)]
     name = max(14, min(30, width - 36))
     lines = [line((f" {'by outcome':{name}}{'slot':>9}{'share':>7}{'model':>9}{'tokens':>9}", "dim"))]
-    whole = spent.total.get(SECONDS, 0.0) or 1.0
+    whole = spent.total.get(first, 0.0) or 1.0
     for outcome, amounts in rows:
         cells = (
             _time(amounts.get(SECONDS, 0.0), 9),
-            right(f"{100 * amounts.get(SECONDS, 0.0) / whole:.0f} %", 7),
+            right(f"{100 * amounts.get(first, 0.0) / whole:.0f} %", 7),
             _time(amounts.get(MODEL_SECONDS, 0.0), 9),
             right(figures.amount(amounts[TOKENS]) if amounts.get(TOKENS) else "–", 9),
         )
@@ -219,27 +307,60 @@ def proposers(study: Snapshot) -> list[Line]:
     return rows
 
 
+def yields(study: Snapshot, width: int) -> list[Line]:
+    """What the study has gained for what was spent, and each model and operator, the best first."""
+    found = study.account.yields
+    name = max(14, min(30, width - 52))
+    titles = f" {'yield':{name}}{'ran':>5}{'confirmed':>10}{'gain':>8}{'device':>8}{'an hour':>9}{'tokens':>8}"
+    rows = [("the study", found.study), *((account.name_of(one), one) for one in (*found.models, *found.operators))]
+    lines = [line((titles, "dim"))]
+    for said, one in rows:
+        hourly = account.small(one.per_device_hour) if one.seconds else "–"
+        cells = f"{one.experiments:>5}{one.confirmed:>10}" + right(account.small(one.gain), 8)
+        cells += _time(one.seconds, 8) + right(hourly, 9) + right(figures.amount(one.tokens) if one.tokens else "–", 8)
+        lines.append(line(f" {fit(said, name)}", (cells, "dim")))
+    return lines
+
+
 class Ledger(Panel):
     """The bars alone where there are a few lines, and all of it where there is room."""
 
-    number = 4
+    BINDINGS = [*bindings(KEYS)]
+    number = 5
     title = "Ledger"
+    cell = Cell.BELOW
+    keys = KEYS
     ticks = True
+
+    def wants(self, view: View) -> Sequence[Want[Any]]:
+        """How fast the model writes, while there is one at work."""
+        return () if view.study.pid is None or view.study.facts.get("model", "none") == "none" else (Speed(),)
 
     def draw(self, view: View, width: int, height: int) -> Drawing:
         """From coarse to fine."""
-        study = view.study
+        study, by_tokens = view.study, view.choices.by_tokens
         if not study.ledger.total:
             return Drawing([line(), line("  Nothing is spent yet.")])
+        speed = view.get(Speed()) if self.wants(view) else None
+        note = [(pace(speed), "dim")] if speed is not None else []
         if height <= 6:
-            return Drawing(
-                beside(
-                    bars(study, width * 2 // 3), limits(study, view.now, width - width * 2 // 3 - 2), width * 2 // 3 + 2
-                )
-            )
-        parts = (
-            bars(study, width), funnel(study, width), morning(study, width), limits(study, view.now, width),
-            lost(study, width), outcomes(study, width), proposers(study),
-        )  # fmt: skip
-        lines = [one for part in parts if part for one in (*part, line())]
-        return Drawing(lines[:-1])
+            left = width * 2 // 3 if width >= LEAST_BESIDE else width
+            budgets = slim_limits(study, view.now, width - left - 2) if left < width else []
+            return Drawing(beside(bars(study, left, by_tokens=by_tokens), budgets, left + 2), note=note)
+        figured, drawn = outcomes(study, width, by_tokens=by_tokens), bars(study, width, by_tokens=by_tokens)
+        steps = (funnel(study, width), morning(study, width, speed), limits(study, view.now, width))
+        losses = lost(study, width, by_tokens=by_tokens)
+        parts = (figured, drawn, *steps, losses) if view.choices.outcomes else (drawn, *steps, losses, figured)
+        lines = [one for part in (*parts, proposers(study), yields(study, width)) if part for one in (*part, line())]
+        return Drawing(lines[:-1], note=note)
+
+    def action_tokens_first(self) -> None:
+        """Tokens before time, or time before tokens."""
+        if self.view is not None:
+            self.choose(by_tokens=not self.view.choices.by_tokens)
+
+    def action_outcomes_first(self) -> None:
+        """The table of what came of it at the top, or where it stands else."""
+        if self.view is not None:
+            self.choose(outcomes=not self.view.choices.outcomes)
+            self._scroll(0)

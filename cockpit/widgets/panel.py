@@ -1,8 +1,11 @@
 """The widgets: each draws lines, and when what they show has changed, only the lines that are not the same."""
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from enum import IntEnum
+from typing import Any, ClassVar
 
+from rich.cells import cell_len
 from textual.binding import Binding
 from textual.events import Click, Resize
 from textual.geometry import Region, Size
@@ -10,8 +13,9 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from cockpit.line import Line, Piece, apart, strip
-from cockpit.view import Arrangement, Drawing, View
+from cockpit.keys import Key, pressed
+from cockpit.line import Line, Piece, apart, strip, width_of
+from cockpit.view import Arrangement, Choices, Drawing, View, Want
 
 
 class Lines(ScrollView, can_focus=False, inherit_bindings=False):
@@ -69,6 +73,31 @@ class Lines(ScrollView, can_focus=False, inherit_bindings=False):
         self.show(self.body, self.head)
 
 
+class Foot(Lines):
+    """Keys, and what each does: a click presses it."""
+
+    own: Sequence[Key] = ()  # keys of the panel that has them
+
+    def on_click(self, event: Click) -> None:
+        """Press the key that stands there, or before it."""
+        at, shown = 0, ""
+        for text, style in self.body[0].pieces if self.body else ():
+            shown = text if style == "bold sky" else shown
+            at += cell_len(text)
+            if event.x < at and shown:
+                self.app.simulate_key(pressed(shown, self.own))
+                return
+
+
+class Cell(IntEnum):
+    """Where a panel stands where there is room for several; of those in one cell, one is shown."""
+
+    LIST = 1
+    FRONT = 2
+    DETAIL = 3
+    BELOW = 4
+
+
 class Panel(Lines, can_focus=True, inherit_bindings=False):
     """A title on a rule, and what a View looks like beneath it. A subclass says what in `draw`, a pure function."""
 
@@ -78,6 +107,8 @@ class Panel(Lines, can_focus=True, inherit_bindings=False):
     ]
     number: ClassVar[int]
     title: ClassVar[str]
+    cell: ClassVar[Cell]
+    keys: ClassVar[Sequence[Key]] = ()  # its own; a subclass that has some also says BINDINGS = bindings(KEYS)
     ticks: ClassVar[bool] = False  # what it shows changes with the time alone
 
     class Selected(Message):
@@ -87,15 +118,47 @@ class Panel(Lines, can_focus=True, inherit_bindings=False):
             super().__init__()
             self.number = number
 
-    def __init__(self) -> None:
+    class Opened(Message):
+        """Another panel is to be shown."""
+
+        def __init__(self, number: int) -> None:
+            super().__init__()
+            self.number = number
+
+    class Said(Message):
+        """A key is answered: to be said in the strip."""
+
+        def __init__(self, text: str, style: str = "text") -> None:
+            super().__init__()
+            self.text, self.style = text, style
+
+    class Asked(Message):
+        """Something is to be read at once, for a key and not to be drawn; what follows is given the answer."""
+
+        def __init__(self, want: Want[Any], then: Callable[[Any], None]) -> None:
+            super().__init__()
+            self.want, self.then = want, then
+
+    def __init__(self, chosen: Callable[[Choices], None] = lambda _: None) -> None:
         super().__init__(self.title.lower())
         self.view: View | None = None
+        self.behind: Sequence[Panel] = ()  # those that stand in the same cell
+        self._chosen = chosen
         self.drawing = Drawing(())
         self._last: int | None = None  # that was selected when it was drawn
 
     def draw(self, view: View, width: int, height: int) -> Drawing:
         """What a view looks like in so many columns and lines, the rule not counted."""
         raise NotImplementedError
+
+    def wants(self, view: View) -> Sequence[Want[Any]]:
+        """What has to be read to draw a view, beyond what it holds."""
+        return ()
+
+    def choose(self, **changes: Any) -> None:
+        """See it otherwise from now on: fields of Choices. At once, for a key may be typed ahead."""
+        if self.view is not None:
+            self._chosen(replace(self.view.choices, **changes))
 
     def see(self, view: View) -> None:
         """Show this view; a panel that is not on the screen does so when it comes to it."""
@@ -115,8 +178,10 @@ class Panel(Lines, can_focus=True, inherit_bindings=False):
                 self._scroll(0)
         elif not same or before.cursor is None:
             self._show_cursor(self.drawing.cursor, stood)
-        else:  # others may have come in above it: it stays where it is on the screen
-            self._scroll(stood + self.drawing.cursor - before.cursor)
+        elif self.drawing.cursor != before.cursor:  # others have come in above it, or gone
+            whole = len(self.drawing.numbers) <= self.size.height - len(self.head)
+            # It stays where it is on the screen, unless all that are listed are in sight anyhow.
+            self._scroll(0 if whole else stood + self.drawing.cursor - before.cursor)
 
     def _show_cursor(self, cursor: int, stood: int) -> None:
         """What is selected by hand is in sight, and the heading of the first group with it."""
@@ -135,14 +200,34 @@ class Panel(Lines, can_focus=True, inherit_bindings=False):
             (self.title, "bold sky" if self.has_focus else "bold"),
             " ",
         )
+        others = [piece for one in self.behind for piece in ("  ", (f"{one.number} ", "sky"), (one.title, "dim"))]
         note = self.drawing.note
-        return apart(name, [" ", *note] if note else [], self.size.width, fill=stroke)
+        return apart(
+            [*name, *others, *(" " if others else "")], [" ", *note] if note else [], self.size.width, fill=stroke
+        )
+
+    def _behind_at(self, x: int) -> "Panel | None":
+        """The panel in the same cell whose name stands there on the rule."""
+        at = width_of((f"{self.number} {self.title} ",))
+        for one in self.behind:
+            size = width_of((f"  {one.number} {one.title}",))
+            if at <= x < at + size:
+                return one
+            at += size
+        return None
 
     # --- what moves ---------------------------------------------------------------------------------------------------
 
-    def step(self, by: int, selected: int) -> int | None:
-        """The experiment so many further along from the one that is selected; None where lines are scrolled instead."""
+    def step(self, by: int, selected: int, view: View | None = None) -> int | None:
+        """The experiment so many further along from the one that is selected; None where lines are scrolled instead.
+
+        In the view that is shown, unless another one is given.
+        """
         return None
+
+    def between(self, one: int, other: int) -> list[int]:
+        """The experiments from one to another, in a panel that lists them."""
+        return []
 
     def scroll_lines(self, by: int) -> None:
         """So many lines down or up."""
@@ -159,8 +244,11 @@ class Panel(Lines, can_focus=True, inherit_bindings=False):
         return self.drawing.numbers[index] if len(self.head) <= y and 0 <= index < len(self.drawing.numbers) else None
 
     def on_click(self, event: Click) -> None:
-        """A click selects what it is on."""
-        if (number := self.chosen(event.y)) is not None:
+        """A click selects what it is on; on a name in the rule, that panel."""
+        ruled = self.view is not None and self.view.arrangement is not Arrangement.NARROW
+        if ruled and event.y == 0 and (other := self._behind_at(event.x)):
+            self.post_message(self.Opened(other.number))
+        elif (number := self.chosen(event.y)) is not None:
             self.post_message(self.Selected(number))
 
     def on_resize(self, _: Resize) -> None:

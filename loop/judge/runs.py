@@ -17,6 +17,7 @@ FAR = 1.0  # a loss as large as the baseline's own value: what diverges has a no
 BASELINE, SCREEN, RACE, CONFIRM = "baseline", "screen", "race", "confirm"  # what a run is for
 VERIFY = "verify"  # the first of a merge of several, which nobody has run before
 CHALLENGE = "challenge"  # of an incumbent that has its baseline's runs; where it fails, it stays what it is
+OWN = (SCREEN, RACE, CONFIRM)  # for the experiment's own sake, and not as what others are held against
 CHOSEN = (SCREEN, RACE)  # the purposes of runs for which an experiment may have been chosen
 
 Seeds = Mapping[str, Mapping[int, float]]  # the value of each objective, by seed

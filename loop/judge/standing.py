@@ -31,6 +31,7 @@ VERIFIED = (  # of trunk, where it is several changes together
     "It is trunk, against what trunk was, {}. "
     "It holds unless it is worse, breaks a bound, or more is lost than would be given up for anything."
 )
+ENDED = " But a person has ended its run, and it is run no more."
 SURE = 0.95  # of the interval around a gain that is kept with it
 
 
@@ -151,7 +152,8 @@ class Standing:
     def waits(self, row: Experiment) -> bool:
         """Whether an experiment is measured, and has no verdict, or one that does not stand any more.
 
-        It rests on another trunk than the experiment was made from, or on bounds or a rule that are others now.
+        It rests on another trunk than the experiment was made from, or on bounds or a rule that are others now, or asks
+        for a run of what was ended.
         """
         said, number = row.verdict, row.number
         if number in (0, self.incumbent) or not self.runs.whole(number):
@@ -160,6 +162,7 @@ class Standing:
             return row.state is State.MEASURED
         here = said.incumbent == self.incumbent
         stale = (not here and self.incumbent == row.parent) or (here and said.rule != self._rule)
+        stale = stale or (here and said.asks and row.ended)
         return stale or self.runs.breach(number) != (said.sentence if said.word is Word.INFEASIBLE else "")
 
     @property
@@ -312,6 +315,7 @@ class Standing:
         broken = runs.breach(number)
         if broken:
             said = infeasible(said)
+        ended = said.asks and self.rows[number].ended
         return Verdict(
             experiment=number,
             bench=self.bench,
@@ -320,9 +324,11 @@ class Standing:
             rule=chosen.rule,
             word=said.word,
             evidence=said.evidence,
-            asks=said.asks and number != self.incumbent,
+            asks=said.asks and number != self.incumbent and not ended,
             sentence=broken or sentence(said, name_of(incumbent)),
-            explanation=explanation(said, chosen) if number != self.incumbent else VERIFIED.format(name_of(incumbent)),
+            explanation=VERIFIED.format(name_of(incumbent))
+            if number == self.incumbent
+            else explanation(said, chosen) + (ENDED if ended else ""),
             figures={
                 one.axis.name: _keys(one, said.worth, barred=said.barred == one.axis.name) for one in said.figures
             },

@@ -25,7 +25,7 @@ from loop.propose.functions import Function, functions
 from loop.propose.optimiser import Tried
 from loop.propose.rewrite import fits
 from loop.propose.space import Knob
-from loop.study import CHANGED_LINES, ConfigError, Revision, Settings
+from loop.study import CHANGED_LINES, ConfigError, Revision, Settings, read
 from loop.where import where
 from store import journal, views
 from store.database import Database
@@ -118,8 +118,8 @@ class Preparation:
             return await self.queue(rows, proposal, edit, change, asked)
         why = Refused(Refusal.DUPLICATE, f"it makes the code of {name_of(twin)}")
         await self.refuse(proposal, why, change.hash, asked)
-        decided = rows[twin].state in (State.MERGED, State.REJECTED)
-        if decided or await self._known_here(twin):
+        over = rows[twin].state in (State.MERGED, State.REJECTED) or rows[twin].ended
+        if over or await self._known_here(twin):
             return why
         await journal.queued_again(self.database, rows[twin])
         return rows[twin]
@@ -157,7 +157,7 @@ class Preparation:
         """
         if row.knobs.keys() - {knob.key for knob in self.knobs}:
             return None
-        failed = failed or (over and row.state is State.FAILED)
+        failed = failed or (over and row.state is State.FAILED and not row.ended)
         if axes and not failed and all(axis.name in means for axis in axes):
             return Tried(self.values(row), tuple(axis.gain(means[axis.name]) for axis in axes))
         under_way = not over or row.state in (State.QUEUED, State.RUNNING)
@@ -256,6 +256,16 @@ def _written_anew(rows: Sequence[Experiment], row: Experiment) -> set[int]:
         found.add(number := ahead.pop())
         ahead += [parent for parent in rows[number].parents if parent not in found]
     return {number for number in found if rows[number].operator == REWRITE}
+
+
+async def prepared(place: Place, branches: Branches, database: Database) -> Preparation:
+    """Where the proposals of a study that has begun are let in, for who makes none. Raises ConfigError."""
+    revision = read(place.config)
+    study, baseline = await views.study(database), await views.experiment(database, 0)
+    engine = await views.last_engine(database)
+    assert study is not None and engine is not None and baseline is not None
+    knobs = await knobs_of(place, revision, branches, baseline.tree)
+    return Preparation(place, revision.settings, branches, database, knobs, study.seed, engine.facts["bench"])
 
 
 async def knobs_of(place: Place, revision: Revision, branches: Branches, tree: str) -> tuple[Knob, ...]:

@@ -16,7 +16,7 @@ from loop.branches import Conflict
 from loop.propose.admit import Refused
 from loop.propose.domain import Value, same
 from loop.propose.edits import KNOBS, Setting
-from loop.propose.prepare import Preparation
+from loop.propose.prepare import Change, Preparation
 from loop.propose.space import Unreadable
 from store.records import MERGE, PERSON, Experiment, Proposal, Refusal, State, name_of
 
@@ -69,11 +69,39 @@ class Sum:
     givers: dict[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What the changes of some experiments make on trunk, and what of it the gates have seen. Nothing is kept yet."""
+
+    experiments: Sequence[Experiment]
+    names: str
+    edit: Together
+    change: Change
+
+
 async def together(own: Preparation, numbers: Sequence[int], at: float) -> Experiment:
     """The experiment that takes the changes of these onto trunk; one that there is already, where its code is the same.
 
     Raises Refused, where they cannot be taken together or the gates refuse it.
     """
+    found = await joined(own, numbers)
+    async with own.turn:  # another proposal may have been let in meanwhile
+        rows, trunk = await own.stand()
+        if (twin := await own.twin(found.change.hash)) is not None:
+            return _usable(rows[twin], f"{found.names} on {trunk.id} make the code of {name_of(twin)}")
+        proposal = Proposal(
+            proposer=PERSON,
+            operator=MERGE,
+            parent=trunk.number,
+            hypothesis=found.edit.sentence,
+            change=found.edit.change,
+            at=at,
+        )
+        return await own.queue(rows, proposal, found.edit, found.change, together=found.experiments)
+
+
+async def joined(own: Preparation, numbers: Sequence[int]) -> Joined:
+    """What these make on trunk. Raises Refused, where they cannot be taken together or the gates refuse it."""
     rows, trunk = await own.stand()
     chosen, values = [rows[number] for number in numbers], own.values(trunk)
     names = " and ".join(one.id for one in chosen)
@@ -92,19 +120,7 @@ async def together(own: Preparation, numbers: Sequence[int], at: float) -> Exper
     change = await own.change(rows[0], trunk, edit)
     if isinstance(change, Refused):
         raise Refused(change.refusal, f"{names} on {trunk.id}: {change.reason}")
-    async with own.turn:  # another proposal may have been let in meanwhile
-        rows, _ = await own.stand()
-        if (twin := await own.twin(change.hash)) is not None:
-            return _usable(rows[twin], f"{names} on {trunk.id} make the code of {name_of(twin)}")
-        proposal = Proposal(
-            proposer=PERSON,
-            operator=MERGE,
-            parent=trunk.number,
-            hypothesis=edit.sentence,
-            change=edit.change,
-            at=at,
-        )
-        return await own.queue(rows, proposal, edit, change, together=chosen)
+    return Joined(chosen, names, edit, change)
 
 
 def _turns(rows: Sequence[Experiment], one: Experiment, known: Collection[str]) -> bool:

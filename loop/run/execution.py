@@ -14,7 +14,7 @@ from typing import Any
 from loop import budget
 from loop.branches import Branches
 from loop.effects import carry_out
-from loop.judge.runs import CHALLENGE
+from loop.judge.runs import CHALLENGE, OWN
 from loop.judge.standing import Standing
 from loop.run import costs, launch, stages
 from loop.run.bench import Bench, lent, sealed
@@ -54,7 +54,8 @@ class MachineFailed(Exception):
 class Stop:
     """A request from outside to end, or to pause. Asked once, the current run ends with a grace; asked again, without.
 
-    `going` is clear while the research is paused, and set for good once it is to end.
+    `going` is clear while the research is paused, and set for good once it is to end. `broken` are the runs that are to
+    end now, while the engine lives on.
     """
 
     def __init__(self) -> None:
@@ -62,6 +63,7 @@ class Stop:
         self.why: Ended | None = None
         self.going = asyncio.Event()
         self.going.set()
+        self.broken: set[int] = set()
 
     @property
     def holds(self) -> bool:
@@ -129,9 +131,9 @@ class Execution:
         self._deleting: list[asyncio.Task[None]] = []
 
     async def execute(self, experiment: Experiment, seed: int, purpose: str) -> Outcome | None:
-        """One run of an experiment's tree, in a fresh folder, to its end. None where nothing new is to begin any more.
+        """One run of an experiment's tree, in a fresh folder, to its end.
 
-        Raises MachineFailed.
+        None where nothing new is to begin any more, or a person has broken the run off. Raises MachineFailed.
         """
         if shutil.disk_usage(self.place.folder).free < FREE_BYTES:
             raise MachineFailed(
@@ -166,7 +168,8 @@ class Execution:
             if why := await carry_out(self.database, effect, self.start(experiment, run)):  # no disk, no git
                 await self.close(experiment, run, [], f"it could not be begun: {why}")
                 raise MachineFailed(f"{experiment.id} could not be begun: {why}")
-            return await self.follow(experiment, run)
+            outcome = await self.follow(experiment, run)
+            return None if outcome is Outcome.INTERRUPTED and run.id in self.stop.broken else outcome
         finally:
             self.quiet.runs(run.slot, None)
 
@@ -220,6 +223,9 @@ class Execution:
         going = asyncio.create_task(launch.gone(folder))
         recorded: list[Stage] = []
         passed_on = 0
+        if experiment.ended and run.purpose in OWN:  # the engine that was asked has died
+            self.stop.broken.add(run.id)
+        let_go = False
         # A supervisor ends each stage in its time. One that is late has been stopped.
         names = stages.names(settings)
         deadline = time.monotonic() + len(stages.STAGES) * (settings.run.timeout + LATE_SECONDS)
@@ -228,6 +234,9 @@ class Execution:
                 await asyncio.wait({going}, timeout=launch.POLL_SECONDS)
                 await self._record_stages(experiment, run, recorded)
                 self.quiet.runs(run.slot, names[len(recorded)] if len(recorded) < len(names) else None)
+                if run.id in self.stop.broken and not let_go:
+                    await launch.ask_to_end(folder)
+                    let_go = True
                 while passed_on < self.stop.urgency:
                     await launch.ask_to_end(folder, at_once=passed_on > 0)
                     passed_on += 1

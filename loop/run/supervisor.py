@@ -11,6 +11,8 @@ Every process of a stage is a descendant of this one: it is a *child subreaper* 
 becomes its child, and it ends a stage by killing all its descendants until there is none. That is also why the CPU
 seconds are right where a process was killed: it is this process that waits for it (wait4(2)).
 
+What a stage uses while it runs stands in `now.json`, for whoever watches; it decides nothing.
+
 What GPUs have used it never asks of their driver itself, which may hang: `nvml.py`, beside it, does.
 """
 
@@ -25,7 +27,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import Any
+from typing import IO, Any
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
@@ -38,6 +40,7 @@ TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 FIRST_SAMPLE_SECONDS, SAMPLE_SECONDS = 0.02, 0.25
 DRIVER_SECONDS = 20.0  # for its first word; several GPUs that nobody has used yet take a while
 ANSWER_SECONDS = 2.0
+TELL_SECONDS = 1.0  # between two words about what a stage uses
 
 
 class Supervisor:
@@ -73,13 +76,24 @@ class Supervisor:
             self.write()
             if record["ended_by"] != "itself" or record["exit_status"] != 0:
                 break
+        with suppress(OSError):
+            os.unlink(os.path.join(self.folder, "now.json"))
         self.status["ended"] = True
         self.write()
+
+    def tell(self, costs: "Costs") -> None:
+        """Replace `now.json`: what the stage under way uses. Nothing depends on it, so no disk is waited for."""
+        path = os.path.join(self.folder, "now.json")
+        said = {"stage": self.status["stages"][-1]["name"], "at": time.time(), **costs.now()}
+        with suppress(OSError):
+            with anew(path + ".new") as file:
+                json.dump(said, file)
+            os.replace(path + ".new", path)
 
     def write(self) -> None:
         """Replace `status.json`: a reader sees the old one or the new one, whole."""
         path = os.path.join(self.folder, "status.json")
-        with open(path + ".new", "w") as file:
+        with anew(path + ".new") as file:
             json.dump(self.status, file)
             file.flush()
             os.fsync(file.fileno())
@@ -130,6 +144,7 @@ class Supervisor:
         ended_by, kill_at = "itself", 0.0
         interval = FIRST_SAMPLE_SECONDS
         next_sample = time.monotonic() + interval
+        next_word = next_sample
         while True:
             due = min(next_sample, kill_at or deadline)
             came = signal.sigtimedwait(WAKING, max(due - time.monotonic(), 0.01))
@@ -149,6 +164,9 @@ class Supervisor:
                 costs.sample(descendants())
                 interval = min(interval * 2, SAMPLE_SECONDS)
                 next_sample = time.monotonic() + interval
+                if now >= next_word:
+                    self.tell(costs)
+                    next_word = now + TELL_SECONDS
             if not kill_at:
                 ended_by = "log" if flooded else "request" if self.asked else "timeout" if now >= deadline else "itself"
                 if ended_by != "itself":
@@ -160,6 +178,17 @@ class Supervisor:
                 last = descendants()
                 costs.sample(last)
                 send(last, signal.SIGKILL)
+
+
+def anew(path: str) -> IO[str]:
+    """Open a file to write that nobody else has made. Raises OSError.
+
+    Behind no wall, the code under test can lay something in its way: a pipe that nobody reads, or a link to what is not
+    to be written.
+    """
+    with suppress(OSError):
+        os.unlink(path)
+    return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666), "w")
 
 
 class Tampering(Exception):
@@ -292,6 +321,8 @@ class OnGpus:
         self.pids: set[int] = set()  # of the stage, when it was last asked
         self.energy_joules: float | None = None
         self.peak_bytes: int | None = 0
+        self.held_bytes: int | None = None  # when it was last told
+        self.joules: float | None = None  # until then
         self.began = gpus.now()
 
     def sample(self, pids: Iterable[int]) -> None:
@@ -308,14 +339,20 @@ class OnGpus:
         self._take(ended, self.pids)
         if not self.began or not ended:
             self.peak_bytes = None
-        elif None not in (before := self.began["millijoules"], after := ended["millijoules"]) and after >= before:
-            self.energy_joules = (after - before) / 1000
+        else:
+            self.energy_joules = self._energy(ended)
 
     def _take(self, said: dict[str, Any] | None, pids: set[int]) -> None:
         """The memory that it holds by now, where it was told."""
         if said is not None and self.peak_bytes is not None:
             held = self._of_processes(said, pids) if self.gpus.memory_by == "process" else self._of_device(said)
             self.peak_bytes = None if held is None else max(self.peak_bytes, held)
+            self.held_bytes, self.joules = held, self._energy(said)
+
+    def _energy(self, said: dict[str, Any]) -> float | None:
+        """Since the stage began, where it was told."""
+        before, after = (self.began or {}).get("millijoules"), said["millijoules"]
+        return None if None in (before, after) or after < before else float(after - before) / 1000
 
     def _of_processes(self, said: dict[str, Any], pids: set[int]) -> int | None:
         """Of the stage's own processes together."""
@@ -339,6 +376,21 @@ class Costs:
         self.waited_seconds = 0.0  # of processes that were waited for
         self.cpu_seconds = 0.0
         self.peak_bytes: int | None = None
+        self.held_bytes: int | None = None  # at the last sample
+        self._told = time.monotonic(), 0.0  # when it was last said what is used, and the CPU seconds until then
+
+    def now(self) -> dict[str, Any]:
+        """What is used now. `cores`: how many were at work since this was said last, of so many that there are."""
+        (before, seconds), now = self._told, time.monotonic()
+        self._told = now, self.cpu_seconds
+        return {
+            "bytes": self.held_bytes,
+            "peak_bytes": self.peak_bytes,
+            "cores": (self.cpu_seconds - seconds) / (now - before) if now > before else None,
+            "of_cores": len(os.sched_getaffinity(0)),
+            "device_bytes": self.on_gpus.held_bytes if self.on_gpus else None,
+            "joules": self.on_gpus.joules if self.on_gpus else None,
+        }
 
     def add(self, used: Iterable[resource.struct_rusage]) -> None:
         """Processes that have ended. The largest one counts for memory: no sample may have met it."""
@@ -358,7 +410,8 @@ class Costs:
             self.on_gpus.sample(pids)
         ticks = sum(sum(map(int, words[11:15])) for words in map(fields, pids) if words)  # proc(5): utime to cstime
         self.cpu_seconds = max(self.cpu_seconds, self.waited_seconds + ticks / TICKS_A_SECOND)
-        if (total := proportional_bytes(pids)) is not None:
+        self.held_bytes = total = proportional_bytes(pids)
+        if total is not None:
             self.peak_bytes = max(self.peak_bytes or 0, total)
 
 

@@ -6,9 +6,12 @@ from typing import Any
 
 from cockpit.feed import Snapshot
 from store.account import NOTHING, Account
+from store.calls import Became, Told
 from store.funnel import By, Funnel, Loss, Step, Stop
 from store.lanes import devices
 from store.records import (
+    Call,
+    CallOutcome,
     Decision,
     Engine,
     Event,
@@ -21,6 +24,7 @@ from store.records import (
     Measurement,
     Outcome,
     Point,
+    Proposal,
     Reference,
     Refusal,
     Run,
@@ -219,6 +223,50 @@ def unbegun() -> Snapshot:
         every_kind(), study=None, engine=None, pid=None, experiments=(), decision=None, frontier=Frontier(),
         keeps=None, reference=(), account=NOTHING, limits=(), seconds={}, running=(), events=(),
     )  # fmt: skip
+
+
+def call(number: int, purpose: str = "reason", tried: int = 18, **more: Any) -> Call:
+    """A call of the study's night. Of 47 lines about what was tried only so many were sent."""
+    given = {
+        "goal": ["Lower the nll"],
+        "knobs": ["WIDTH: a whole number in 8..256 log; now 64", "DEPTH: a whole number in 1..4; now 2"],
+        "notes": [],
+        "tried": [f"WIDTH 64 → {number}: worse" for number in range(tried)],
+    }
+    texts = [f"The {name}:\n" + "".join(f"- {one}\n" for one in lines) for name, lines in given.items() if lines]
+    sections: list[dict[str, Any]] = [
+        {"name": name, "tokens": 20 * len(lines), "lines": len(lines), "of": len(lines)}
+        for name, lines in given.items()
+    ]
+    if tried < 47:
+        sections[-1] |= {"of": 47, "cut": "to fit 1500 tokens"}
+    sections += [{"name": name, "tokens": 10, "lines": 1, "of": 1} for name in ("system", "question")]
+    messages = [
+        {"role": "system", "content": "You improve a training script."},
+        {"role": "user", "content": "\n".join(texts) + "\nWhich knob next?\n\nIn two sentences."},
+    ]
+    if purpose != "reason":
+        messages += [
+            {"role": "assistant", "content": "A wider net."},
+            {"role": "user", "content": "Write that as JSON."},
+        ]
+    said: dict[str, Any] = {
+        "ended_at": NOW - 548, "outcome": CallOutcome.OK, "answer": "A wider net should fit better.", "num_ctx": 8192,
+        "prompt_tokens": 500, "answer_tokens": 41, "answer_seconds": 12.0, "prompt_seconds": 8.0, "held_seconds": 5.0,
+        **more,
+    }  # fmt: skip
+    prompt = {"messages": messages, "sections": sections if purpose == "reason" else []}
+    return Call("qwen2.5-coder:7b", "embedded", "knobs", purpose, prompt=prompt, at=NOW - 600, id=number, **said)
+
+
+def told(one: Call, experiment: int | None = 7, refusal: Refusal | None = None, **more: Any) -> Told:
+    """A call as it is looked at, that came to an experiment or a refusal; or to no proposal, with None."""
+    change = {"knobs": {"train.py:WIDTH": 96, "train.py:DEPTH": 3}}
+    proposal = Proposal("model", "knobs", 0, "WIDTH 64 → 96, DEPTH 2 → 3", change, NOW - 540, refusal=refusal, **more)
+    number = None if refusal else experiment
+    became = Became(proposal, number, State.RUNNING if number else None) if refusal or number else None
+    sections = one.prompt["sections"] or call(1).prompt["sections"]
+    return Told(one, tuple(sections), became, 94)
 
 
 def offered(*worths: float | None) -> list[Experiment]:

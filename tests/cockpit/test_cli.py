@@ -15,6 +15,7 @@ import pytest
 
 from store.place import Place, engine_pid
 from tests.conftest import IDENTITY, TRAIN, Kept, Write, cockpit, git
+from tests.scripted import serving, something_new
 
 pytestmark = pytest.mark.usefixtures("leaves_nothing")
 SLOW = TRAIN + "import time; print('ready', flush=True); time.sleep(60)\n"
@@ -37,7 +38,20 @@ def keys(*words: str) -> dict[str, Any]:
 def test_help_names_every_command_and_the_options_of_the_study() -> None:
     done = cockpit("--help")
     assert done.returncode == 0
-    commands = ("new", "status", "experiments", "show", "diff", "frontier", "ledger", "logs", "merge", "reject", "undo")
+    commands = (
+        "new",
+        "status",
+        "experiments",
+        "show",
+        "diff",
+        "frontier",
+        "ledger",
+        "context",
+        "logs",
+        "merge",
+        "reject",
+        "undo",
+    )
     for word in (*commands, "pause", "resume", "stop", "--batch", "--experiments", "--minutes", "--version"):
         assert word in done.stdout
 
@@ -584,3 +598,40 @@ def test_following_a_log_ends_with_its_run(write: Write) -> None:
     assert batch.wait(20) == 0
     assert done.stdout.splitlines()[0] == "== train"
     assert done.stdout.splitlines()[-1] == "last"
+
+
+# --- a call to a model -----------------------------------------------------------------------------------------------
+
+
+def test_a_call_is_shown_with_its_sections_its_answer_and_what_became_of_it(write: Write) -> None:
+    with serving(something_new()) as (host, _):
+        more = f'[model]\nname = "scripted:1b-coder"\nhost = "{host}"\nshare = 1\nnum_ctx = 2048'
+        place = write(TRAIN, more=more, deterministic=True)
+        done = cockpit("--batch", "--experiments", "3", str(place.root))
+    assert done.returncode == 0, done.stderr
+    of_it, first = keys("context", "e0001", "--json", str(place.root)), keys("context", "1", "--json", str(place.root))
+    assert (of_it["call"]["id"], of_it["call"]["experiment"], of_it["call"]["purpose"]) == (2, "e0001", "pack")
+    assert of_it["model"] == "scripted:1b-coder"
+    names = ["system", "goal", "objectives", "knobs", "question"]
+    assert [one["name"] for one in first["call"]["prompt"]] == names
+    assert [one["name"] for one in of_it["call"]["prompt"]] == [*names, "answer 1", "question 2"]
+    shown = {one["name"]: one for one in of_it["call"]["prompt"]}
+    assert "RATE: a number in 0.001..1.0 log" in shown["knobs"]["text"] and shown["knobs"]["cut"] is None
+    sent = sum(one["tokens"] for one in of_it["call"]["prompt"])
+    assert abs(sent - of_it["call"]["prompt_tokens"]) <= len(shown)
+    page = cockpit("context", "e1", str(place.root)).stdout
+    assert "of num_ctx 2.0k" in page and "answer  valid at the first try, 1 knob" in page
+    newest = keys("context", "--json", str(place.root))["call"]
+    assert newest == keys("context", str(place.root), "--json")["call"] and newest["id"] == newest["newest"]
+    assert (
+        "no call to a model came to e0000; the study's newest:" in cockpit("context", "e0000", str(place.root)).stdout
+    )
+    none = cockpit("context", "99", str(place.root))
+    assert none.returncode == 2 and "the study tried has no call 99" in none.stderr
+
+
+def test_without_a_call_it_is_said_that_no_model_was_asked(write: Write) -> None:
+    place = write()
+    assert keys("context", "--json", str(place.root)) == {"call": None, "model": None, "model_why": None}
+    assert cockpit("context", str(place.root)).stdout == "no model was asked: no engine has run yet\n"
+    assert "has no experiment e0007" in cockpit("context", "e0007", str(place.root)).stderr

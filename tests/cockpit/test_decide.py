@@ -65,9 +65,24 @@ def test_a_rejection_keeps_its_reason(searched: Place) -> None:
     assert "\x1b" not in cockpit("undo", where).stdout
 
 
+def test_several_are_rejected_by_one_word_undone_by_one_and_rejected_again_by_one(searched: Place) -> None:
+    where = str(searched.root)
+    rows = keys("experiments", "--json", where)["experiments"]
+    open_ = [row["id"] for row in rows if row["state"] == "judged"]
+    said = keys("reject", *open_, "--reason", "slow", "--json", where)
+    assert (said["experiments"], said["reason"]) == ([int(one[1:]) for one in open_], "slow")
+    names = " and ".join(open_)
+    assert cockpit("undo", where).stdout == f"the reject of {names} is undone\n"
+    again = keys("redo", "--json", where)
+    assert (again["verb"], again["answer"]) == ("redo", f"the reject of {names} is done again")
+    assert again["decision"] is not None
+    done = cockpit("redo", where)
+    assert (done.returncode, done.stderr) == (6, "cockpit: nothing was undone that could be redone\n")
+
+
 def test_before_anything_ran_there_is_nothing_to_decide(write: Write) -> None:
     where = str(write().root)
-    for words in (["merge", "e0001"], ["reject", "e0001"], ["undo"]):
+    for words in (["merge", "e0001"], ["reject", "e0001"], ["undo"], ["redo"]):
         done = cockpit(*words, where)
         assert done.returncode == 2
         assert "Traceback" not in done.stderr
@@ -150,6 +165,44 @@ def test_an_engine_in_the_background_is_paused_resumed_and_stopped_by_a_word(wri
         time.sleep(0.02)
     status = keys("status", "--json", where)
     assert (status["state"], status["ended_by"]) == ("ended", "stopped")
+
+
+def test_a_run_is_yielded_for_a_pause_and_ended_for_good_by_a_word(write: Write) -> None:
+    rate = "RATE = 0.1  # cockpit: 0.001..1.0 log\nprint('loss:', RATE, flush=True)\n"
+    place = write(rate + "import time; time.sleep(60 * (RATE != 0.1))\n", deterministic=True)
+    where = str(place.root)
+
+    def experiments(state: str) -> list[str]:
+        deadline = time.monotonic() + 30
+        while not (
+            of := [row["id"] for row in keys("experiments", "--json", where)["experiments"] if row["state"] == state]
+        ):
+            assert time.monotonic() < deadline
+        return of
+
+    assert keys("resume", "--experiments", "2", "--json", where)["ended_by"] is None
+    (one,) = experiments("running")
+    while one == "e0000":
+        (one,) = experiments("running")
+    assert keys("yield", "--json", where)["answer"].startswith("paused: the run under way is broken off, ")
+    assert experiments("queued") == ["e0001"]
+    assert keys("status", "--json", where)["state"] == "paused"
+    assert cockpit("end", where).stderr == "cockpit: no run is under way\n"
+    assert cockpit("resume", where).returncode == 0
+    assert experiments("running") == ["e0001"]
+    assert cockpit("end", "e1", "e2", where).returncode == 2
+    said = keys("end", "--json", where)
+    assert (said["verb"], said["experiment"]) == ("end", 1)
+    assert said["answer"].startswith("the run of e0001 ends, with a grace of three seconds, and it is run no more: ")
+    assert experiments("failed") == ["e0001"]
+    deadline = time.monotonic() + 20
+    while engine_pid(place.folder) is not None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    for verb in (["end", "e1"], ["yield"]):
+        done = cockpit(*verb, where)
+        nobody = f"cockpit: no engine runs: there is nothing to {verb[0]}; `cockpit resume` starts one\n"
+        assert (done.returncode, done.stderr) == (6, nobody)
 
 
 def test_resume_says_why_the_engine_that_it_started_has_ended_already(searched: Place) -> None:

@@ -1,7 +1,9 @@
 """Numbers on the screen: few digits, the same everywhere."""
 
+import math
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cockpit import figures
@@ -24,6 +26,29 @@ def test_a_change_has_a_sign_and_no_more_digits_than_are_known(
     share: float, margin: float, quality: bool, said: str
 ) -> None:
     assert figures.delta(share, margin, quality=quality) == said
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [
+        (999.99, "+99999"),
+        (1e3, "+100k"),
+        (-2.5e7, "−2.5G"),
+        (9.99e12, "+999T"),
+        (1e300, ">999T"),
+        (math.inf, ">999T"),
+        (-math.inf, "<−999T"),
+        (math.nan, "–"),
+    ],
+)
+def test_a_change_that_is_huge_is_said_in_brief(share: float, said: str) -> None:
+    assert figures.delta(share, quality=True) == said
+
+
+@given(st.floats(), st.floats(), st.booleans())
+def test_any_change_takes_seven_columns_and_its_margin_four(share: float, margin: float, quality: bool) -> None:
+    assert len(figures.delta(share, margin, quality=quality)) <= 7
+    assert margin < 1e-3 or len(figures.margin(margin)) <= 4
 
 
 @pytest.mark.parametrize(
@@ -105,11 +130,49 @@ def test_a_time_in_a_column_takes_four_columns_up_to_a_year(seconds: float) -> N
     assert len(figures.brief(min(seconds, 3e7))) <= 4
 
 
-@given(
-    st.floats(1e-6, 1e6), st.floats(1.0001, 1e6), st.integers(2, 12), st.booleans()
-)  # fmt: skip
-def test_ticks_lie_within_and_are_few(low: float, ratio: float, most: int, log: bool) -> None:
-    high = low * ratio
-    found = figures.ticks(low, high, most, log=log)
-    assert len(found) <= most + 2
-    assert all(low * (1 - 1e-6) <= tick <= high * (1 + 1e-6) for tick in found)
+# --- ticks ------------------------------------------------------------------------------------------------------------
+
+
+def read(text: str) -> float:
+    """What a label says."""
+    text, letter = (text[:-1], text[-1]) if text[-1] in "kMGT" else (text, "")
+    return float(text.replace("−", "-")) * {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}[letter]
+
+
+@example(1, 5, 5, 3, True)
+@given(st.integers(-2000, 2000), st.sampled_from([1, 2, 5]), st.integers(-12, 18), st.integers(1, 12), st.booleans())
+def test_a_tick_is_said_in_full_or_not_at_all_and_no_two_say_the_same(
+    first: int, size: int, power: int, many: int, quality: bool
+) -> None:
+    values = [number * size * 10.0**power for number in range(first, first + many)]
+    shown = figures.ticks(values, quality=quality, even=True)
+    for value, text in zip(values, shown, strict=True):
+        assert len(text) <= 6
+        assert not text or text.startswith("~") or read(text) == pytest.approx(value, rel=1e-9)
+    assert any(shown) or power < -8
+    assert not (power >= -8 and first >= 0 and (first + many) * size <= 99) or all(shown), (
+        "there is room for two digits"
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ([10_000, 15_000, 20_000], ["10k", "15k", "20k"]),
+        ([123_400, 123_500, 123_600], ["123.4k", "123.5k", "123.6k"]),
+        ([1e6, 1.001e6, 1.002e6], ["1.000M", "1.001M", "1.002M"]),
+        ([12_345.2, 12_345.6, 12_346.0], ["", "", "12346"]),
+        ([12_345_678.1, 12_345_678.2], ["~12.3M", ""]),
+        ([0.9, 0.95, 1.0], [".90", ".95", "1.00"]),
+        ([-0.0025, 0.0, 0.0025], ["−.0025", "0", ".0025"]),
+        ([9e-7, 1e-6], ["9e−7", "1.0e−6"]),
+        ([1e-4, 1.5e-4, 2e-4], [".00010", ".00015", ".00020"]),
+        ([], []),
+    ],
+)
+def test_the_ticks_of_an_axis_have_the_digits_of_their_step(values: list[float], shown: list[str]) -> None:
+    assert figures.ticks(values, quality=True, even=True) == shown
+
+
+def test_ticks_by_ratio_have_each_its_own_digits_and_those_of_a_cost_a_zero() -> None:
+    assert figures.ticks([0.5, 1, 10, 1500], quality=False, even=False) == ["0.5", "1", "10", "1.5k"]

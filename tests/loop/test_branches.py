@@ -1,11 +1,13 @@
 """Git: nothing of the user's is run, and nothing of the user's is changed."""
 
+import asyncio
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from loop.branches import HIDDEN, SHOWN, Branches, GitError
+from loop.branches import HIDDEN, SHOWN, Branches, GitError, file, patch
 from loop.new import CannotMake, new
 from store.place import find
 from store.records import Moves
@@ -168,6 +170,65 @@ async def test_the_files_of_a_name_are_those_of_what_it_stands_for_now(write: Wr
     git(place.root, "commit", "-qm", "more")
     assert await branches.files(head) == before[0]
     assert (await branches.files("HEAD")).keys() - before[0].keys() == {"more.py"}
+
+
+async def test_of_a_patch_that_is_too_long_its_first_files_are_there_and_the_rest_is_counted(write: Write) -> None:
+    branches = await Branches.of(write())
+    commit = await branches.commit("HEAD")
+    files = dict.fromkeys(("a.txt", "b.txt", "c.txt"), b"line\n" * 2000)
+    made, _ = await branches.commit_files(commit, files, "made", 1.0)
+    whole = await branches.diff(commit, made)
+    assert await branches.diff(commit, made, most=len(whole.encode())) == whole
+    cut = await branches.diff(commit, made, most=15_000)
+    *lines, said = cut.splitlines()
+    assert said == "\\ Left out beyond 0.015 MB: the rest of this file and 1 file after it"
+    assert whole.startswith("\n".join(lines)) and len(cut) < 15_200
+
+
+async def test_of_a_file_that_is_too_long_the_beginning_is_there_and_the_rest_is_said_to_be_left_out(
+    write: Write,
+) -> None:
+    branches = await Branches.of(write())
+    made, _ = await branches.commit_files(await branches.commit("HEAD"), {"a.txt": b"line\n" * 2000}, "made", 1.0)
+    assert await branches.content(made, "a.txt", most=10_000) == b"line\n" * 2000
+    cut = (await branches.content(made, "a.txt", most=5_000)).decode().splitlines()
+    assert cut[:1000] == ["line"] * 1000 and cut[1001:] == ["… left out beyond 0.005 MB: the rest of this file"]
+
+
+@pytest.mark.parametrize("most", [None, 100_000_000])
+async def test_of_a_diff_that_nobody_waits_for_no_git_is_left(
+    write: Write, monkeypatch: pytest.MonkeyPatch, most: int | None
+) -> None:
+    branches = await Branches.of(write())
+    before = await branches.commit("HEAD")
+    long = b"".join(b"%d\n" % number for number in range(300_000))
+    made, _ = await branches.commit_files(before, {f"{name}.txt": long for name in "abc"}, "made", 1.0)
+    start, started = asyncio.create_subprocess_exec, list[asyncio.subprocess.Process]()
+
+    async def noted(*words: Any, **more: Any) -> asyncio.subprocess.Process:
+        started.append(await start(*words, **more))
+        return started[-1]
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", noted)
+    asked = asyncio.create_task(branches.diff(before, made, most))
+    while not started:
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert asked.cancel() and [one.returncode for one in started] == [None], "it is under way"
+    with pytest.raises(asyncio.CancelledError):
+        await asked
+    assert None not in [one.returncode for one in started] and not Path(f"/proc/{started[0].pid}").exists()
+
+
+async def test_a_file_that_moves_is_shown_to_move(write: Write) -> None:
+    place = write(files={"old.py": "".join(f"line {number}\n" for number in range(50))})
+    git(place.root, "mv", "old.py", "new.py")
+    git(place.root, "commit", "-q", "-m", "moved")
+    shown = await patch(place, "HEAD~", "HEAD")
+    assert "rename from old.py\nrename to new.py" in shown and "\n-line" not in shown
+    assert (await file(place, "HEAD", "new.py")).startswith(b"line 0\n")
+    with pytest.raises(GitError):
+        await file(place, "HEAD", "old.py")
 
 
 async def test_a_branch_is_checked_out_wherever_its_working_tree_is(write: Write, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
-from store import account, calls, commands, journal, review, yields
+from store import account, away, calls, commands, events, journal, review, views, yields
 from store.database import Database
 from store.funnel import ADMITTED, CONFIRMED, DIED, MEASURED, MERGED, RAN, STEPS, By, Funnel, Loss
 from store.place import RECORD
@@ -52,6 +52,15 @@ BENCH_FACTS = {"bench": "b"}
 async def check(database: Database, began: float = 100.0) -> account.Account:
     """The laws."""
     found = await account.read(database)
+    since = await away.happened(database, 0.0)
+    assert set(since.spent) == set(found.ledger.by_outcome)
+    for outcome, amounts in found.ledger.by_outcome.items():
+        assert since.spent[outcome] == pytest.approx(amounts), outcome
+    assert since.refusals == {
+        stop.reason: stop.number for stop in found.funnel.steps[ADMITTED].stops if stop.reason in [*Refusal]
+    }
+    nothing = await away.happened(database, 1e12)
+    assert not nothing.spent and not nothing.ran and not nothing.refusals
     steps = found.funnel.steps
     assert [step.name for step in steps] == list(STEPS)
     for before, step in pairwise(steps):
@@ -207,6 +216,7 @@ def test_the_steps_of_the_funnel_never_grow_and_every_part_adds_up_on_any_histor
     @settings(max_examples=12, deadline=None, phases=[Phase.explicit, Phase.generate])
     @given(lives)
     @example([(STORIES[1], "slot0", 1.0), (STORIES[2], "slot1", 3.0), (STORIES[4], "slot0", 1.0)])
+    @example([(STORIES[0], "slot0", 1.0), (STORIES[1], "slot0", 1.0), (STORIES[1], "slot0", 1.0)])  # one is merged
     def on(those: list[tuple[tuple[str, ...], str, float]]) -> None:
         asyncio.run(live(those))
 
@@ -219,11 +229,16 @@ def test_the_steps_of_the_funnel_never_grow_and_every_part_adds_up_on_any_histor
                     for module in ("calls", "commands", "journal", "review"):
                         patch.setattr(f"store.{module}.time", clock)
                     await begun(database, tree="t")
+                    known, engine, event = tuple(await views.experiments(database)), None, 0
                     for story, slot, seconds in [(("begin",), "slot0", 1.0), *those]:
                         for act in story:
                             await world.do(act, slot, seconds)
                         found = await check(database)
-                REACHED.update(step.name for step in found.funnel.steps if step.number)
+                        REACHED.update(step.name for step in found.funnel.steps if step.number)
+                        every, life = tuple(await views.experiments(database)), await views.last_engine(database)
+                        if life and life.id == engine:  # under one engine what an event names is all that changes
+                            assert await views.renewed(database, known, event) == every
+                        known, engine, event = every, life and life.id, await events.last_event(database)
 
     REACHED.clear()
     on()

@@ -56,6 +56,19 @@ async def test_a_stage_that_is_said_twice_counts_once(database: Database) -> Non
     assert [event.kind for event in await events.events_after(database, 0)].count("stage") == 1
 
 
+async def test_what_stages_usually_take_is_of_good_runs_that_were_made_so_and_of_no_more_than_some(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed, seconds, outcome in ((1, 9.0, Outcome.OK), (2, 1.0, Outcome.OK), (3, 2.0, Outcome.OK), (4, 7.0, None)):
+        run = await started(database, seed)
+        await journal.stage_ended(database, BASELINE, run, 0, replace(STAGE, wall_seconds=seconds))
+        await journal.run_ended(database, BASELINE, run, outcome or Outcome.TIMEOUT, "", [])
+    assert await views.stage_seconds(database, "b", "full") == {"train": 4.0}
+    assert await views.stage_seconds(database, "b", "smoke") == await views.stage_seconds(database, "x", "full") == {}
+    monkeypatch.setattr(views, "AVERAGED", 2)
+    assert await views.stage_seconds(database, "b", "full") == {"train": 1.5}, "the newest"
+
+
 @pytest.mark.parametrize(
     ("outcome", "expected"),
     [(Outcome.CRASH, State.FAILED), (Outcome.TIMEOUT, State.FAILED), (Outcome.INTERRUPTED, State.QUEUED)],

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from store import views
+from store import spawn, views
 from store.database import Database
 from store.place import EngineRuns, Place, engine_pid, take_engine_lock
 from store.records import Ended, Engine
@@ -126,3 +126,18 @@ async def test_an_engine_that_dies_without_a_word_is_no_engine(write: Write, mon
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(Unstarted, match="it ended with exit status 1, and says nothing"):
         await start(place)
+
+
+def test_why_an_engine_is_gone_is_its_last_word_or_that_it_left_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Place(tmp_path, tmp_path, tmp_path, "s")
+    place.folder.mkdir(parents=True)
+    now = time.time()
+    monkeypatch.setattr(time, "clock_gettime", lambda _: 1e6)
+    assert spawn.last_word(place, now - 60, now) == "it was killed, and left no word"
+    (place.folder / spawn.LOG).write_text("Traceback:\ncockpit: no room on the disk\n")
+    assert spawn.last_word(place, now - 60, now) == "no room on the disk"
+    assert spawn.last_word(place, now + 60, now + 70) == "it was killed, and left no word", "an earlier one said that"
+    monkeypatch.setattr(time, "clock_gettime", lambda _: 10.0)
+    assert spawn.last_word(place, now - 60, now - 20) == "the machine went down, and was started again"

@@ -178,12 +178,19 @@ def test_every_panel_and_the_help_are_a_key_away_at_every_size(
     screen.wait("e0003", "ended .*: experiments")
     if columns < 100:
         pictures = set()
-        for key, sign in (("2", "better"), ("3", r"train.py  \+1"), ("4", "proposed +3"), ("1", "verdict|evidence")):
+        for key, sign in (
+            ("2", "better"),
+            ("3", r"train.py  \+1"),
+            ("4", "e000. +.*seed 1"),
+            ("5", "proposed +3"),
+            ("6", "no model is asked"),
+            ("1", "verdict|evidence"),
+        ):
             screen.press(key)
             pictures.add(screen.wait(sign))
-        assert len(pictures) == 4
+        assert len(pictures) == 6
     else:
-        screen.wait("1 Experiments", "2 Frontier", "3 Diff", "4 Ledger")
+        screen.wait("1 Experiments", "2 Frontier", "3 Diff", "4 Run", "5 Ledger", "6 Context")
     screen.press("?")
     screen.wait("Help", "merge")
     screen.press("?")
@@ -194,7 +201,7 @@ def test_every_panel_and_the_help_are_a_key_away_at_every_size(
 
 def test_what_another_program_wrote_over_the_screen_is_gone_when_it_is_drawn_anew(ended: Place, watch: Watch) -> None:
     screen = watch(ended, 80, 24)
-    screen.wait("e0003", "quit")
+    screen.wait("e0003", "help")
     time.sleep(1.5)  # until the screen draws nothing by itself
     screen.scribble()
     screen.press("C-l")
@@ -267,7 +274,7 @@ def ending(pid: int, seconds: float = 10) -> int:
 def test_a_signal_ends_it_and_the_terminal_is_as_it_was(ended: Place, number: signal.Signals) -> None:
     pid, terminal = opened(ended)
     received = read(terminal, 20, b"e0003")
-    for key in (b"1", b"2", b"3", b"4", b"?", b"\x1b"):
+    for key in (b"1", b"2", b"3", b"4", b"5", b"6", b"?", b"\x1b"):
         os.write(terminal, key)
         received += read(terminal, 0.3)
     os.kill(pid, number)

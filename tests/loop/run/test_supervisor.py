@@ -1,12 +1,14 @@
 """The supervisor: whatever a stage does, it ends, it is measured, and nothing of it is left."""
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -242,6 +244,47 @@ def end(*_):
 signal.signal(signal.SIGTERM, end)
 print("ready", flush=True); time.sleep(300)
 """
+
+
+async def test_what_a_stage_uses_is_said_while_it_runs_and_not_when_it_has_ended(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    await begin(folder, "held = bytearray(50_000_000); import time; time.sleep(300)", timeout_seconds=2.5)
+    seen: list[dict[str, Any]] = []
+    while launch.locked(folder):
+        with suppress(FileNotFoundError):
+            said = json.loads((folder / "now.json").read_text())  # whole, whenever one looks
+            seen += [said] if said not in seen else []
+        await asyncio.sleep(0.01)
+    assert 2 <= len(seen) <= 8, "at most once a second"
+    assert {said["stage"] for said in seen} == {"stage0"}
+    assert seen[-1]["peak_bytes"] >= seen[-1]["bytes"] > 50_000_000
+    assert 0 <= seen[-1]["cores"] <= seen[-1]["of_cores"] and seen[-1]["device_bytes"] is None
+    assert not list(folder.glob("now.json*"))
+
+
+LAID = """
+import os, sys, time
+for name in ("now.json.new", "status.json.new"):
+    path = os.path.join(sys.argv[1], name)
+    try:
+        os.symlink(os.path.join(sys.argv[1], "precious"), path) if LINK else os.mkfifo(path)
+    except OSError:
+        pass  # behind a wall
+time.sleep(0.5)
+"""
+
+
+@pytest.mark.parametrize("link", [False, True])
+async def test_what_the_code_under_test_lays_in_its_way_neither_stops_it_nor_leads_it_astray(
+    tmp_path: Path, link: bool
+) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "precious").write_text("kept")
+    said = await run(folder, LAID.replace("LINK", str(link)), "print('on')")
+    assert said["ended"] and [one["exit_status"] for one in said["stages"]] == [0, 0]
+    assert (folder / "precious").read_text() == "kept"
+    assert not (folder / "status.json.new").exists() and (folder / "status.json").is_file()
 
 
 @pytest.mark.parametrize("at_once", [False, True])

@@ -1,0 +1,164 @@
+"""Which experiments are listed, and in what order: by attention or by a column, those that match, flat or as a tree."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+from cockpit.feed import Objective, Snapshot
+from cockpit.glyphs import look, promising
+from cockpit.view import Choices
+from store.records import Evidence, Experiment, State, Verification, offers
+
+ATTENTION = "attention"
+GAIN = "gain: "  # before the name of an objective, which may be called like a column
+NESTED = 4  # generations that are set in; the later ones stand below the fourth
+EVIDENCE = tuple(Evidence)
+Entry = tuple[str, str, int] | int | None  # a heading with its style and number, an experiment, or a blank line
+
+
+def groups(rows: Sequence[Experiment], incumbent: int = 0) -> list[tuple[str, str, list[int]]]:
+    """Title, its style and the numbers: what waits for a person, what goes on, what has been."""
+    waiting = [one.number for one in rows if one.number == incumbent and one.verification is Verification.FAILS]
+    waiting += [one.number for one in offers(rows)]
+    hopeful = [one.number for one in rows if promising(one)]
+    active = [one.number for one in rows if one.state is State.RUNNING]
+    coming = [one.number for one in rows if one.state is State.QUEUED]
+    rest = {one.number for one in rows} - {*waiting, *hopeful, *active, *coming}
+    every = [
+        ("Waiting for you", "bold offer", waiting),
+        ("Promising, not confirmed", "bold good", sorted(hopeful, reverse=True)),
+        ("Now", "bold dim", [*active, *coming]),
+        ("Earlier", "bold dim", sorted(rest, reverse=True)),
+    ]
+    return [group for group in every if group[2]]
+
+
+def sorts(study: Snapshot) -> dict[str, str]:
+    """What the list can be sorted by, and how that is called: attention, and each of its columns."""
+    steering = {f"{GAIN}{one.name}": one.label for one in study.objectives if one.steers}
+    names = (ATTENTION, "age", "state", "name", *steering, "evidence", "cost")
+    return {name: steering.get(name, name) for name in names}
+
+
+@lru_cache(maxsize=1)
+def texts(study: Snapshot) -> list[str]:
+    """What is searched in each experiment, made once for all the letters that are typed."""
+    return [words(study, one) for one in study.experiments]
+
+
+def words(study: Snapshot, one: Experiment) -> str:
+    """What is searched in an experiment: how it is called, how it stands, what was said, who proposed it."""
+    said = one.verdict
+    parts = [one.id, one.slug, one.state, look(one).word, one.failure or "", one.detail, one.hypothesis]
+    parts += [said.word, said.evidence, said.sentence] if said and one.number else []
+    parts += [one.proposer or "", one.operator or "", "stale" if one.stale(study.incumbent) else ""]
+    return " ".join(parts).casefold()
+
+
+def matches(study: Snapshot, choices: Choices) -> list[Experiment]:
+    """The experiments in which each word of the search is found; or, inverted, the others."""
+    sought = choices.search.casefold().split()
+    if not sought:
+        return list(study.experiments)
+
+    def found(text: str) -> bool:
+        return all(word in text for word in sought) is not choices.inverted
+
+    return [one for one, text in zip(study.experiments, texts(study), strict=True) if found(text)]
+
+
+def ordered(study: Snapshot, rows: Sequence[Experiment], choices: Choices) -> list[Experiment]:
+    """By what they are sorted by, best, dearest or newest first; what has no value comes last either way."""
+    if choices.sort == ATTENTION:
+        listed = [study.experiments[number] for _, _, numbers in groups(rows, study.incumbent) for number in numbers]
+        return listed[::-1] if choices.backwards else listed
+    key = _key(study, choices.sort)
+    valued = [(value, one) for one in rows if (value := key(one)) is not None]
+    valued.sort(key=lambda pair: (pair[0], -pair[1].number), reverse=choices.backwards)
+    known = {one.number for _, one in valued}
+    return [*(one for _, one in valued), *(one for one in reversed(rows) if one.number not in known)]
+
+
+def _key(study: Snapshot, sort: str) -> Callable[[Experiment], Any]:
+    """What experiments are sorted by, the first least."""
+    objective = next((one for one in study.objectives if f"{GAIN}{one.name}" == sort), None)
+    if objective is not None:
+        return lambda one: _gain(one, objective)
+    keys: dict[str, Callable[[Experiment], Any]] = {
+        "state": lambda one: look(one).word,
+        "name": lambda one: one.slug,
+        "evidence": _evidence,
+        "cost": lambda one: -study.seconds[one.number] if one.number in study.seconds else None,
+    }
+    return keys.get(sort, lambda one: -one.number)  # by age: also where what it was sorted by is no objective any more
+
+
+def _gain(one: Experiment, objective: Objective) -> float | None:
+    figure = one.verdict.figures.get(objective.name) if one.verdict and one.state is not State.FAILED else None
+    return None if figure is None else -float(figure["gain"])
+
+
+def _evidence(one: Experiment) -> tuple[int, int] | None:
+    return None if one.verdict is None else (-EVIDENCE.index(one.verdict.evidence), -one.verdict.runs)
+
+
+def nested(rows: Sequence[Experiment], study: Snapshot) -> Iterator[tuple[Experiment, int]]:
+    """Each experiment below what it was made from, with its generation; siblings in the order of the rows.
+
+    Where what it was made from is not listed, it stands below what that was made from.
+    """
+    shown, children = {one.number for one in rows}, dict[int | None, list[Experiment]]()
+    for one in rows:
+        parent = one.parent
+        while parent is not None and parent not in shown:
+            parent = study.experiments[parent].parent
+        children.setdefault(parent, []).append(one)
+    ahead = [(one, 0) for one in reversed(children.get(None, []))]
+    while ahead:
+        one, generation = ahead.pop()
+        yield one, generation
+        ahead += [(child, generation + 1) for child in reversed(children.get(one.number, []))]
+
+
+@dataclass(frozen=True)
+class Listed:
+    """The list: its entries line by line, and how far each experiment is set in."""
+
+    entries: list[Entry]
+    generations: dict[int, int]  # where it is a tree
+
+    @cached_property
+    def numbers(self) -> list[int]:
+        """The experiments, from the first to the last."""
+        return [entry for entry in self.entries if isinstance(entry, int)]
+
+    @cached_property
+    def lines(self) -> dict[int, int]:
+        """The line on which each experiment stands."""
+        return {entry: line for line, entry in enumerate(self.entries) if isinstance(entry, int)}
+
+    @cached_property
+    def places(self) -> dict[int, int]:
+        """The place of each experiment among them."""
+        return {number: place for place, number in enumerate(self.numbers)}
+
+
+@lru_cache(maxsize=2)
+def listed(study: Snapshot, choices: Choices, *, spaced: bool) -> Listed:
+    """What is listed, made once for each state of a study.
+
+    Sorted by attention and flat it has headings, with blank lines between where there is room.
+    """
+    rows = matches(study, choices)
+    if choices.tree:
+        pairs = list(nested(ordered(study, rows, choices), study))
+        return Listed([one.number for one, _ in pairs], {one.number: min(depth, NESTED) for one, depth in pairs})
+    if choices.sort != ATTENTION or choices.backwards:
+        return Listed([one.number for one in ordered(study, rows, choices)], {})
+    entries: list[Entry] = []
+    for title, style, numbers in groups(rows, study.incumbent):
+        if spaced and entries:
+            entries.append(None)
+        entries += [(title, style, len(numbers)), *numbers]
+    return Listed(entries, {})

@@ -1,0 +1,23 @@
+"""The line on which is written what the list is searched for."""
+
+from textual.events import Key
+
+from cockpit.sheets import Words
+
+
+class Search(Words):
+    """It is given its keys one by one, so that each finds what the one before has done."""
+
+    def __init__(self) -> None:
+        super().__init__(placeholder="words of a name, a state, a verdict, a hypothesis", compact=True)
+        self.began_at: int | None = None  # what was selected then
+
+    def write(self, event: Key) -> bool:
+        """Take a key, if it is one that writes. Whether it was."""
+        if event.key == "backspace":
+            self.action_delete_left()
+        elif event.is_printable and event.character:
+            self.insert_text_at_cursor(event.character)
+        else:
+            return False
+        return True

@@ -1,0 +1,114 @@
+"""While you were away: what is said first, and what is said to be mended first."""
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cockpit import bars
+from cockpit.app import SEEN
+from cockpit.away import away, fix, most_lost
+from cockpit.sheets import Away
+from store.away import Happened
+from store.place import Place
+from store.records import Evidence
+from tests.cockpit.studies import NOW, every_kind, offered, unbegun
+from tests.cockpit.test_app import Open, asked, picture, press, settled, study, until  # noqa: F401
+
+NIGHT = Happened(
+    since=NOW - 5.75 * 3600, ran=32, measured=26, failed=6, confirmed=3, proposed=63,
+    refusals={"invalid": 13, "duplicate": 9}, failures={"crash": 4, "out of memory": 2}, runs=60, interrupted=2,
+    calls=120, calls_failed={"timeout": 3}, newest_failed={"crash": 27, "out of memory": 21},
+    why_refused={"invalid": "the text that is searched is not in model.py"}, cut={"invalid": 11}, prompts=62,
+    cut_prompts=21, hypervolume=1.06,
+    spent={
+        "frontier": {"seconds": 9000.0, "tokens": 40_000.0}, "refused: invalid": {"tokens": 50_000.0},
+        "failed: crash": {"seconds": 900.0, "tokens": 10_000.0}, "down": {"seconds": 100.0},
+    },
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def said(since: Happened, width: int = 74) -> str:
+    rows = tuple(offered(None, 2.0))
+    night = replace(every_kind(), experiments=rows)
+    return "\n".join(line.text.rstrip() for line in away(night, since, NOW, width))
+
+
+def test_offers_come_first_then_what_was_lost_then_what_to_mend_and_why() -> None:
+    text = said(NIGHT)
+    at = [text.index(words) for words in ("◊ e0002", "32 ran, 26 measured, 3 confirmed, 6 failed", "was 1.06", "lost")]
+    assert at == sorted(at) and text.startswith("since ") and "5 h 45" in text.splitlines()[0]
+    assert "60 % of the tokens: failed 10, refused 50" in text
+    words = " ".join(text.split())
+    assert "invalid, 13 of 22 refusals: the text that is searched is not in model.py" in words
+    assert "21 of 62 prompts were cut, and 11 of these 13 came" in words
+
+
+@pytest.mark.parametrize("width", [52, 74, 104])
+def test_it_fits(width: int) -> None:
+    assert all(len(row) <= width for row in said(NIGHT, width).splitlines())
+
+
+def test_the_fix_is_for_what_failed_most_often() -> None:
+    crashed = replace(NIGHT, refusals={}, failures={"crash": 4})
+    assert most_lost(crashed) == ("failed: crash", 4, "32 that ran")
+    assert fix(crashed, "failed: crash") == "what its log says (`cockpit logs e0027`)"
+    whole = replace(NIGHT, cut={"invalid": 2})
+    assert "num_ctx" not in fix(whole, "refused: invalid"), "what few of them had in common is not the reason"
+    assert most_lost(replace(crashed, failures={}, calls_failed={}, interrupted=0)) is None
+
+
+def test_an_engine_that_died_is_said() -> None:
+    gone = replace(every_kind(), pid=None, died="it was killed, and left no word")
+    text = "\n".join(line.text for line in away(gone, NIGHT, NOW, 74))
+    assert "gone since 22:13: it was killed, and left no word; r goes on" in text
+    assert "since 22:13: it was killed, and left no word. r goes on" in bars.strip(gone, None, 1, 120)[0].text
+
+
+@pytest.mark.parametrize(("hours", "shown"), [(2.0, True), (0.5, False), (None, False)])
+async def test_it_is_the_first_thing_shown_after_an_hour(
+    study: Open,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    hours: float | None,
+    shown: bool,
+) -> None:
+    async def night(*_: object) -> Happened:
+        return NIGHT
+
+    monkeypatch.setattr("cockpit.app.happened", night)
+    mark = Place(tmp_path, tmp_path, tmp_path, "digits").folder / SEEN
+    if hours is not None:
+        mark.parent.mkdir(parents=True)
+        mark.touch()
+        os.utime(mark, (NOW - hours * 3600,) * 2)
+    rows = list(every_kind().experiments)
+    verdict = rows[1].verdict
+    assert verdict is not None
+    rows[1] = replace(rows[1], verdict=replace(verdict, evidence=Evidence.CONFIRMED))
+    app = study(replace(every_kind(), experiments=tuple(rows)))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await pilot.pause(0.2)
+        assert isinstance(app.screen, Away) is shown
+        if shown:
+            assert "While you were away" in picture(app)
+            await press(pilot, "enter")
+            await until(pilot, lambda: app.panel.number == 3 and app.selected == 1)
+    assert time.time() - mark.stat().st_mtime < 60, "and it is known that somebody looked"
+
+
+def test_a_study_that_has_not_begun_can_be_looked_at() -> None:
+    assert away(unbegun(), replace(NIGHT, refusals={}, failures={}), NOW, 60)

@@ -1,0 +1,62 @@
+"""The one table of keys: what is bound, what is said of it, and the page of docs. `SCREENS=write` writes that anew."""
+
+import os
+from pathlib import Path
+
+import pytest
+from textual.command import CommandPalette
+from textual.keys import Keys
+
+from cockpit.app import Cockpit
+from cockpit.keys import KEYS, Key, markdown
+from cockpit.panels import PANELS
+from cockpit.widgets.panel import Panel
+from tests.cockpit.test_app import Open, asked, picture, press, settled, study, until  # noqa: F401
+
+DOCS = Path(__file__).parents[2] / "docs" / "keys.md"
+OWN = [(panel, key) for panel in PANELS for key in panel.keys]
+
+
+def test_the_page_of_keys_is_the_table() -> None:
+    text = markdown((panel.number, panel.title, panel.keys) for panel in PANELS)
+    if os.environ.get("SCREENS") == "write":
+        DOCS.write_text(text)
+    assert DOCS.read_text() == text
+
+
+def _name(action: str) -> str:
+    return action.removeprefix("app.").partition("(")[0]
+
+
+@pytest.mark.parametrize("key", KEYS, ids=lambda key: key.keys)
+def test_every_key_does_something(key: Key) -> None:
+    assert hasattr(Cockpit, f"action_{_name(key.action)}")
+
+
+@pytest.mark.parametrize(("panel", "key"), OWN, ids=[f"{panel.title}-{key.keys}" for panel, key in OWN])
+def test_every_key_of_a_panel_is_bound_there_and_does_something(panel: type[Panel], key: Key) -> None:
+    where = Cockpit if key.action.startswith("app.") else panel
+    assert hasattr(where, f"action_{_name(key.action)}")
+    bound = {name for name, _ in panel()._bindings}
+    assert set(key.keys.split(",")) <= bound
+
+
+def test_no_key_is_bound_twice_in_one_place() -> None:
+    every = [name for key in KEYS for name in key.keys.split(",")]
+    assert len(every) == len(set(every))
+    for panel in PANELS:
+        own = [name for key in panel.keys for name in key.keys.split(",")]
+        assert len(own) == len(set(own)), panel.title
+    assert Keys.ControlC.value in every
+
+
+async def test_the_palette_does_what_a_key_does(study: Open) -> None:  # noqa: F811
+    app = study()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settled(pilot)
+        await press(pilot, "ctrl+p")
+        await until(pilot, lambda: isinstance(app.screen, CommandPalette))
+        await press(pilot, *"parents")
+        await until(pilot, lambda: "a tree of parents" in picture(app))
+        await press(pilot, "enter")
+        await until(pilot, lambda: app.choices.tree)
