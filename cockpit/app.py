@@ -242,9 +242,9 @@ class Cockpit(Deciding):
         """A person wants to see it so, on all panels."""
         before, self.choices = self.choices, choices
         sought = (choices.search, choices.inverted) != (before.search, before.inverted)
-        selected = -1 if self.selected is None else self.selected
-        if sought and (number := self.panels[0].step(0, selected, self._view())) is not None:
-            self.selected = number  # nobody decides on what is not listed
+        shown = listed(self.study, choices, spaced=False) if sought and self.study else None
+        if shown and shown.numbers and self.selected not in shown.places:
+            self.selected = shown.numbers[0]  # nobody decides on what is not listed
         self.see()
 
     def _read_what_is_wanted(self, view: View) -> None:
@@ -464,7 +464,7 @@ class Cockpit(Deciding):
 
     def action_mark_range(self) -> None:
         """Begin a range of marks at what is selected; the second time, mark all from there to here."""
-        if (one := self.one) is None:
+        if self.study is None or (one := self.one) is None:
             return
         if self._shown != 1:
             self.say("v marks a range in the list: 1", "dim")
@@ -474,7 +474,7 @@ class Cockpit(Deciding):
             self.say("v again marks all from there to here", "dim")
             return
         self._mark_from = None
-        if self.mark(self.panels[0].between(start, one.number), off=False):
+        if self.mark(listed(self.study, self.choices, spaced=False).between(start, one.number), off=False):
             self.say(f"{len(self.marks)} marked", "dim")
 
     def open_diff(self, number: int) -> None:

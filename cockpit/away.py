@@ -50,8 +50,7 @@ def away(study: Snapshot, since: Happened, now: float, width: int) -> list[Line]
         size = f"hypervolume {study.frontier.hypervolume:.3g}, was {since.hypervolume:.3g}"
         rows.append(("front", told(size)))
     rows.append(("spent", told(_spent(since))))
-    ((state, style),) = _engine(study)
-    rows.append(("engine", told(state, style)))
+    rows.append(("engine", told(*_engine(study))))
     if lost := _lost(since):
         rows.append(("lost", [row for text in lost for row in told(text, "bad")]))
     if worst := most_lost(since):
@@ -101,16 +100,16 @@ def _work(outcome: str) -> bool:
     return not outcome.startswith(("idle", "paused", "down"))
 
 
-def _engine(study: Snapshot) -> list[tuple[str, str]]:
+def _engine(study: Snapshot) -> tuple[str, str]:
+    """What it does, or why it does not; and the style of that."""
     if study.pid is not None:
-        return [("paused: r goes on", "text") if study.paused else ("at work", "text")]
+        return ("paused: r goes on" if study.paused else "at work"), "text"
     engine = study.engine
     if study.died and study.events:
-        return [(f"gone since {clock(study.events[-1].at)[:5]}: {study.died}; r goes on", "infra")]
+        return f"gone since {clock(study.events[-1].at)[:5]}: {study.died}; r goes on", "infra"
     if engine is None or engine.ended_at is None:
-        return [("not begun: r starts it", "text")]
-    why = (engine.ended_by or Ended.DIED).value
-    return [(f"ended {clock(engine.ended_at)[:5]}: {why}; r goes on", "text")]
+        return "not begun: r starts it", "text"
+    return f"ended {clock(engine.ended_at)[:5]}: {(engine.ended_by or Ended.DIED).value}; r goes on", "text"
 
 
 def _lost(since: Happened) -> list[str]:

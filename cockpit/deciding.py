@@ -37,7 +37,7 @@ DOING = {  # the verbs that are about no experiment, and what is said while they
 
 
 class Deciding(App[Exception | None]):
-    """The part of the screen that asks. `show` draws a study, `select` and `open` are the screen's."""
+    """The part of the screen that asks. How a study is drawn, and its diff is opened, is the other part's."""
 
     def __init__(
         self, place: Place, git: Repository, experiments: int | None, seconds: float | None, *, readonly: bool

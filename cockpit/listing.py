@@ -143,6 +143,11 @@ class Listed:
         """The place of each experiment among them."""
         return {number: place for place, number in enumerate(self.numbers)}
 
+    def between(self, one: int, other: int) -> list[int]:
+        """The experiments from one to another; where only one of them is listed, that one."""
+        ends = sorted(self.places[number] for number in (one, other) if number in self.places)
+        return self.numbers[ends[0] : ends[-1] + 1] if ends else []
+
 
 @lru_cache(maxsize=2)
 def listed(study: Snapshot, choices: Choices, *, spaced: bool) -> Listed:

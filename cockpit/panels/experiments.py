@@ -11,7 +11,7 @@ from cockpit.feed import Objective, Snapshot
 from cockpit.glyphs import look
 from cockpit.keys import LOOK, Key, bindings
 from cockpit.line import LazyLines, Line, Piece, fit, line, right, wrap
-from cockpit.listing import Listed, listed, sorts
+from cockpit.listing import ATTENTION, Listed, listed, sorts
 from cockpit.pages import search_space
 from cockpit.panels.frontier import axes
 from cockpit.progress import sentence
@@ -253,26 +253,21 @@ class Experiments(Panel):
             body = [line(), line((fit(found, width), "dim"))]
         numbers = [entry if isinstance(entry, int) else None for entry in shown.entries]
         note = _note(study, view.choices, len(shown.numbers), len(view.marks))
-        return Drawing(body, [listing.header], note, shown.lines.get(view.selected), numbers)
+        choices = view.choices
+        otherwise = choices.search or choices.tree or choices.backwards or choices.sort != ATTENTION
+        # Where there is no rule to say it on, what is hidden or in another order is said above.
+        head = [line(" ", *note), listing.header] if otherwise and not spaced else [listing.header]
+        return Drawing(body, head, note, shown.lines.get(view.selected), numbers)
 
     def _list(self, view: View) -> Listed:
         return listed(view.study, view.choices, spaced=view.arrangement is not Arrangement.NARROW)
 
-    def step(self, by: int, selected: int, view: View | None = None) -> int | None:
+    def step(self, by: int, selected: int) -> int | None:
         """The next one down or up; the first, where what is selected is not listed."""
-        view = view or self.view
-        if view is None or not (numbers := self._list(view).numbers):
+        if self.view is None or not (numbers := self._list(self.view).numbers):
             return None
-        at = self._list(view).places.get(selected)
+        at = self._list(self.view).places.get(selected)
         return numbers[0 if at is None else min(max(at + by, 0), len(numbers) - 1)]
-
-    def between(self, one: int, other: int) -> list[int]:
-        """The experiments from one to another, as they are listed."""
-        if self.view is None:
-            return []
-        places, numbers = self._list(self.view).places, self._list(self.view).numbers
-        ends = sorted(places[number] for number in (one, other) if number in places)
-        return numbers[ends[0] : ends[-1] + 1] if ends else []
 
     # --- its keys -----------------------------------------------------------------------------------------------------
 

@@ -315,7 +315,7 @@ class Frontier(Panel):
             drawn = scatter(view, seen, width, max(7, height - len(below)))
         return Drawing([*drawn, *below], note=[(_note(view.study, *seen.pair), "dim")])
 
-    def step(self, by: int, selected: int, view: View | None = None) -> int | None:
+    def step(self, by: int, selected: int) -> int | None:
         """Along the front, from the left; from what is not on it, to the nearest."""
         seen = self.picture(self.view) if self.view else None
         if seen is None or not seen.front:

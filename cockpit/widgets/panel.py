@@ -218,16 +218,9 @@ class Panel(Lines, can_focus=True, inherit_bindings=False):
 
     # --- what moves ---------------------------------------------------------------------------------------------------
 
-    def step(self, by: int, selected: int, view: View | None = None) -> int | None:
-        """The experiment so many further along from the one that is selected; None where lines are scrolled instead.
-
-        In the view that is shown, unless another one is given.
-        """
+    def step(self, by: int, selected: int) -> int | None:
+        """The experiment so many further along from the one that is selected; None where lines are scrolled instead."""
         return None
-
-    def between(self, one: int, other: int) -> list[int]:
-        """The experiments from one to another, in a panel that lists them."""
-        return []
 
     def scroll_lines(self, by: int) -> None:
         """So many lines down or up."""

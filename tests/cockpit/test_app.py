@@ -580,7 +580,7 @@ async def test_the_list_is_filtered_as_it_is_typed_and_escape_lists_all(study: O
         await settled(pilot)
         await press(pilot, "slash", *"worse")
         await until(pilot, lambda: "e0003" not in picture(app))
-        assert "e0004" in picture(app)
+        assert "e0004" in picture(app) and "3 of 9 /worse" in picture(app)
         await press(pilot, "enter")
         await settled(pilot)
         assert app.panel.number == 1 and app.panel.has_focus and app.selected in app.panel.drawing.numbers
