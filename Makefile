@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO = ../cockpit-demo
 
-.PHONY: install model demo test lint types tests test-model bench-judging bench-growing wheel clean
+.PHONY: install model demo test lint types tests test-model bench-judging bench-growing bench-screen screenshots wheel clean
 
 install: .venv/installed  ## what a developer needs, into .venv
 
@@ -30,7 +30,7 @@ types: install
 	$(BIN)/mypy
 
 tests: install
-	$(BIN)/python -m pytest -n 2 --dist worksteal --tb native
+	$(BIN)/python -m pytest -n 3 --dist worksteal --tb native
 
 bench-judging: install  ## how often the judge is wrong: simulated studies, an hour or two of all cores
 	$(BIN)/python -m tests.bench.judging
@@ -40,6 +40,12 @@ test-model: model  ## a study in which the small model proposes
 
 bench-growing: install  ## what one experiment more takes in a study of a hundred, and of ten thousand: minutes
 	$(BIN)/python -m tests.bench.growing
+
+screenshots: install  ## draw the pictures of docs/pictures anew, from a study that is made for them: ten minutes
+	.ci/screenshots
+
+bench-screen: install  ## how fast and how quiet the screen is on a real terminal, beside its goals: four minutes
+	$(BIN)/python -m tests.bench.screen
 
 wheel: install  ## build the wheel, install it in a clean environment and use it there
 	.ci/wheel

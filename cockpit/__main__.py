@@ -1,5 +1,5 @@
 """`python -m cockpit`, the same as `cockpit`."""
 
-from cockpit.cli import main
+from cockpit.opening import main
 
 main()

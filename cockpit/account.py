@@ -5,10 +5,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from cockpit import figures
-from cockpit.pages import aligned, count, shortened
+from cockpit.pages import aligned, count, shortened, trust
 from store.account import Account
 from store.funnel import By, Funnel, Loss, Step
 from store.lanes import Devices
+from store.records import Keeps
 from store.review import Review
 from store.yields import LEAST, Kind, Lift, Yield, Yields
 
@@ -19,13 +20,13 @@ LEAST_SECONDS = 3600.0  # of an engine's life, before offers are reckoned by the
 WHAT_BUYS = "at most, at what one measured experiment has taken here"
 
 
-def page(account: Account) -> str:
-    """The sections one below the other."""
+def page(account: Account, counted: Keeps | None = None) -> str:
+    """The sections one below the other. `counted` says how far what is confirmed can be trusted."""
     if not account.ledger.total:
         return ""
     sections = (
-        funnel(account.funnel), losses(account.funnel), yields(account.yields), lifts(account.yields),
-        leaderboard(account.yields), devices(account.devices), review(account.review),
+        [*funnel(account.funnel), *trust(counted)[:1]], losses(account.funnel), yields(account.yields),
+        lifts(account.yields), leaderboard(account.yields), devices(account.devices), review(account.review),
     )  # fmt: skip
     return "\n\n".join("\n".join(lines) for lines in sections if lines)
 

@@ -12,17 +12,20 @@ from typing import Any
 from textual import work
 from textual.app import ComposeResult
 from textual.containers import Container
-from textual.events import Click, Event, Key, Resize
+from textual.events import Click, Event, Key, Paste, Resize
 from textual.geometry import Size
 from textual.widgets import Input
 
 from cockpit import bars, feed, keys, sheets
 from cockpit.away import worth_saying
+from cockpit.configuration import CONFIGURATION, Configuration
 from cockpit.deciding import Deciding
 from cockpit.feed import Snapshot
+from cockpit.line import one_line
 from cockpit.listing import listed
 from cockpit.palette import Actions
 from cockpit.panels import PANELS
+from cockpit.processes import Processes
 from cockpit.view import Arrangement, Choices, Repository, Source, View, Want, arrangement
 from cockpit.widgets.panel import Cell, Foot, Lines, Panel
 from cockpit.widgets.search import Search
@@ -52,8 +55,9 @@ class Cockpit(Deciding):
     """A study on the screen. It ends with an error that is to be raised, or with None."""
 
     CSS = """
-    Screen { background: #111417; color: #D7DCE2; }
-    Sheet { background: #111417 60%; }
+    Screen, Screen:ansi { background: $background; color: $foreground; }
+    Sheet { background: $background 60%; }
+    Sheet:ansi { background: transparent; }
     #status, #keys { height: 1; }
     #strip { height: 1; }
     #gap { height: 1; }
@@ -71,7 +75,13 @@ class Cockpit(Deciding):
     .huge #experiments { row-span: 1; }
     .huge #ledger { column-span: 1; }
     .huge #strip { height: 2; }
-    Search { display: none; height: 1; border: none; padding: 0; background: #1B1F24; color: #D7DCE2; }
+    Search { display: none; height: 1; border: none; padding: 0; background: $surface; color: $foreground; }
+    Input:ansi > .input--cursor { color: ansi_default; background: ansi_default; text-style: reverse; }
+    CommandPalette:ansi #--input, CommandPalette:light #--input { border-top: hkey $border; }
+    CommandPalette:ansi CommandList, CommandPalette:light CommandList { border-bottom: hkey $border; }
+    CommandList:ansi > .option-list--option-highlighted { color: ansi_black; background: ansi_white; }
+    CommandList:nocolor > .option-list--option-highlighted { text-style: bold underline; }
+    SearchIcon { color: $foreground; }
     #small { display: none; }
     .none #small { display: block; }
     .none #status, .none #gap, .none #tabs, .none #panels, .none #strip, .none #keys { display: none; }
@@ -89,8 +99,9 @@ class Cockpit(Deciding):
         seconds: float | None = None,
         *,
         readonly: bool = False,
+        configuration: Configuration = CONFIGURATION,
     ) -> None:
-        super().__init__(place, git, experiments, seconds, readonly=readonly)
+        super().__init__(place, git, experiments, seconds, readonly=readonly, configuration=configuration)
         self.animation_level = "none"
         self.status, self.strip, self.small = (Lines(name) for name in ("status", "strip", "small"))
         self.keys = Foot("keys")
@@ -148,11 +159,13 @@ class Cockpit(Deciding):
                 self.database = database
                 seen = await asyncio.to_thread(self._seen_before)
                 async for study in feed.follow(self.place, database):
-                    if self.study is not None:  # who presses keys sees the list stand still
+                    if self.study is not None and self.study.whole:  # who presses keys sees the list stand still
                         await asyncio.sleep(max(0.0, self._key_at + STILL_SECONDS - time.monotonic()))
                     if self.study is not None and study.last_event < self.study.last_event:
                         continue  # an answer to a key has shown what came after it
                     self.show(study)
+                    if not study.whole:
+                        continue
                     if seen is not None and time.time() - seen >= AWAY_SECONDS:
                         self._while_away(await happened(database, seen), study)
                     seen = None
@@ -184,7 +197,7 @@ class Cockpit(Deciding):
                 self.open_diff(waiting[0].number)
 
         if worth_saying(since) and len(self.screen_stack) == 1:
-            self.push_screen(sheets.Away(study, since, time.time()), answered)
+            self.push_screen(sheets.Away(study, since, time.time(), self.keymap), answered)
 
     def show(self, study: Snapshot) -> None:
         """This is how the study stands now. Where it has never begun, it begins."""
@@ -213,6 +226,7 @@ class Cockpit(Deciding):
             self.reader.found,
             frozenset(self.marks),
             self.choices,
+            self.keymap,
         )
 
     def see(self, *, ticking: bool = False) -> None:
@@ -226,11 +240,10 @@ class Cockpit(Deciding):
         if self.said and time.monotonic() > self._said_until:
             self.said = None
         name = f"{self.place.name} (readonly)" if self.readonly else self.place.name
-        self.status.show([bars.status(view.study, name, view.now, columns)])
+        self.status.show([bars.status(view.study, name, view.now, columns, self.keymap)])
         lines = 2 if self._arrangement is Arrangement.HUGE else 1
-        self.strip.show(bars.strip(view.study, self.said, lines, columns, len(self.marks)))
-        self.keys.own = self.panel.keys
-        self.keys.show([keys.footer(self._shown, self.panel.keys, columns, self._would())])
+        self.strip.show(bars.strip(view.study, self.said, lines, columns, len(self.marks), self.keymap))
+        self.keys.show([keys.footer(self._shown, self.panel.keys, columns, self._would(), self.keymap)])
         if self._arrangement is Arrangement.NARROW:
             self.tabs.show(bars.tabs(self._shown, columns))
         for panel in self.panels:
@@ -406,8 +419,9 @@ class Cockpit(Deciding):
     def action_copy(self) -> None:
         """Copy the name of what is selected: by the terminal (OSC 52), which may not take it, and into a file."""
         if (one := self.one) is not None:
-            self.copy_to_clipboard(one.branch)
-            self._keep_copy(one.branch)
+            name = one_line(one.branch)
+            self.copy_to_clipboard(name)
+            self._keep_copy(name)
 
     @work(group="copy", exclusive=True)
     async def _keep_copy(self, text: str) -> None:
@@ -435,6 +449,8 @@ class Cockpit(Deciding):
                 return
             if self.focused is self.search and self._write_search(event):
                 return
+        if isinstance(event, Paste) and not event.is_forwarded:
+            event.text = " ".join(one_line(event.text.replace("\r", "\n")).split())  # what is pasted is foreign
         await super().on_event(event)
 
     def _somebody_is_here(self) -> None:
@@ -467,11 +483,11 @@ class Cockpit(Deciding):
         if self.study is None or (one := self.one) is None:
             return
         if self._shown != 1:
-            self.say("v marks a range in the list: 1", "dim")
+            self.say(f"{self.keymap['mark_range']} marks a range in the list: {self.keymap['panel_1']}", "dim")
             return
         start, self._mark_from = self._mark_from, one.number
         if start is None:
-            self.say("v again marks all from there to here", "dim")
+            self.say(f"{self.keymap['mark_range']} again marks all from there to here", "dim")
             return
         self._mark_from = None
         if self.mark(listed(self.study, self.choices, spaced=False).between(start, one.number), off=False):
@@ -512,7 +528,11 @@ class Cockpit(Deciding):
 
     def action_help(self) -> None:
         """The keys and the glyphs."""
-        self.push_screen(sheets.Help(self.panel.title, self.panel.keys))
+        self.push_screen(sheets.Help(self.panel.title, self.panel.keys, self.keymap))
+
+    def action_processes(self) -> None:
+        """What was started here, and by whom."""
+        self.push_screen(Processes(self.place.folder, self.keymap))
 
     async def action_quit(self) -> None:
         """Close the screen. What was asked is answered before; the engine goes on."""
@@ -522,6 +542,6 @@ class Cockpit(Deciding):
     async def _quit(self) -> None:
         if self._waiting and not self._quitting:
             self._quitting = True
-            self.say("what was asked is finished first; q again leaves at once", "dim")
+            self.say(f"what was asked is finished first; {self.keymap['quit']} again leaves at once", "dim")
             await self.workers.wait_for_complete([one for one in self.workers if one.group == "ask"])
         self.exit()

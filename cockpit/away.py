@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from cockpit import figures
 from cockpit.feed import Snapshot
 from cockpit.glyphs import OFFER
+from cockpit.keys import TABLE, Keymap
 from cockpit.line import Line, Piece, fit, line, wrap
-from cockpit.pages import clock, count, verified
+from cockpit.pages import clock, count, few, verified
 from cockpit.panels.ledger import SECONDS, TOKENS, shares
 from store.away import Happened
 from store.records import CallOutcome, Ended, Experiment, Outcome, Refusal, name_of, offers
@@ -34,23 +35,25 @@ MENDED = {  # of each loss, the first thing to try
 }
 
 
-def away(study: Snapshot, since: Happened, now: float, width: int) -> list[Line]:
+def away(study: Snapshot, since: Happened, now: float, width: int, keys: Keymap = TABLE) -> list[Line]:
     """The card, in so many columns: decisions first, then losses."""
     rows: list[tuple[str, list[list[Piece]]]] = []
 
     def told(text: str, style: str = "text", most: int = 3) -> list[list[Piece]]:
         return [[(part, style)] for part in wrap(text, width - NAME, most)]
 
-    if doubt := verified(study.experiments, study.incumbent, study.decision, "u"):
+    if doubt := verified(study.experiments, study.incumbent, study.decision, keys["undo"]):
         rows.append(("trunk", told(doubt, "bad")))
     rows.append(("offers", _offers(study, width - NAME)))
-    ran = f"{since.ran} ran, {since.measured} measured, {since.confirmed} confirmed, {since.failed} failed"
+    kept = study.keeps
+    luck = f" (of all {kept.confirmed} {few(kept.expected_false)} by luck)" if kept and since.confirmed else ""
+    ran = f"{since.ran} ran, {since.measured} measured, {since.confirmed} confirmed{luck}, {since.failed} failed"
     rows.append(("experiments", told(ran)))
     if study.reference:
         size = f"hypervolume {study.frontier.hypervolume:.3g}, was {since.hypervolume:.3g}"
         rows.append(("front", told(size)))
     rows.append(("spent", told(_spent(since))))
-    rows.append(("engine", told(*_engine(study))))
+    rows.append(("engine", told(*_engine(study, keys["run"]))))
     if lost := _lost(since):
         rows.append(("lost", [row for text in lost for row in told(text, "bad")]))
     if worst := most_lost(since):
@@ -58,7 +61,7 @@ def away(study: Snapshot, since: Happened, now: float, width: int) -> list[Line]
         said = since.why_refused.get(reason.removeprefix("refused: "), "")
         text = f"{reason.partition(': ')[2] or reason}, {number} of {of}" + (f": {said}" if said else "")
         rows.append(("failed most", told(text, most=2)))
-        rows.append(("fix first", told(fix(since, reason), "bold")))
+        rows.append(("fix first", told(fix(since, reason, keys["panel_5"]), "bold")))
     facts = study.facts
     if facts:
         wall = f"no wall: {facts['no_wall']}" if facts.get("no_wall") else f"wall {facts['wall']}"
@@ -100,16 +103,16 @@ def _work(outcome: str) -> bool:
     return not outcome.startswith(("idle", "paused", "down"))
 
 
-def _engine(study: Snapshot) -> tuple[str, str]:
-    """What it does, or why it does not; and the style of that."""
+def _engine(study: Snapshot, run: str) -> tuple[str, str]:
+    """What it does, or why it does not; and the style of that. `run` is the key that has it go on."""
     if study.pid is not None:
-        return ("paused: r goes on" if study.paused else "at work"), "text"
+        return (f"paused: {run} goes on" if study.paused else "at work"), "text"
     engine = study.engine
     if study.died and study.events:
-        return f"gone since {clock(study.events[-1].at)[:5]}: {study.died}; r goes on", "infra"
+        return f"gone since {clock(study.events[-1].at)[:5]}: {study.died}; {run} goes on", "infra"
     if engine is None or engine.ended_at is None:
-        return "not begun: r starts it", "text"
-    return f"ended {clock(engine.ended_at)[:5]}: {(engine.ended_by or Ended.DIED).value}; r goes on", "text"
+        return f"not begun: {run} starts it", "text"
+    return f"ended {clock(engine.ended_at)[:5]}: {(engine.ended_by or Ended.DIED).value}; {run} goes on", "text"
 
 
 def _lost(since: Happened) -> list[str]:
@@ -137,8 +140,8 @@ def most_lost(since: Happened) -> tuple[str, int, str] | None:
     return max(every, key=lambda one: one[1], default=None)
 
 
-def fix(since: Happened, reason: str) -> str:
-    """The first thing to try, and what speaks for it."""
+def fix(since: Happened, reason: str, ledger: str = "5") -> str:
+    """The first thing to try, and what speaks for it. `ledger` is the key that shows that."""
     cut = since.cut.get(reason.removeprefix("refused: "), 0)
     number = since.refusals.get(reason.removeprefix("refused: "), 0)
     if cut and 2 * cut >= number:  # what it was not shown it cannot know
@@ -148,7 +151,7 @@ def fix(since: Happened, reason: str) -> str:
         )
     newest = since.newest_failed.get(reason.removeprefix("failed: "))
     log = f" (`cockpit logs {name_of(newest)}`)" if newest is not None and reason.startswith("failed: ") else ""
-    return MENDED.get(reason, "what the ledger says of it: 5") + log
+    return MENDED.get(reason, f"what the ledger says of it: {ledger}") + log
 
 
 def worth_saying(since: Happened) -> bool:
@@ -156,7 +159,7 @@ def worth_saying(since: Happened) -> bool:
     return bool(since.ran or since.proposed or since.calls_failed or since.interrupted)
 
 
-def keys_of(study: Snapshot) -> Sequence[tuple[str, str]]:
+def keys_of(study: Snapshot, keys: Keymap) -> Sequence[tuple[str, str]]:
     """What there is to do from here."""
     first = (("enter", "the first offer"),) if study.offers else ()
-    return (*first, ("5", "the ledger"), ("esc", "to the list"))
+    return (*first, (keys["panel_5"], "the ledger"), ("esc", "to the list"))

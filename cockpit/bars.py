@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from cockpit import figures
 from cockpit.feed import Snapshot
+from cockpit.keys import TABLE, Keymap
 from cockpit.line import Line, Piece, apart, fit, line
 from cockpit.pages import clock, few, verified
 from cockpit.panels import PANELS
@@ -13,7 +14,7 @@ from store.records import Ended, Verification
 TITLES = tuple(panel.title for panel in PANELS)
 
 
-def state(study: Snapshot, now: float, *, slim: bool) -> list[Piece]:
+def state(study: Snapshot, now: float, keys: Keymap, *, slim: bool) -> list[Piece]:
     """What the engine does: since when, or why it does not."""
     engine = study.engine
     if study.pid is not None and engine is not None and engine.pid == study.pid and engine.ended_at is None:
@@ -28,19 +29,19 @@ def state(study: Snapshot, now: float, *, slim: bool) -> list[Piece]:
         last = study.events[-1].at if study.events else engine.started_at
         return [
             (f"! engine gone since {clock(last)[:5]}", "bold infra"),
-            ("" if slim else "   r goes on", "text"),
+            ("" if slim else f"   {keys['run']} goes on", "text"),
         ]
     why = (engine.ended_by or Ended.DIED).value
     bad = engine.ended_by in (Ended.MACHINE_FAILED, Ended.CONFIGURATION, Ended.BASELINE_FAILED)
     return [(f"ended {clock(engine.ended_at)[:5]}: {why}", "bold infra" if bad else "text")]
 
 
-def status(study: Snapshot, name: str, now: float, width: int) -> Line:
+def status(study: Snapshot, name: str, now: float, width: int, keys: Keymap = TABLE) -> Line:
     """One line: the study, its engine, what there is to decide; and with what it runs."""
     slim = width < 100
     gap = "  " if slim else "   "
     facts, rows = study.facts, study.experiments
-    left: list[Piece] = [(f" {name}", "bold"), gap, *state(study, now, slim=slim), gap]
+    left: list[Piece] = [(f" {name}", "bold"), gap, *state(study, now, keys, slim=slim), gap]
     left.append((f"{len(rows)} {'exp' if slim else 'experiment' if len(rows) == 1 else 'experiments'}", "text"))
     if verified(rows, study.incumbent, study.decision):
         fails = rows[study.incumbent].verification is Verification.FAILS
@@ -105,14 +106,17 @@ def tab_at(column: int, width: int) -> int | None:
     return None
 
 
-def strip(study: Snapshot, said: tuple[str, str] | None, rows: int, width: int, marked: int = 0) -> list[Line]:
+def strip(
+    study: Snapshot, said: tuple[str, str] | None, rows: int, width: int, marked: int = 0, keys: Keymap = TABLE
+) -> list[Line]:
     """What happened last, the newest first; what was answered to a key comes before it, and how many are marked."""
     lines = [line((" ", ""), (fit(said[0], width - 1), said[1]))] if said else []
     if study.died and study.events:
-        text = f"! the engine is gone since {clock(study.events[-1].at)[:5]}: {study.died}. r goes on"
+        text = f"! the engine is gone since {clock(study.events[-1].at)[:5]}: {study.died}. {keys['run']} goes on"
         lines.append(line((" ", ""), (fit(text, width - 1), "infra")))
     if marked:
-        text = f"{marked} marked: m merges {'them together' if marked > 1 else 'it'}, esc in the list forgets"
+        those = "them together" if marked > 1 else "it"
+        text = f"{marked} marked: {keys['merge']} merges {those}, {keys['back']} in the list forgets"
         lines.append(line((" ", ""), (fit(text, width - 1), "bold sky")))
     lines += [
         line((f" {clock(event.at)}  ", "dim"), (fit(event.text, width - 11), "text"))
@@ -133,7 +137,7 @@ def too_small(view: View, name: str, columns: int, rows: int) -> Sequence[Line]:
         "cockpit status",
         "cockpit experiments",
         "",
-        "q quit, the engine goes on",
+        f"{view.keys['quit']} quit, the engine goes on",
     )
     margin = " " * max(0, (columns - 26) // 2)
     return [line(), *(line(fit(margin + text, columns)) for text in texts)]

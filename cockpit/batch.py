@@ -128,11 +128,13 @@ async def _progress(
 async def _end(database: Database, place: Place, why: Ended, as_json: bool) -> None:
     """What there is to know at the end: on a page where there is one for it, and printed."""
     from loop.branches import GitError, patch
+    from store.trail import SHELL, Trail
 
     found = await summary.read(database, why)
     if (best := found.best) is not None and best.parent is not None:
         try:
-            found = replace(found, diff=await patch(place, found.experiments[best.parent].commit, best.commit))
+            base, trail = found.experiments[best.parent].commit, Trail(place.folder, SHELL)
+            found = replace(found, diff=await patch(place, base, best.commit, trail=trail))
         except GitError as error:  # it may be what has failed, and all else is to be said all the same
             found = replace(found, lack=f"its diff cannot be read: {error}")
     try:

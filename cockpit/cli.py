@@ -1,10 +1,8 @@
 """The command line. Nothing heavy is imported before a command needs it: `cockpit --help` is quick over any line."""
 
-import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable
 from functools import partial
-from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +11,8 @@ from typer.core import TyperGroup
 
 from cockpit import decide, look
 from cockpit.look import Directory, Identifier, Json, Usage, limits, wait
-from store.place import CONFIG, EngineRuns, NoStudy, Place, engine_pid, find
+from cockpit.opening import forgiving
+from store.place import CONFIG, EngineRuns, NoStudy, Place, find
 from store.records import name_of
 
 CONFIGURATION, USAGE, OTHER_ENGINE, MACHINE, NOT_DONE = 1, 2, 4, 5, 6
@@ -58,14 +57,17 @@ app = typer.Typer(cls=Group, help=HELP, add_completion=False, rich_markup_mode=N
 
 
 def main() -> None:
-    """The console command: what is raised becomes a line on standard error and an exit status."""
+    """The console command, whatever it is asked for."""
+    forgiving()
+    answered(partial(app, prog_name="cockpit"))
+
+
+def answered(work: Callable[[], object]) -> None:
+    """Do it: what is raised becomes a line on standard error and an exit status."""
     from cockpit import output
 
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that cannot show a letter still gets the line
     try:
-        app(prog_name="cockpit")
+        work()
     except KeyboardInterrupt:
         sys.exit(130)
     except output.ReaderGone:
@@ -99,10 +101,11 @@ def _status(error: Exception) -> int | None:
     from store.database import RecordTooNew, RecordTooOld
     from store.spawn import CONFIGURATION as MISCONFIGURED
     from store.spawn import Unstarted
+    from store.where import Misconfigured
 
     if isinstance(error, Unstarted):
         return CONFIGURATION if error.status == MISCONFIGURED else MACHINE
-    if isinstance(error, (ConfigError, Unusable, CannotMake)):
+    if isinstance(error, (ConfigError, Misconfigured, Unusable, CannotMake)):
         return CONFIGURATION
     if isinstance(error, (MachineFailed, GitError, Unanswered, RecordTooNew, RecordTooOld, OSError, sqlite3.Error)):
         return MACHINE
@@ -131,6 +134,7 @@ def open_study(
     minutes: Annotated[float | None, typer.Option("--minutes", metavar="N", help="End after N minutes.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="With --batch: print JSON lines.")] = False,
     readonly: Annotated[bool, typer.Option("--readonly", help="Look only: nothing is started, asked or kept.")] = False,
+    ascii_only: Annotated[bool, typer.Option("--ascii", help="Draw the screen with nothing beyond ASCII.")] = False,
 ) -> None:
     """Run a study, and look at it."""
     experiments, seconds = limits(experiments, minutes)
@@ -140,41 +144,46 @@ def open_study(
 
         if readonly:
             raise Usage("--readonly is of the screen, and --batch runs the study: `cockpit status` only looks")
+        if ascii_only:
+            raise Usage("--ascii is of the screen, and --batch has none")
         raise typer.Exit(wait(headless.run(place, experiments, seconds, as_json)))
     if as_json:
         raise Usage("--json goes with --batch")
     if readonly and (experiments, seconds) != (None, None):
         raise Usage("--readonly starts no engine, so it takes no limit")
-    raise typer.Exit(_screen(place, experiments, seconds, readonly=readonly))
+    raise typer.Exit(_screen(place, experiments, seconds, readonly=readonly, ascii_only=ascii_only))
 
 
-def _screen(place: Place, experiments: int | None, seconds: float | None, *, readonly: bool = False) -> int:
-    """Show a study, which begins if it never has, and goes on where a limit is given. The exit status."""
+def _screen(
+    place: Place,
+    experiments: int | None,
+    seconds: float | None,
+    *,
+    readonly: bool = False,
+    ascii_only: bool = False,
+) -> int:
+    """The screen of a study, where there can be one. The exit status."""
     from cockpit import output
+    from cockpit.opening import screen
 
     if why := output.no_screen():
         raise Usage(f"{why}: `cockpit --batch` runs the study without a screen, `cockpit status` looks at it")
-    from cockpit.app import Cockpit
-    from cockpit.patch import MOST_BYTES
-    from cockpit.view import Repository
-    from loop.branches import file, patch
+    return screen(place, experiments, seconds, readonly=readonly, ascii_only=ascii_only)
 
-    async def conflicts(place: Place, numbers: Sequence[int]) -> str:
-        from loop import foresee  # which imports what most screens never need
 
-        return await foresee.conflicts(place, numbers)
+@app.command()
+def config(as_json: Json = False) -> None:
+    """Print your configuration of the screen, its theme and keys: a file to begin with, and where it goes."""
+    from cockpit import configuration, output
+    from cockpit.keys import shown
 
-    if all(os.get_terminal_size()):  # it knows its size better than what a shell exported once
-        for name in ("COLUMNS", "LINES"):
-            os.environ.pop(name, None)
-    git = Repository(partial(patch, most=MOST_BYTES), partial(file, most=MOST_BYTES), conflicts)
-    screen = Cockpit(place, git, experiments, seconds, readonly=readonly)
-    if (error := screen.run()) is not None:
-        raise error
-    if pid := engine_pid(place.folder):
-        here, stop = output.command(place.root), output.command(place.root, "stop")
-        output.line(f"the engine goes on, pid {pid}: `{here}` comes back, `{stop}` ends it")
-    return screen.return_code or 0
+    file = configuration.place()
+    own = configuration.read(file)
+    if as_json:
+        keys = {name: [shown(one) for one in own.keys.of(key)] for name, key in configuration.EVERY.items()}
+        output.document({"file": str(file), "theme": own.theme, "ascii": own.is_ascii, "keys": keys})
+    else:
+        output.line(configuration.written(own, file).rstrip())
 
 
 @app.command()
@@ -222,13 +231,14 @@ def diff(identifier: Identifier, directory: Directory = Path(), as_json: Json = 
     """Show what an experiment changes, as a patch against its parent."""
     from cockpit import output
     from loop.branches import patch
+    from store.trail import SHELL, Trail
 
     place = find(directory)
     experiment, _ = wait(look.one(place, identifier))
     if experiment.parent is None:
         raise Usage(f"{experiment.id} is the baseline: it changes nothing")
     parent, _ = wait(look.one(place, name_of(experiment.parent)))
-    text = wait(patch(place, parent.commit, experiment.commit))
+    text = wait(patch(place, parent.commit, experiment.commit, trail=Trail(place.folder, SHELL)))
     if as_json:
         output.document({"id": experiment.id, "parent": parent.id, "diff": text})
     else:

@@ -1,4 +1,4 @@
-"""The commands that ask something of the engine: merge, reject, undo, redo, note, and pause, yield, resume, end, stop.
+"""The commands that ask something of the engine: merge, reject, undo, redo, note, pin, unpin; pause, yield and so on.
 
 Without one, one is started that answers and ends; to resume, one that goes on. There is none to pause or end then.
 """
@@ -97,6 +97,24 @@ def note(
 
 
 @app.command()
+def pin(words: Words, as_json: Json = False) -> None:
+    """Let the next proposals start from an experiment, in trunk's place, until it is decided or trunk moves."""
+    place, identifiers = _named(words)
+    if len(identifiers) > 1:
+        raise Usage("one experiment is pinned at a time: `cockpit pin ID [DIR]`")
+    arguments, expected = wait(_about(place, *identifiers))
+    _ask(place, "pin", arguments, expected, "`cockpit unpin` lets them start from trunk again", as_json)
+
+
+@app.command()
+def unpin(directory: Directory = Path(), as_json: Json = False) -> None:
+    """Let the next proposals start from trunk again."""
+    place = find(directory)
+    wait(_seen(place))
+    _ask(place, "unpin", {}, {}, "", as_json)
+
+
+@app.command()
 def pause(directory: Directory = Path(), as_json: Json = False) -> None:
     """Let the run under way end, and begin no other until `resume`."""
     _halt(find(directory), "pause", as_json)
@@ -124,6 +142,7 @@ def resume(
     from cockpit import output
     from store import spawn
     from store.commands import NO_ENGINE
+    from store.trail import SHELL, Trail
 
     experiments, seconds = limits(experiments, minutes)
     place = find(directory)
@@ -134,7 +153,7 @@ def resume(
         except NotDone as error:  # where it lived for another command alone, there is an engine to start
             if str(error) != NO_ENGINE.format(verb="resume"):
                 raise
-    pid = wait(spawn.start(place, experiments, seconds))
+    pid = wait(spawn.start(place, experiments, seconds, Trail(place.folder, SHELL)))
     ended_by = wait(_ended_by(place, pid))
     text = f"engine started, pid {pid}; `{output.command(directory, 'stop')}` ends it"
     if ended_by is not None:
@@ -208,8 +227,9 @@ def _ask(
 ) -> None:
     from cockpit import output
     from store.commands import submit
+    from store.trail import SHELL, Trail
 
-    answer = wait(submit(place, verb, arguments, expected))
+    answer = wait(submit(place, verb, arguments, expected, Trail(place.folder, SHELL)))
     if not answer.done:
         raise NotDone(answer.text)
     if as_json:

@@ -13,20 +13,25 @@ from typing import Any
 
 from textual import work
 from textual.app import App
+from textual.filter import LineFilter
 
-from cockpit import feed, sheets
+from cockpit import feed, sheets, themes
+from cockpit.configuration import Configuration
 from cockpit.feed import Snapshot
 from cockpit.listing import listed
 from cockpit.pages import verified
 from cockpit.panels.diff import patch_of
 from cockpit.reader import Reader
+from cockpit.twins import Ascii
 from cockpit.view import Choices, Repository
 from store import commands, spawn
 from store.database import Database, RecordTooNew, RecordTooOld
 from store.place import EngineRuns, Place, engine_pid
 from store.records import Ended, Experiment
+from store.trail import Trail
 
 SAID_SECONDS = 12.0  # that an answer stands in the strip
+READ_FIRST = "the experiments are being read: in a moment"
 READONLY = "this screen only looks (--readonly): nothing is asked of the engine"
 DOING = {  # the verbs that are about no experiment, and what is said while they are done
     "undo": "undoing the last decision",
@@ -40,9 +45,21 @@ class Deciding(App[Exception | None]):
     """The part of the screen that asks. How a study is drawn, and its diff is opened, is the other part's."""
 
     def __init__(
-        self, place: Place, git: Repository, experiments: int | None, seconds: float | None, *, readonly: bool
+        self,
+        place: Place,
+        git: Repository,
+        experiments: int | None,
+        seconds: float | None,
+        *,
+        readonly: bool,
+        configuration: Configuration,
     ) -> None:
-        super().__init__()
+        theme = themes.chosen(configuration.theme)
+        super().__init__(ansi_color=theme.is_own)
+        self.register_theme(themes.chrome(theme))
+        self.theme = themes.chrome(theme).name
+        self.keymap, self._ascii = configuration.keys, Ascii() if configuration.is_ascii else None
+        self.set_keymap({name: ",".join(keys) for name, keys in configuration.keys.given.items()})
         self.place, self.git, self.readonly = place, git, readonly
         self.study: Snapshot | None = None
         self.selected: int | None = None
@@ -58,6 +75,11 @@ class Deciding(App[Exception | None]):
         self._mark_from: int | None = None  # where a range of marks begins
         self.choices = Choices()
 
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """What is done to every line before it is sent."""
+        own = super().get_line_filters()
+        return own if self._ascii is None else [*own, self._ascii]
+
     def show(self, study: Snapshot) -> None:
         """Draw a study as it stands."""
         raise NotImplementedError
@@ -71,11 +93,16 @@ class Deciding(App[Exception | None]):
         self.said, self._said_until = (text, style), time.monotonic() + SAID_SECONDS
         self.see(ticking=True)
 
+    @property
+    def trail(self) -> Trail:
+        """To which is added what this screen starts."""
+        return self.git.trail
+
     def refused(self, verb: str, why: str) -> None:
         """Say why it is not done: in the strip, and on a sheet where it does not fit there."""
         self.say(why, "bad")
         if len(why) > self.size.width - 2:
-            self.push_screen(sheets.Told(f"Not done: {verb}", why))
+            self.push_screen(sheets.Told(f"Not done: {verb}", why, self.keymap))
 
     # --- what is meant ------------------------------------------------------------------------------------------------
 
@@ -90,12 +117,15 @@ class Deciding(App[Exception | None]):
         if study is None or one is None:
             self.refused(verb, "no experiment is selected")
             return []
+        if not study.whole:
+            self.refused(verb, READ_FIRST)
+            return []
         chosen = [study.experiments[number] for number in sorted(self.marks)] or [one]
         if not self.marks and one.number not in listed(study, self.choices, spaced=False).lines:
-            self.refused(verb, f"{one.id} is selected, and not in the list: esc there shows all")
+            self.refused(verb, f"{one.id} is selected, and not in the list: {self.keymap['back']} there shows all")
             return []
         for each in chosen:
-            if why := sheets.hindrance(study, each, verb):
+            if why := sheets.hindrance(study, each, verb, self.keymap):
                 self.refused(verb, why)
                 return []
         return chosen
@@ -107,7 +137,7 @@ class Deciding(App[Exception | None]):
             return False
         free = {number for number in numbers if not sheets.hindrance(study, study.experiments[number], "reject")}
         if numbers and not free and not off:
-            self.refused("mark", sheets.hindrance(study, study.experiments[numbers[0]], "reject"))
+            self.refused("mark", sheets.hindrance(study, study.experiments[numbers[0]], "reject", self.keymap))
             return False
         self.marks = self.marks - set(numbers) if off else self.marks | free
         self.said = None
@@ -130,7 +160,8 @@ class Deciding(App[Exception | None]):
                 self.open_diff(chosen[0].number)
 
         patch = patch_of(self.study, chosen[0])
-        sheet = sheets.Merge(self.study, chosen, self.reader.found.get(patch) if patch else None)
+        changes = self.reader.found.get(patch) if patch else None
+        sheet = sheets.Merge(self.study, chosen, changes, self.keymap)
         self.push_screen(sheet, answered)
         if sheets.is_apart(self.study, chosen) and not self.readonly:  # for that git makes objects
             self._foresee(sheet, [one.number for one in chosen])
@@ -166,7 +197,7 @@ class Deciding(App[Exception | None]):
                 arguments = {"experiments": [one.number for one in chosen], "reason": reason}
                 self._ask("reject", arguments, seen, f"rejecting {_names(chosen)}")
 
-        self.push_screen(sheets.Reject(chosen), answered)
+        self.push_screen(sheets.Reject(chosen, self.keymap), answered)
 
     def action_ask(self, verb: str) -> None:
         """A verb that is about no experiment. Undo and redo take the decision that stands when others were answered."""
@@ -186,6 +217,18 @@ class Deciding(App[Exception | None]):
         else:
             self._ask("end", {"experiment": one.number}, {"run": run.id}, f"ending the run of {one.id}")
 
+    def action_pin(self) -> None:
+        """Let proposals start from what is selected; from trunk again, where they do."""
+        study, one = self.study, self.one
+        if study is None or one is None:
+            return
+        if not study.whole:
+            self.refused("pin", READ_FIRST)
+        elif one.number == study.pinned:
+            self._ask("unpin", {}, {}, f"unpinning {one.id}")
+        else:
+            self._ask("pin", {"experiment": one.number}, self.seen(one), f"pinning {one.id}")
+
     def action_note(self) -> None:
         """Tell the model something."""
 
@@ -193,7 +236,7 @@ class Deciding(App[Exception | None]):
             if text:
                 self._ask("note", {"text": text}, {}, "noting it")
 
-        self.push_screen(sheets.Note(), answered)
+        self.push_screen(sheets.Note(self.keymap), answered)
 
     def seen(self, *experiments: Experiment) -> dict[str, Any]:
         """What the person at the screen has before their eyes: an action on something else is refused."""
@@ -244,7 +287,9 @@ class Deciding(App[Exception | None]):
                     return
                 self._done = False
                 self.say(f"{doing}…", "dim")
-                answer = await commands.submit(self.place, verb, arguments, self.seen() if follows else expected)
+                answer = await commands.submit(
+                    self.place, verb, arguments, self.seen() if follows else expected, self.trail
+                )
                 self._done = answer.done
                 if answer.done and verb in ("merge", "reject"):
                     self.marks -= set(arguments["experiments"])
@@ -281,12 +326,12 @@ class Deciding(App[Exception | None]):
                     return
         self.say("starting the engine…", "dim")
         try:
-            pid = await spawn.start(self.place, experiments, seconds)
+            pid = await spawn.start(self.place, experiments, seconds, self.trail)
         except EngineRuns:
             self.say("an engine runs already", "dim")
         except (spawn.Unstarted, sqlite3.Error, OSError) as error:
             self.say("the engine did not start", "infra")
-            self.push_screen(sheets.Told("The engine did not start", str(error)))
+            self.push_screen(sheets.Told("The engine did not start", str(error), self.keymap))
         else:
             self.said = None  # one that had nothing to do has ended, and says so itself
             if await asyncio.to_thread(engine_pid, self.place.folder) == pid:

@@ -2,23 +2,53 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, overload
 
 from cockpit.figures import named
 from cockpit.glyphs import promising
 from store import account, budgets, events, spawn, views
-from store.account import Account
+from store.account import NOTHING, Account
 from store.database import Database
 from store.place import RECORD, Place, engine_pid
 from store.records import Decision, Engine, Event, Experiment, Frontier, Keeps, Ledger, Limit, Reference, Run, Study
 
 POLL_SECONDS = 0.2
 LEAST_SECONDS = 0.5  # between two pictures, so that a burst of events becomes one
-ACCOUNT_SECONDS = 2.0  # between two readings of what came of what was spent, which takes longer the longer a study is
+ACCOUNT_SECONDS = 2.0  # between two readings of what came of what was spent, at the least:
+ACCOUNT_SHARE = 0.01  # of the time, for it takes the longer the longer a study is
 NEWEST = 8  # events for the strip
+FEW = 500  # experiments that are read before anything is shown
+
+
+class Some(Sequence[Experiment]):
+    """Of the experiments of a study those that are read: all that the first groups of the list have, and the newest.
+
+    It is as long as there are experiments; who goes through it meets those that are read.
+    """
+
+    def __init__(self, every: int, read: Sequence[Experiment]) -> None:
+        self._every = every
+        self._read = {one.number: one for one in read}
+
+    @overload
+    def __getitem__(self, number: int) -> Experiment: ...
+    @overload
+    def __getitem__(self, number: slice) -> Sequence[Experiment]: ...
+    def __getitem__(self, number: int | slice) -> Experiment | Sequence[Experiment]:
+        if isinstance(number, slice):
+            return list(self._read.values())[number]
+        if number not in self._read:
+            raise IndexError(number)
+        return self._read[number]
+
+    def __iter__(self) -> Iterator[Experiment]:
+        return iter(self._read.values())
+
+    def __len__(self) -> int:
+        return self._every
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +75,7 @@ class Snapshot:
     engine: Engine | None
     pid: int | None  # of the engine that runs now
     paused: bool
-    experiments: tuple[Experiment, ...]
+    experiments: Sequence[Experiment]  # by number, from 0 on
     incumbent: int
     decision: Decision | None  # the last that stands
     frontier: Frontier
@@ -56,7 +86,13 @@ class Snapshot:
     seconds: Mapping[int, float]  # of a slot, by experiment
     running: tuple[Run, ...]
     events: tuple[Event, ...]  # the newest, oldest first
+    pinned: int | None = None  # the experiment that proposals start from, in trunk's place
     died: str = ""  # why the engine is gone, where it went without a word
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of it is read; else there are Some experiments, and no account yet."""
+        return not isinstance(self.experiments, Some)
 
     @property
     def last_event(self) -> int:
@@ -84,8 +120,11 @@ class Snapshot:
         return self.engine.facts if self.engine else {}
 
     def experiment(self, number: int) -> Experiment | None:
-        """One by its number; the list is without gaps."""
-        return self.experiments[number] if 0 <= number < len(self.experiments) else None
+        """One by its number; None where there is none, or it is not read yet."""
+        try:
+            return self.experiments[number] if number >= 0 else None
+        except IndexError:
+            return None
 
     @cached_property
     def objectives(self) -> list[Objective]:
@@ -122,19 +161,25 @@ class Snapshot:
 
 
 async def follow(place: Place, database: Database) -> AsyncIterator[Snapshot]:
-    """A snapshot now, and one whenever something has changed. Raises sqlite3.Error, and OSError: the record is gone."""
+    """A snapshot now, and one whenever something has changed. Raises sqlite3.Error, and OSError: the record is gone.
+
+    Of a study of many experiments the first one has what is looked at first, and the second one all.
+    """
+    if await views.count(database) > FEW:
+        yield await read(place, database, first=True)
     seen: tuple[int, int | None] | None = None
     before: Snapshot | None = None
-    counted, behind = 0.0, False  # when the account was read, and whether something has happened since
+    counted, behind = 0.0, False  # when the account may be read again, and whether something has happened since
     while True:
         now = await events.last_event(database), await asyncio.to_thread(_engine, place)
         began = time.monotonic()
-        due = before is None or began - counted >= ACCOUNT_SECONDS
+        due = before is None or began >= counted
         if now == seen and not (behind and due):
             await asyncio.sleep(POLL_SECONDS)
             continue
         seen, before = now, await read(place, database, before, count=due)
-        counted, behind = began if due else counted, not due
+        took = time.monotonic() - began
+        counted, behind = began + max(ACCOUNT_SECONDS, took / ACCOUNT_SHARE) if due else counted, not due
         yield before
         await asyncio.sleep(max(POLL_SECONDS, LEAST_SECONDS - (time.monotonic() - began)))
 
@@ -145,37 +190,56 @@ def _engine(place: Place) -> int | None:
     return engine_pid(place.folder)
 
 
-async def read(place: Place, database: Database, before: Snapshot | None = None, *, count: bool = True) -> Snapshot:
+async def read(
+    place: Place, database: Database, before: Snapshot | None = None, *, count: bool = True, first: bool = False
+) -> Snapshot:
     """The study as it stands now. Of what was known before only what has changed is read; the account if it counts.
 
-    The engine is looked for first: one that ends in between has not died.
+    `first` is for what is looked at first, and for no more. The engine is looked for first: one that ends in between
+    has not died.
     """
     pid = await asyncio.to_thread(_engine, place)
+    before = before if before is None or before.whole else None  # what is known in part is read as a whole
     async with database.reading():
         engine, heard = await views.last_engine(database), await events.newest(database)
         drawn, reference = await views.frontier(database)
         last = await events.last_event(database)
         # Another engine may have set up another bench, on which all is otherwise.
         same = before is not None and before.engine is not None and engine is not None and before.engine.id == engine.id
+        rows = await _experiments(database, before if same else None, first=first)
+        incumbent = await views.incumbent(database)
         snapshot = Snapshot(
             study=await views.study(database),
             engine=engine,
             pid=pid,
             paused=await views.paused(database),
-            experiments=await views.renewed(database, before.experiments, before.last_event)
-            if same and before
-            else tuple(await views.experiments(database)),
-            incumbent=await views.incumbent(database),
+            experiments=rows,
+            incumbent=incumbent,
+            pinned=None if first else await views.pinned(database, rows, incumbent),
             decision=await views.last_decision(database),
             frontier=drawn,
             keeps=await views.keeps(database),
             reference=tuple(reference),
-            account=before.account if before and not count else await account.read(database),
+            account=NOTHING if first else before.account if before and not count else await account.read(database),
             limits=tuple(await budgets.read(database)),
-            seconds=await views.seconds(database),
+            seconds={} if first else await _seconds(database, before if same else None),
             running=tuple(await views.unfinished_runs(database)),
             events=tuple(await events.events_after(database, max(0, last - NEWEST))),
         )
     if pid is None and engine is not None and engine.ended_at is None:
         return replace(snapshot, died=await asyncio.to_thread(spawn.last_word, place, engine.started_at, heard))
     return snapshot
+
+
+async def _experiments(database: Database, before: Snapshot | None, *, first: bool) -> Sequence[Experiment]:
+    if first:
+        return Some(await views.count(database), await views.first_looked_at(database))
+    if before is None:
+        return tuple(await views.experiments(database))
+    return await views.renewed(database, before.experiments, before.last_event)
+
+
+async def _seconds(database: Database, before: Snapshot | None) -> Mapping[int, float]:
+    if before is None:
+        return await views.seconds(database)
+    return {**before.seconds, **await views.seconds(database, before.last_event)}

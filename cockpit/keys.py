@@ -1,10 +1,12 @@
 """The keys: one table, from which the bindings, the footer and the help are made. A panel adds its own to it."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from string import punctuation
 
 from rich.cells import cell_len
 from textual.binding import Binding, BindingType
+from textual.keys import _character_to_key
 
 from cockpit.glyphs import BASELINE, FAILS, OFFER, STATES, WORDS, Look
 from cockpit.line import Line, Piece, beside, fit, line
@@ -14,9 +16,12 @@ LOOK, DECIDE, STEER = "Look", "Decide", "Steer"
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key. `keys` is Textual's name of it, `shown` ours; a `footer` is said below, if it fits."""
+    """A key. `name` is what a configuration calls what it does, `keys` are Textual's names; a `footer` is said below.
 
-    shown: str
+    One that says nothing is shown with the one before it; one without a name stays as it is. `says` may name others.
+    """
+
+    name: str
     keys: str
     action: str
     group: str
@@ -26,76 +31,140 @@ class Key:
 
 
 KEYS = (
-    Key("enter", "enter", "open", LOOK, "open the diff of what is selected", "open", (1, 2)),
-    Key("j k", "j,down", "move(1)", LOOK, "down, up; along the front in the frontier", "along the front", (2,)),
-    Key("", "k,up", "move(-1)", LOOK, ""),
-    Key("m", "m", "merge", DECIDE, "merge: a sheet says first what will happen", "merge", (1, 2, 3)),
-    Key("M", "M", "merge_at_once", DECIDE, "merge at once, also what is not confirmed"),
-    Key("x", "x", "reject", DECIDE, "reject, with a reason if you like", "reject", (1, 2, 3)),
-    Key("space", "space", "mark", DECIDE, "mark or unmark: m and x take all marked", "mark", (1, 2)),
-    Key("v", "v", "mark_range", DECIDE, "mark from here; v again, to here"),
-    Key("r", "r", "run_or_pause", STEER, "pause the research, or go on with it", "run or pause"),
-    Key("u", "u", "ask('undo')", DECIDE, "undo the last decision, then the one before", "undo"),
-    Key("U", "U", "ask('redo')", DECIDE, "redo what was undone, until you decide anew"),
-    Key("c", "c", "note", STEER, "a note, which the next proposals read", "note"),
-    Key("K", "K", "end_run", STEER, "end the run of what is selected"),
-    Key("H", "H", "ask('yield')", STEER, "hand the device back now; r goes on"),
-    Key("Q", "Q", "ask('stop')", STEER, "stop after the current runs; twice: now"),
-    Key("1-6", "1", "panel(1)", LOOK, "the panels; tab the next"),
-    *(Key("", str(number), f"panel({number})", LOOK, "") for number in range(2, 7)),
-    Key("z", "z", "zoom", LOOK, "this panel alone, or all", "zoom"),
-    Key("esc", "escape", "back", LOOK, "back; in the list, forget marks, then filter"),
-    Key("g G", "g,home", "end(False)", LOOK, "first line, last line"),
-    Key("", "G,end", "end(True)", LOOK, ""),
-    Key("^d ^u", "ctrl+d", "page(0.5)", LOOK, "half a page down, up; page keys a whole one"),
-    Key("", "ctrl+u", "page(-0.5)", LOOK, ""),
-    Key("", "pagedown", "page(1)", LOOK, ""),
-    Key("", "pageup", "page(-1)", LOOK, ""),
-    Key("y", "y", "copy", LOOK, "copy the name of its branch"),
-    Key("^p", "ctrl+p", "command_palette", STEER, "all of these, by their words"),
-    Key("^z", "ctrl+z", "suspend_process", STEER, "to the shell; fg comes back"),
-    Key("^l", "ctrl+l", "redraw", STEER, "draw the screen anew"),
-    Key("?", "question_mark", "help", STEER, "this help", "help"),
-    Key("q", "q,ctrl+c", "quit", STEER, "quit; the engine goes on", "quit"),
+    Key("open", "enter", "open", LOOK, "open the diff of what is selected", "open", (1, 2)),
+    Key("down", "j,down", "move(1)", LOOK, "down, up; along the front in the frontier", "along the front", (2,)),
+    Key("up", "k,up", "move(-1)", LOOK, ""),
+    Key("merge", "m", "merge", DECIDE, "merge: a sheet says first what will happen", "merge", (1, 2, 3)),
+    Key("merge_at_once", "M", "merge_at_once", DECIDE, "merge at once, also what is not confirmed"),
+    Key("reject", "x", "reject", DECIDE, "reject, with a reason if you like", "reject", (1, 2, 3)),
+    Key("mark", "space", "mark", DECIDE, "mark or unmark: {merge} and {reject} take all marked", "mark", (1, 2)),
+    Key("mark_range", "v", "mark_range", DECIDE, "mark from here; {mark_range} again, to here"),
+    Key("run", "r", "run_or_pause", STEER, "pause the research, or go on with it", "run or pause"),
+    Key("undo", "u", "ask('undo')", DECIDE, "undo the last decision, then the one before", "undo"),
+    Key("redo", "U", "ask('redo')", DECIDE, "redo what was undone, until you decide anew"),
+    Key("note", "c", "note", STEER, "a note, which the next proposals read", "note"),
+    Key("pin", "P", "pin", STEER, "pin: proposals start from it; {pin} again, from trunk"),
+    Key("end_run", "K", "end_run", STEER, "end the run of what is selected"),
+    Key("yield", "H", "ask('yield')", STEER, "hand the device back now; {run} goes on"),
+    Key("stop", "Q", "ask('stop')", STEER, "stop after the current runs; twice: now"),
+    Key("panel_1", "1", "panel(1)", LOOK, "the panels; tab the next"),
+    *(Key(f"panel_{number}", str(number), f"panel({number})", LOOK, "") for number in range(2, 7)),
+    Key("zoom", "z", "zoom", LOOK, "this panel alone, or all", "zoom"),
+    Key("back", "escape", "back", LOOK, "back; in the list, forget marks, then filter"),
+    Key("first", "g,home", "end(False)", LOOK, "first line, last line"),
+    Key("last", "G,end", "end(True)", LOOK, ""),
+    Key("half_down", "ctrl+d", "page(0.5)", LOOK, "half a page down, up"),
+    Key("half_up", "ctrl+u", "page(-0.5)", LOOK, ""),
+    Key("page_down", "pagedown", "page(1)", LOOK, "a page down, up"),
+    Key("page_up", "pageup", "page(-1)", LOOK, ""),
+    Key("copy", "y", "copy", LOOK, "copy the name of its branch"),
+    Key("processes", "at", "processes", LOOK, "every git command and process that was run"),
+    Key("palette", "ctrl+p", "command_palette", STEER, "all of these, by their words"),
+    Key("suspend", "ctrl+z", "suspend_process", STEER, "to the shell; fg comes back"),
+    Key("redraw", "ctrl+l", "redraw", STEER, "draw the screen anew"),
+    Key("help", "question_mark", "help", STEER, "this help", "help"),
+    Key("quit", "q", "quit", STEER, "quit; the engine goes on", "quit"),
+    Key("", "ctrl+c", "quit", STEER, ""),
 )
+SHOWN = {  # otherwise than Textual calls them
+    **{_character_to_key(character): character for character in punctuation},
+    "escape": "esc",
+    "pagedown": "pgdn",
+    "pageup": "pgup",
+}
+PRESSED = {said: key for key, said in SHOWN.items()}
+
+
+def shown(key: str) -> str:
+    """A key as it is said on the screen: `?`, `^d`, `esc`."""
+    letter = SHOWN.get(last := key.removeprefix("ctrl+"), last)
+    return letter if last == key else f"^{letter}" if len(letter) == 1 else key
+
+
+def pressed(said: str) -> str:
+    """Textual's name of a key that is said so: of several, the first."""
+    said = said.split()[0]
+    said = f"ctrl+{said[1]}" if len(said) == 2 and said[0] == "^" else said
+    head, plus, last = said.rpartition("+")
+    return f"{head}+{PRESSED.get(last, last)}" if plus and head and last else PRESSED.get(said, said)
+
+
+def _follow(keys: Sequence[str]) -> bool:
+    """Whether these are letters or figures in a row, of which the first and the last say all: `1-6`."""
+    codes = [ord(one) for one in keys if len(one) == 1]
+    return len(keys) > 2 and codes == list(range(codes[0], codes[0] + len(keys))) if codes else False
+
+
+@dataclass(frozen=True, slots=True)
+class Keymap:
+    """Which keys do what: those of the table, but where a configuration has given others to a name."""
+
+    given: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # in Textual's names
+
+    def of(self, key: Key) -> tuple[str, ...]:
+        """The keys that do it."""
+        return self.given.get(key.name) or tuple(key.keys.split(","))
+
+    def __getitem__(self, name: str) -> str:
+        """The first key of a name, as it is said. Raises KeyError where a name is not of the table."""
+        return shown(self.of(NAMED[name])[0])
+
+    def says(self, key: Key) -> str:
+        """What it does."""
+        return key.says.format_map(self)
+
+    def rows(self, keys: Sequence[Key]) -> list[tuple[str, Key]]:
+        """What is said of each, after the keys that are said with it: `j k`, `1-6`."""
+        rows: list[tuple[list[str], Key]] = []
+        for key in keys:
+            if key.says:
+                rows.append(([], key))
+            if key.name:
+                rows[-1][0].append(shown(self.of(key)[0]))
+        return [(f"{those[0]}-{those[-1]}" if _follow(those) else " ".join(those), key) for those, key in rows]
+
+
+NAMED = {key.name: key for key in KEYS if key.name}
+TABLE = Keymap()
 
 
 def bindings(keys: Sequence[Key] = KEYS) -> list[BindingType]:
     """What Textual is told."""
-    return [Binding(key.keys, key.action, key.says, show=False) for key in keys]
+    return [Binding(key.keys, key.action, show=False, id=key.name or None) for key in keys]
 
 
-def footer(panel: int, own: Sequence[Key], width: int, run_or_pause: str) -> Line:
+def footer(panel: int, own: Sequence[Key], width: int, run_or_pause: str, keymap: Keymap = TABLE) -> Line:
     """The keys of a panel, its own before those of all, as many as there is room for. The help is always said."""
-    every = [key for key in KEYS if not key.panels or panel in key.panels]
-    first = [key for key in every if key.panels]
-    chosen = [key for key in (*first, *own, *(key for key in every if not key.panels)) if key.footer]
-    words = [(key.shown, run_or_pause if key.action == "run_or_pause" else key.footer) for key in chosen]
+    every = [(keys, key) for keys, key in keymap.rows(KEYS) if not key.panels or panel in key.panels]
+    first, rest = ([one for one in every if bool(one[1].panels) is here] for here in (True, False))
+    chosen = [(keys, key) for keys, key in (*first, *keymap.rows(own), *rest) if key.footer]
+    words = [(keys, run_or_pause if key.name == "run" else key.footer) for keys, key in chosen]
 
     def width_of_all() -> int:
         return sum(cell_len(key) + cell_len(says) + 3 for key, says in words) - 1
 
     while len(words) > 1 and width_of_all() > width:
-        words.pop(-1 if words[-1][0] == "q" else -2)
+        words.pop(-1 if words[-1][1] == NAMED["quit"].footer else -2)
     pieces: list[Piece] = []
     for key, says in words:
         pieces += [("  " if pieces else " ", ""), (key, "bold sky"), (f" {says}", "dim")]
     return line(*pieces)
 
 
-def pressed(shown: str, own: Sequence[Key] = ()) -> str:
-    """Textual's name of a key that is shown so: of two, the first."""
-    table = {key.shown: key.keys for key in (*KEYS, *own) if key.shown}
-    return table.get(shown, shown.split()[0]).split(",")[0]
-
-
-def help_lines(width: int, title: str = "", own: Sequence[Key] = ()) -> list[Line]:
+def help_lines(width: int, title: str = "", own: Sequence[Key] = (), keymap: Keymap = TABLE) -> list[Line]:
     """All keys, those of the panel that has them first, and all glyphs with what they mean."""
     half = width // 2 if width >= 90 else width
-    left = [*_keys(DECIDE, KEYS, half), line(), *_keys(STEER, KEYS, half)]
-    look = _keys(LOOK, KEYS, half)
+
+    def block(title: str, keys: Sequence[Key]) -> list[Line]:
+        rows = keymap.rows(keys)
+        room = max(8, *(cell_len(those) + 1 for those, _ in rows))
+        texts = [(those, fit(keymap.says(key), half - room - 1)) for those, key in rows]
+        return [line((title, "bold")), *(line((fit(those, room), "bold sky"), (text, "text")) for those, text in texts)]
+
+    decide, steer, look = (block(group, [key for key in KEYS if key.group == group]) for group in (DECIDE, STEER, LOOK))
+    left = [*decide, line(), *steer]
     if own:
-        here = [line((title, "bold")), *(_key(key, half) for key in own if key.says)]
+        here = block(title, own)
         left, look = ([*here, line(), *left], look) if half == width else (left, [*here, line(), *look])
     lines = beside(left, look, half) if half < width else [*left, line(), *look]
     states = _looks("The states", [OFFER, *STATES.values(), FAILS, BASELINE], half)
@@ -104,7 +173,8 @@ def help_lines(width: int, title: str = "", own: Sequence[Key] = ()) -> list[Lin
     said = (
         ("Evidence", "screened: a first look, a part is chance; promising: on several seeds;"),
         ("", "confirmed: on seeds never used for choosing, and so an offer"),
-        ("Badges", "* is marked; stale is open, and was made from what trunk is no more"),
+        ("Badges", "* is marked; stale is open, and was made from what trunk is no more; pin is what the"),
+        ("", "next proposals start from, in trunk's place"),
         ("Figures", "changes against trunk in per cent; ± is half a 95 % interval; P a probability"),
     )
     return [
@@ -114,28 +184,34 @@ def help_lines(width: int, title: str = "", own: Sequence[Key] = ()) -> list[Lin
     ]
 
 
-def markdown(panels: Iterable[tuple[int, str, Sequence[Key]]]) -> str:
+def markdown(panels: Iterable[tuple[int | str, str, Sequence[Key]]]) -> str:
     """The page of docs that lists them all."""
-    text = "# Keys\n\nOf the screen, wherever one is; then of each panel. `?` shows those that count where you are.\n"
+    text = """# Keys
+
+Of the screen, wherever one is; then of each panel. `?` shows those that count where you are. The names are what
+[a configuration](configuration.md) calls them by, to give them other keys.
+"""
     groups: list[tuple[str, Sequence[Key]]] = [
         (group, [key for key in KEYS if key.group == group]) for group in (DECIDE, LOOK, STEER)
     ]
     groups += [(f"{number} {title}", own) for number, title, own in panels if own]
     for title, keys in groups:
-        rows = (f"| `{key.shown}` | {key.says} |\n" for key in keys if key.says)
-        text += f"\n## {title}\n\n| key | does |\n| --- | --- |\n{''.join(rows)}"
+        text += f"\n## {title}\n\n| key | does | name |\n| --- | --- | --- |\n"
+        for (those, key), names in zip(TABLE.rows(keys), _names(keys), strict=True):
+            text += f"| `{those}` | {TABLE.says(key)} | {', '.join(f'`{name}`' for name in names)} |\n"
     return text
+
+
+def _names(keys: Sequence[Key]) -> list[list[str]]:
+    """The names of each row of those, and of what is said with it."""
+    names: list[list[str]] = []
+    for key in keys:
+        if key.says:
+            names.append([])
+        names[-1] += [key.name] if key.name else []
+    return names
 
 
 def _looks(title: str, looks: Sequence[Look], width: int) -> list[Line]:
     rows = [line((f"{one.glyph} {one.word:13}", one.style), (fit(one.meaning, width - 16), "dim")) for one in looks]
     return [line((title, "bold")), *rows]
-
-
-def _keys(group: str, keys: Sequence[Key], width: int) -> list[Line]:
-    rows = [key for key in keys if key.group == group and key.says]
-    return [line((group, "bold")), *(_key(key, width) for key in rows)]
-
-
-def _key(key: Key, width: int) -> Line:
-    return line((f"{key.shown:8}", "bold sky"), (fit(key.says, width - 9), "text"))

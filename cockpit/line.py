@@ -4,7 +4,7 @@ Foreign text is cleaned here, where a line is made, so nothing that a log, a dif
 the terminal as anything but text. Markup is not interpreted at all.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import zip_longest
@@ -16,37 +16,11 @@ from rich.style import Style
 from textual.strip import Strip
 
 from cockpit.text import Clean, clean
+from cockpit.themes import Theme
 
 Piece = str | tuple[str, str]  # a text, and the names of its styles
 
-# Okabe and Ito's colours, which the colour-blind can tell apart, lighter where 4.5:1 on the background asks for it.
-BACKGROUND = "#111417"
-COLOURS = {
-    "text": "#D7DCE2",
-    "dim": "#959DA7",  # no evidence yet, or no news
-    "faint": "#78818B",  # uncertainties, line numbers
-    "rule": "#464E58",
-    "sky": "#56B4E9",  # live, focus, selection, keys, the front
-    "offer": "#F0E442",
-    "good": "#2FBF95",
-    "bad": "#E69F00",  # bad news about a proposal
-    "refused": "#A8780A",
-    "infra": "#F0714A",  # what is broken around it
-    "trunk": "#6AAEE0",
-    "pick": "#D58AB5",
-    "judged": "#4E545B",
-}
-GROUNDS = {
-    "selected": "#22303C",
-    "bar": "#1B1F24",
-    "page": BACKGROUND,  # what stands on none, on a line that has one
-    "added": "#10303F",
-    "removed": "#33270C",
-    "added-word": "#1F6285",
-    "removed-word": "#76520A",
-}
 MARKS = {"bold", "reverse", "underline"}
-PLAIN = {"selected": "reverse", "added-word": "bold underline", "removed-word": "bold underline", "offer": "bold"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,26 +120,45 @@ def _parts(word: str, columns: int) -> list[str]:
 
 
 @lru_cache(maxsize=512)
-def style_of(names: str, ground: str, plain: bool) -> Style:
-    """The style that some names stand for. Where colours are not wanted it is bold, underlined or reversed alone."""
-    if plain:
-        marks = {mark for name in (*names.split(), ground) for mark in PLAIN.get(name, name).split()}
-        return Style.parse(" ".join(sorted(marks & MARKS)) or "none")
-    words, back = [], GROUNDS.get(ground, BACKGROUND)
+def style_of(names: str, ground: str, theme: Theme) -> Style:
+    """The style that some names stand for in a theme. What is reversed has no colour, which would be its ground."""
+    words = list[str]()
     for name in names.split():
-        if name in GROUNDS:
-            back = GROUNDS[name]
-        else:
-            words.append(COLOURS.get(name, name))
-    if not any(name in COLOURS for name in names.split()):
-        words.append(COLOURS["text"])
-    return Style.parse(" ".join((*words, "on", back)))
+        if name in theme.grounds:
+            ground = name
+    for name in names.split():
+        if name not in theme.grounds:
+            words += theme.styles.get(
+                f"{name} on {ground}", theme.styles.get(name, name if name in MARKS else "")
+            ).split()
+    if MARKS.issuperset(words):
+        words += theme.styles.get("text", "").split()
+    words += theme.grounds.get(ground, theme.grounds["page"]).split()
+    if "reverse" in words:
+        words = [word for word in words if word in MARKS]
+    return Style.parse(" ".join(words))
 
 
-def strip(drawn: Line, columns: int, *, plain: bool) -> Strip:
+def strip(drawn: Line, columns: int, theme: Theme) -> Strip:
     """A line as Textual draws it, in exactly so many columns; one that is longer is cut, and said to be."""
-    whole = Strip([Segment(text, style_of(style, drawn.ground, plain)) for text, style in drawn.pieces])
+    whole = Strip(_few(drawn, theme)).simplify()
     if whole.cell_length > columns > 0:
-        cut = Segment("…", style_of("dim", drawn.ground, plain))
+        cut = Segment("…", style_of("dim", drawn.ground, theme))
         whole = Strip([*whole.adjust_cell_length(columns - 1), cut])
-    return whole.adjust_cell_length(columns, style_of("", drawn.ground, plain))
+    return whole.adjust_cell_length(columns, style_of("", drawn.ground, theme))
+
+
+def _few(drawn: Line, theme: Theme) -> Iterator[Segment]:
+    """Its segments, as few as it takes: each costs some forty bytes. What is blank looks like what is before it."""
+    before: Style | None = None
+    for text, names in drawn.pieces:
+        style = style_of(names, drawn.ground, theme)
+        if before is not None and text.isspace() and _blank(style) == _blank(before):
+            style = before
+        before = style
+        yield Segment(text, style)
+
+
+def _blank(style: Style) -> tuple[object, ...]:
+    """What of a style is seen where nothing is written."""
+    return style.bgcolor, style.color if style.reverse else None, bool(style.underline), bool(style.strike)

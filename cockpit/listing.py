@@ -11,10 +11,12 @@ from cockpit.view import Choices
 from store.records import Evidence, Experiment, State, Verification, offers
 
 ATTENTION = "attention"
+EARLIER = "Earlier"
 GAIN = "gain: "  # before the name of an objective, which may be called like a column
 NESTED = 4  # generations that are set in; the later ones stand below the fourth
 EVIDENCE = tuple(Evidence)
-Entry = tuple[str, str, int] | int | None  # a heading with its style and number, an experiment, or a blank line
+# A heading with its style and how many there are (None is not known yet), an experiment, or a blank line.
+Entry = tuple[str, str, int | None] | int | None
 
 
 def groups(rows: Sequence[Experiment], incumbent: int = 0) -> list[tuple[str, str, list[int]]]:
@@ -29,7 +31,7 @@ def groups(rows: Sequence[Experiment], incumbent: int = 0) -> list[tuple[str, st
         ("Waiting for you", "bold offer", waiting),
         ("Promising, not confirmed", "bold good", sorted(hopeful, reverse=True)),
         ("Now", "bold dim", [*active, *coming]),
-        ("Earlier", "bold dim", sorted(rest, reverse=True)),
+        (EARLIER, "bold dim", sorted(rest, reverse=True)),
     ]
     return [group for group in every if group[2]]
 
@@ -53,6 +55,7 @@ def words(study: Snapshot, one: Experiment) -> str:
     parts = [one.id, one.slug, one.state, look(one).word, one.failure or "", one.detail, one.hypothesis]
     parts += [said.word, said.evidence, said.sentence] if said and one.number else []
     parts += [one.proposer or "", one.operator or "", "stale" if one.stale(study.incumbent) else ""]
+    parts += ["pin" if one.number == study.pinned else ""]
     return " ".join(parts).casefold()
 
 
@@ -112,7 +115,8 @@ def nested(rows: Sequence[Experiment], study: Snapshot) -> Iterator[tuple[Experi
     for one in rows:
         parent = one.parent
         while parent is not None and parent not in shown:
-            parent = study.experiments[parent].parent
+            above = study.experiment(parent)
+            parent = above.parent if above else None
         children.setdefault(parent, []).append(one)
     ahead = [(one, 0) for one in reversed(children.get(None, []))]
     while ahead:
@@ -165,5 +169,6 @@ def listed(study: Snapshot, choices: Choices, *, spaced: bool) -> Listed:
     for title, style, numbers in groups(rows, study.incumbent):
         if spaced and entries:
             entries.append(None)
-        entries += [(title, style, len(numbers)), *numbers]
+        known = study.whole or title != EARLIER  # all but these are read first
+        entries += [(title, style, len(numbers) if known else None), *numbers]
     return Listed(entries, {})

@@ -1,4 +1,4 @@
-"""The commands that only look: status, experiments, one of them, frontier, ledger, logs. Each takes `--json`."""
+"""The commands that only look: status, experiments, one of them, frontier, ledger, logs, … Each takes `--json`."""
 
 from collections.abc import Coroutine
 from functools import partial
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     )
 
     Standing = tuple[
-        Study | None, Engine | None, list[Experiment], int, Keeps | None, bool, list[Limit], Decision | None
+        Study | None, Engine | None, list[Experiment], int, Keeps | None, bool, list[Limit], Decision | None, int | None
     ]
-    Booked = tuple[Account, list[Limit], dict[str, dict[str, dict[str, float]]]]
+    Booked = tuple[Account, list[Limit], dict[str, dict[str, dict[str, float]]], Keeps | None]
     Spoken = tuple[Told | None, Engine | None]
     Drawn = tuple[tuple[Frontier, list[Reference]], list[Experiment], Keeps | None, Returns | None, list[Progress]]
 
@@ -72,9 +72,9 @@ def status(directory: Directory = Path(), as_json: Json = False) -> None:
 
     place = find(directory)
     pid = engine_pid(place.folder)  # before the record: an engine that ends in between has not died
-    nothing: Standing = (None, None, [], 0, None, False, [], None)
-    study, engine, rows, incumbent, counted, paused, budgets, last = wait(ask(place, _standing, nothing))
-    keys = output.status_keys(place.name, study, engine, pid, rows, incumbent, counted, paused, budgets)
+    nothing: Standing = (None, None, [], 0, None, False, [], None, None)
+    study, engine, rows, incumbent, counted, paused, budgets, last, pinned = wait(ask(place, _standing, nothing))
+    keys = output.status_keys(place.name, study, engine, pid, rows, incumbent, counted, paused, budgets, pinned)
     if as_json:
         output.document(keys)
     else:
@@ -87,8 +87,8 @@ async def _standing(database: "Database") -> "Standing":
     rows, incumbent = await views.experiments(database), await views.incumbent(database)
     study, engine = await views.study(database), await views.last_engine(database)
     counted, paused = await views.keeps(database), await views.paused(database)
-    last = await views.last_decision(database)
-    return study, engine, rows, incumbent, counted, paused, await budgets.read(database), last
+    last, pinned = await views.last_decision(database), await views.pinned(database, rows, incumbent)
+    return study, engine, rows, incumbent, counted, paused, await budgets.read(database), last, pinned
 
 
 @app.command()
@@ -163,14 +163,14 @@ def ledger(directory: Directory = Path(), as_json: Json = False) -> None:
 
     place = find(directory)
     going_on = engine_pid(place.folder) is not None
-    nothing: Booked = (NOTHING, [], {})
-    spent, limits, spend = wait(ask(place, _booked, nothing))
+    nothing: Booked = (NOTHING, [], {}, None)
+    spent, limits, spend, counted = wait(ask(place, _booked, nothing))
     if as_json:
         keys = output.ledger_keys(spent.ledger, limits, spend, going_on=going_on)
-        output.document({**keys, **account.keys(spent)})
+        output.document({**keys, **account.keys(spent), **output.keeps_keys(counted)})
     else:
         output.table(pages.ledger_page(spent.ledger, limits, spend, going_on=going_on))
-        if more := account.page(spent):
+        if more := account.page(spent, counted):
             output.table(f"\n{more}")
 
 
@@ -178,7 +178,8 @@ async def _booked(database: "Database") -> "Booked":
     from store import account, budgets, views
 
     async with database.reading():
-        return await account.read(database), await budgets.read(database), await views.spend_by(database)
+        spend = await views.spend_by(database)
+        return await account.read(database), await budgets.read(database), spend, await views.keeps(database)
 
 
 @app.command()
@@ -261,6 +262,19 @@ def logs(
         output.document({"id": experiment.id, "run": newest.id, "logs": stages})
     else:
         wait(files.follow(folder, ended if follow else one_look))
+
+
+@app.command()
+def processes(directory: Directory = Path(), as_json: Json = False) -> None:
+    """List every git command and process that cockpit has started for a study, oldest first."""
+    from cockpit import output, ran
+    from store import trail
+
+    every = trail.everything(find(directory).folder)
+    if as_json:
+        output.document({"processes": [ran.keys(one) for one in every]})
+    else:
+        output.table(ran.page(every))
 
 
 async def one(place: Place, identifier: str) -> "tuple[Experiment, list[Run]]":

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,15 @@ from store.records import (
 
 class ReaderGone(Exception):
     """Nobody reads the output any more: `cockpit … | head`, or a terminal that was closed."""
+
+
+class Complaints(TextIOWrapper):
+    """Standard error, on which whatever is written is cleaned: also what Python, Textual or a parser of words says."""
+
+    def write(self, text: str) -> int:
+        """Write it without what a terminal would obey. A traceback has the words of its error as they are."""
+        super().write(clean(text))
+        return len(text)
 
 
 def line(text: str) -> None:
@@ -174,6 +184,15 @@ def error(text: str) -> None:
     print(f"cockpit: {clean(text)}", file=sys.stderr, flush=True)
 
 
+def complain_cleanly() -> None:
+    """From now on nothing is written on standard error as it is. Only for a process of ours."""
+    if type(sys.stderr) is TextIOWrapper:
+        sys.stderr.flush()
+        sys.stderr = Complaints(
+            sys.stderr.buffer, encoding=sys.stderr.encoding, errors="backslashreplace", line_buffering=True
+        )
+
+
 def time_of(seconds: float) -> str:
     """A moment, for scripts: ISO 8601 in UTC."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
@@ -203,12 +222,13 @@ def experiment_keys(experiment: Experiment, incumbent: int) -> dict[str, Any]:
         "detail": experiment.detail,
         "parent": None if experiment.parent is None else name_of(experiment.parent),
         "parents": [name_of(number) for number in experiment.parents],
+        "root": None if experiment.root is None else name_of(experiment.root),
         "stale": experiment.stale(incumbent),
         "verification": experiment.verification if experiment.number == incumbent else None,
         "proposer": experiment.proposer,
         "operator": experiment.operator,
         "hypothesis": experiment.hypothesis,
-        "knobs": experiment.knobs,
+        "knobs": dict(experiment.knobs),
         "branch": experiment.branch,
         "commit": experiment.commit,
         "tree": experiment.tree,
@@ -217,7 +237,7 @@ def experiment_keys(experiment: Experiment, incumbent: int) -> dict[str, Any]:
         "sentence": said.sentence if said else None,
         "explanation": said.explanation or None if said else None,
         "against": name_of(said.incumbent) if said else None,
-        "figures": said.figures if said else None,
+        "figures": dict(said.figures) if said else None,
         "worth": said.worth if said else None,
         "created_at": time_of(experiment.created_at),
         "measurements": measurement_keys(experiment.measurements),
@@ -271,6 +291,7 @@ def status_keys(
     counted: Keeps | None,
     paused: bool = False,
     limits: Iterable[Limit] = (),
+    pinned: int | None = None,
 ) -> dict[str, Any]:
     """Where a study stands. `pid` is the engine's that runs now; one that went without a word has died."""
     undecided = [one.verdict for one in experiments if one.verdict and one.state is State.JUDGED]
@@ -283,6 +304,7 @@ def status_keys(
         "trunk": study.trunk if study else None,
         "incumbent": name_of(incumbent) if experiments else None,
         "verification": experiments[incumbent].verification if experiments else None,
+        "pinned": None if pinned is None else name_of(pinned),
         "promising": sum(verdict.promising for verdict in undecided),
         "engine": None if pid is None else {"pid": pid},
         "experiments": len(experiments),

@@ -9,9 +9,11 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol, runtime_checkable
 
 from textual.app import App, SuspendNotSupported
+
+from store.trail import NOWHERE, Trail
 
 # Those that take `+N` before a file's name for the line to begin at.
 WITH_LINE = {"ex", "vi", "vim", "nvim", "view", "nano", "pico", "emacs", "emacsclient", "kak", "micro", "joe", "less"}
@@ -46,6 +48,16 @@ def _words(*names: str) -> Sequence[str] | str:
     return words if shutil.which(words[0]) else f"${name} names {words[0]}, which is not there"
 
 
+@runtime_checkable
+class Trailed(Protocol):
+    """A screen that keeps what it starts."""
+
+    @property
+    def trail(self) -> Trail:
+        """To which it is added."""
+        ...
+
+
 def show(
     app: App[Any], words: Sequence[str] | str, name: str, content: bytes, *, piped: bool = False
 ) -> tuple[str, str]:
@@ -55,13 +67,14 @@ def show(
     """
     if isinstance(words, str):
         return words, "bad"
+    trail = app.trail if isinstance(app, Trailed) else NOWHERE
     try:
         with tempfile.TemporaryDirectory(prefix="cockpit-") as folder:
             file = Path(folder) / (name or "file")
             file.write_bytes(content)
             file.chmod(0o400)
             with file.open("rb") as stdin, app.suspend(), _keys_to_it():
-                said = _run(words, stdin) if piped else _run([*words, str(file)])
+                said = _run(words, trail, stdin) if piped else _run([*words, str(file)], trail)
     except SuspendNotSupported:
         said = f"this terminal cannot be lent to {Path(words[0]).name}"
     except OSError as error:
@@ -69,10 +82,11 @@ def show(
     return said, "bad" if said else "dim"
 
 
-def _run(words: Sequence[str], stdin: IO[bytes] | None = None) -> str:
+def _run(words: Sequence[str], trail: Trail, stdin: IO[bytes] | None = None) -> str:
     """Run it to its end. Nothing is raised: the terminal would not be taken back."""
     try:
-        status = subprocess.call(words, stdin=stdin)
+        with trail.running(words) as ran:
+            ran.ended(status := subprocess.call(words, stdin=stdin))
     except OSError as error:
         return f"{Path(words[0]).name} cannot be started: {error}"
     return f"{Path(words[0]).name} ended with {status}" if status else ""

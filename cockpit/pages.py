@@ -122,6 +122,8 @@ def experiment_page(experiment: Experiment, runs: Iterable[Run], calls: Iterable
         lines.append(f"change  {experiment.hypothesis}")
         others = [name_of(number) for number in experiment.parents if number != experiment.parent]
         lines += [f"merges  {', '.join(others)}"] if others else []
+        if experiment.parent != experiment.root:
+            lines.append(f"pinned  its parent was, beside trunk, {name_of(experiment.root or 0)}: it has both changes")
         if experiment.stale(incumbent):
             lines.append(f"stale   trunk is {name_of(incumbent)} now")
         if experiment.verification and experiment.number == incumbent:
@@ -166,6 +168,8 @@ def status_page(keys: dict[str, Any], counted: Keeps | None, limits: Sequence[Li
     lines += trust(counted)
     if keys["trunk"]:
         lines.append(f"trunk {keys['trunk']}, the tree of {keys['incumbent']}")
+        if keys["pinned"]:
+            lines.append(f"pinned {keys['pinned']}: the next proposals start from it; `cockpit unpin` from trunk again")
         lines.append(f"model {model(keys)}   wall {keys['wall']}   memory by {keys['meter']}")
         lines += [f"no model: {keys['model_why']}"] if keys["model"] == "none" and keys["model_why"] else []
         lines += [f"no wall: {keys['no_wall']}"] if keys["no_wall"] else []

@@ -2,9 +2,12 @@
 
 from functools import partial
 
+from rich.text import Text
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
-from cockpit.keys import KEYS, Key
+from cockpit.deciding import Deciding
+from cockpit.keys import KEYS, TABLE, Key
+from cockpit.line import line
 from cockpit.widgets.panel import Panel
 
 
@@ -12,10 +15,13 @@ class Actions(Provider):
     """The keys of the screen, and those of the panel that has them."""
 
     @property
-    def _keys(self) -> list[tuple[Key, str]]:
-        focused = self.focused
-        own = [(key, f"{focused.title}: {key.says}") for key in focused.keys] if isinstance(focused, Panel) else []
-        return [(key, says) for key, says in [*own, *((key, key.says) for key in KEYS)] if key.says]
+    def _keys(self) -> list[tuple[Key, str, str]]:
+        """Each key, as it is said, and what it does."""
+        focused, keymap = self.focused, self.app.keymap if isinstance(self.app, Deciding) else TABLE
+        own = keymap.rows(focused.keys) if isinstance(focused, Panel) else []
+        title = f"{focused.title}: " if isinstance(focused, Panel) else ""
+        said = [(key, shown, f"{title}{keymap.says(key)}") for shown, key in own]
+        return [*said, *((key, shown, keymap.says(key)) for shown, key in keymap.rows(KEYS))]
 
     async def _do(self, key: Key) -> None:
         await self.app.run_action(key.action, default_namespace=self._namespace(key))
@@ -26,12 +32,17 @@ class Actions(Provider):
 
     async def discover(self) -> Hits:
         """All of them, before anything is written."""
-        for key, says in self._keys:
-            yield DiscoveryHit(f"{key.shown:8} {says}", partial(self._do, key))
+        for key, shown, says in self._keys:
+            yield DiscoveryHit(_said(shown, says), partial(self._do, key), text=says)
 
     async def search(self, query: str) -> Hits:
         """Those in which what is written is found."""
         matcher = self.matcher(query)
-        for key, says in self._keys:
+        for key, shown, says in self._keys:
             if (score := matcher.match(says)) > 0:
-                yield Hit(score, f"{key.shown:8} {says}", partial(self._do, key), text=says)
+                yield Hit(score, _said(shown, says), partial(self._do, key), text=says)
+
+
+def _said(shown: str, says: str) -> Text:
+    """A key and what it does. No string: Textual would look for markup in one, and find it in `[ ]`."""
+    return Text(line(f"{shown:8} {says}").text)

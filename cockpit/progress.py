@@ -2,16 +2,17 @@
 
 from cockpit import figures
 from cockpit.feed import Snapshot
+from cockpit.keys import TABLE, Keymap
 from cockpit.pages import count
 from store.records import Experiment, State
 
 
-def sentence(study: Snapshot, one: Experiment, now: float) -> str:
+def sentence(study: Snapshot, one: Experiment, now: float, keys: Keymap = TABLE) -> str:
     """What there is to say of an experiment, in one line."""
     if one.failure:
         return f"{one.failure}: {one.detail}" if one.detail else one.failure
     if one.state is State.RUNNING and study.pid is None:
-        return "its engine is gone: r goes on"
+        return f"its engine is gone: {keys['run']} goes on"
     if one.state is State.RUNNING:
         run = next((run for run in study.running if run.experiment == one.number), None)
         if run is not None:

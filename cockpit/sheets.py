@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
-from textual.events import Key, Paste, Resize
+from textual.events import Key, Resize
 from textual.geometry import Size
 from textual.screen import ModalScreen
 from textual.widget import Widget
@@ -18,11 +18,10 @@ from cockpit import away
 from cockpit import keys as table
 from cockpit.card import changed
 from cockpit.feed import Objective, Snapshot
-from cockpit.keys import help_lines
+from cockpit.keys import TABLE, Keymap, help_lines
 from cockpit.line import Line, Piece, fit, line, one_line, wrap
 from cockpit.pages import count, verified
 from cockpit.patch import Change, Kind
-from cockpit.text import clean
 from cockpit.widgets.panel import Foot, Lines
 from store.away import Happened
 from store.records import Experiment, State, Word, name_of
@@ -36,25 +35,29 @@ class Sheet(ModalScreen[str | None]):
 
     DEFAULT_CSS = """
     Sheet { align: center middle; }
-    Sheet > Vertical { background: #111417; border: solid #78818B; border-title-color: #D7DCE2;
+    Sheet > Vertical { background: $background; border: solid $border; border-title-color: $foreground;
         border-title-style: bold; padding: 1 2 0 2; height: auto; width: auto; }
-    Sheet Lines { background: #111417; }
-    Sheet Input { border: none; height: 1; padding: 0; background: #1B1F24; color: #D7DCE2; }
+    Sheet Lines { background: $background; }
+    Sheet Input { border: none; height: 1; padding: 0; background: $surface; color: $foreground; }
     """
     BINDINGS = [
-        Binding("escape,q,ctrl+c", "leave", show=False),
-        Binding("ctrl+l", "app.redraw", show=False),
-        Binding("j,down", "scroll(1)", show=False),
-        Binding("k,up", "scroll(-1)", show=False),
-        Binding("space,pagedown,ctrl+d", "scroll(10)", show=False),
-        Binding("pageup,ctrl+u", "scroll(-10)", show=False),
+        Binding("escape,ctrl+c", "leave", show=False),
+        Binding("q", "leave", show=False, id="quit"),
+        Binding("ctrl+l", "app.redraw", show=False, id="redraw"),
+        Binding("j,down", "scroll(1)", show=False, id="down"),
+        Binding("k,up", "scroll(-1)", show=False, id="up"),
+        Binding("space", "scroll(10)", show=False, id="mark"),
+        Binding("pagedown", "scroll(10)", show=False, id="page_down"),
+        Binding("ctrl+d", "scroll(10)", show=False, id="half_down"),
+        Binding("pageup", "scroll(-10)", show=False, id="page_up"),
+        Binding("ctrl+u", "scroll(-10)", show=False, id="half_up"),
     ]
     WIDTH: ClassVar[int] = 74
     KEYS: ClassVar[tuple[tuple[str, str], ...]] = (("esc", "back"),)
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, keys: Keymap) -> None:
         super().__init__()
-        self._title = one_line(title)
+        self._title, self.keymap = one_line(title), keys
         self.said, self.foot = Lines(), Foot()
 
     def lines(self, width: int) -> Sequence[Line]:
@@ -90,7 +93,9 @@ class Sheet(ModalScreen[str | None]):
         width = max(20, min(self.WIDTH, room.width - 8))
         rows = [*self.lines(width), line()]
         height = max(1, min(len(rows), room.height - 5 - len(self.below())))
-        pieces: list[Piece] = [] if height == len(rows) else [("j k", "bold sky"), " more   "]
+        pieces: list[Piece] = (
+            [] if height == len(rows) else [(f"{self.keymap['down']} {self.keymap['up']}", "bold sky"), " more   "]
+        )
         for key, does in self.keys():
             pieces += [(key, "bold sky"), f" {does}   "]
         for one, many in ((self.said, height), (self.foot, 2)):
@@ -112,16 +117,16 @@ class Sheet(ModalScreen[str | None]):
 class Help(Sheet):
     """The keys and the glyphs."""
 
-    BINDINGS = [Binding("question_mark,enter", "leave", show=False)]
+    BINDINGS = [Binding("enter", "leave", show=False), Binding("question_mark", "leave", show=False, id="help")]
     WIDTH = 104
 
-    def __init__(self, panel: str, own: Sequence[table.Key]) -> None:
-        super().__init__(f"Help: {panel}")
+    def __init__(self, panel: str, own: Sequence[table.Key], keys: Keymap) -> None:
+        super().__init__(f"Help: {panel}", keys)
         self._panel, self._own = panel, own
 
     def lines(self, width: int) -> Sequence[Line]:
         """From the one table, which begins with the keys of the panel that has them."""
-        return help_lines(width, self._panel, self._own)
+        return help_lines(width, self._panel, self._own, self.keymap)
 
 
 class Away(Sheet):
@@ -129,20 +134,20 @@ class Away(Sheet):
 
     BINDINGS = [
         Binding("enter", "answer('offer')", show=False),
-        Binding("5", "answer('ledger')", show=False),
+        Binding("5", "answer('ledger')", show=False, id="panel_5"),
     ]
 
-    def __init__(self, study: Snapshot, since: Happened, now: float) -> None:
-        super().__init__("While you were away")
+    def __init__(self, study: Snapshot, since: Happened, now: float, keys: Keymap) -> None:
+        super().__init__("While you were away", keys)
         self._study, self._since, self._now = study, since, now
 
     def lines(self, width: int) -> Sequence[Line]:
         """The card."""
-        return away.away(self._study, self._since, self._now, width)
+        return away.away(self._study, self._since, self._now, width, self.keymap)
 
     def keys(self) -> Sequence[tuple[str, str]]:
         """To the first offer, where there is one."""
-        return away.keys_of(self._study)
+        return away.keys_of(self._study, self.keymap)
 
     def action_answer(self, answer: str) -> None:
         """Leave it for what was asked."""
@@ -154,8 +159,8 @@ class Told(Sheet):
 
     BINDINGS = [Binding("enter", "leave", show=False)]
 
-    def __init__(self, title: str, text: str) -> None:
-        super().__init__(title)
+    def __init__(self, title: str, text: str, keys: Keymap) -> None:
+        super().__init__(title, keys)
         self._text = text
 
     def lines(self, width: int) -> Sequence[Line]:
@@ -168,14 +173,16 @@ class Merge(Sheet):
 
     BINDINGS = [
         Binding("enter", "confirmed", show=False),
-        Binding("M", "answer('merge')", show=False),
-        Binding("x", "answer('reject')", show=False),
-        Binding("3", "answer('diff')", show=False),
+        Binding("M", "answer('merge')", show=False, id="merge_at_once"),
+        Binding("x", "answer('reject')", show=False, id="reject"),
+        Binding("3", "answer('diff')", show=False, id="panel_3"),
     ]
 
-    def __init__(self, study: Snapshot, chosen: Sequence[Experiment], changes: Sequence[Change] | str | None) -> None:
+    def __init__(
+        self, study: Snapshot, chosen: Sequence[Experiment], changes: Sequence[Change] | str | None, keys: Keymap
+    ) -> None:
         several = f"{len(chosen)} experiments together" if len(chosen) > 1 else f"{chosen[0].id} {chosen[0].slug}"
-        super().__init__(f"Merge {several} into trunk?")
+        super().__init__(f"Merge {several} into trunk?", keys)
         self._study, self._chosen, self._changes = study, chosen, changes
         self._foreseen: str | None = None
 
@@ -186,12 +193,13 @@ class Merge(Sheet):
 
     def lines(self, width: int) -> Sequence[Line]:
         """The sheet's text."""
-        return merge_lines(self._study, self._chosen, self._changes, width, self._foreseen)
+        return merge_lines(self._study, self._chosen, self._changes, width, self._foreseen, self.keymap)
 
     def keys(self) -> Sequence[tuple[str, str]]:
         """The first is the one that merges."""
-        merge = ("enter", "merge") if all(map(confirmed, self._chosen)) else ("M", "merge it unconfirmed")
-        alone = (("3", "diff"), ("x", "reject instead")) if len(self._chosen) == 1 else ()
+        keys, sure = self.keymap, all(map(confirmed, self._chosen))
+        merge = ("enter", "merge") if sure else (keys["merge_at_once"], "merge it unconfirmed")
+        alone = ((keys["panel_3"], "diff"), (keys["reject"], "reject instead")) if len(self._chosen) == 1 else ()
         return (merge, ("esc", "back"), *alone)
 
     def action_confirmed(self) -> None:
@@ -210,12 +218,12 @@ def is_apart(study: Snapshot, chosen: Sequence[Experiment]) -> bool:
     return len(chosen) > 1 or chosen[0].stale(study.incumbent)
 
 
-def hindrance(study: Snapshot, one: Experiment, verb: str) -> str:
+def hindrance(study: Snapshot, one: Experiment, verb: str, keys: Keymap = TABLE) -> str:
     """Why an experiment cannot be merged, or rejected, as things stand; nothing where it can. The engine decides."""
     if one.number == 0:
         return "e0000 is the baseline: there is nothing to decide"
     if one.state in (State.MERGED, State.REJECTED):
-        return f"{one.id} is {one.state} already; u takes the last decision back"
+        return f"{one.id} is {one.state} already; {keys['undo']} takes the last decision back"
     if one.state is State.FAILED:
         return f"{one.id} failed: there is nothing to decide"
     if verb == "reject":
@@ -238,6 +246,7 @@ def merge_lines(
     changes: Sequence[Change] | str | None,
     width: int,
     foreseen: str | None = None,
+    keys: Keymap = TABLE,
 ) -> list[Line]:
     """What you get, what you give, what is not known, what happens to git, what it does not touch, how to undo.
 
@@ -272,12 +281,16 @@ def merge_lines(
     counted = f"   {count(len(files), 'file')}, +{sum(one.added for one in files)} −{sum(one.removed for one in files)}"
     trunk = study.study.trunk[:7] if study.study else "?"
     apart = is_apart(study, chosen)
-    if doubt := verified(study.experiments, study.incumbent, study.decision, "u"):
+    if doubt := verified(study.experiments, study.incumbent, study.decision, keys["undo"]):
         rows += [("but" if not index else "", [(text, "bad")]) for index, text in enumerate(wrap(doubt, width - 14, 3))]
+    for each in chosen:
+        if each.parent not in (each.root, study.incumbent):
+            beside = f"the change of {name_of(each.parent or 0)}, from which {each.id} was made"
+            rows.append(("takes too", [(beside, "offer")]))
     rows.append(("trunk", [(f"{trunk} → a merge commit{counted if files and len(chosen) == 1 else ''}", "text")]))
     if apart:
         if len(chosen) == 1:
-            made = f"{name_of(one.parent or 0)}, and trunk is {name_of(study.incumbent)} now"
+            made = f"{name_of(one.root or 0)}, and trunk is {name_of(study.incumbent)} now"
             rows.append(("stale", [(f"made from {made}", "offer")]))
         what = "what they do together" if len(chosen) > 1 else "what it does there"
         rows.append(("not known", [(what, "text"), ("   effects do not add up", "dim")]))
@@ -287,7 +300,9 @@ def merge_lines(
         else:
             met: list[Piece] = ["none", ("   no knob and no line in common", "dim")]
             rows.append(("conflicts", [("looked for…", "dim")] if foreseen is None else met))
-        rows.append(("to verify", [("one run, before all else", "text"), ("   u if it does not hold", "dim")]))
+        rows.append(
+            ("to verify", [("one run, before all else", "text"), (f"   {keys['undo']} if it does not hold", "dim")])
+        )
     else:
         rows.append(("conflicts", [("none", "text"), ("   trunk has not moved since", "dim")]))
         rows.append(("to verify", [("nothing", "text"), ("   the tree stays as measured", "dim")]))
@@ -295,7 +310,7 @@ def merge_lines(
     if stale := sum(row.stale(-1) for row in study.experiments if row.number not in taken):
         rows.append(("then stale", [(f"{stale} open, made from what trunk was", "dim")]))
     rows.append(("not touched", [("your branch, your files", "text"), ("   git merge takes it", "dim")]))
-    rows.append(("undo", [("u", "bold sky"), ("   while it is the last decision", "dim")]))
+    rows.append(("undo", [(keys["undo"], "bold sky"), ("   while it is the last decision", "dim")]))
     body = [line((f"{name:14}", "dim"), *pieces) for name, pieces in rows]
     if all(map(confirmed, chosen)):
         return [*head, line(), *body]
@@ -320,22 +335,14 @@ def _part(study: Snapshot, incumbent: int, objective: Objective, figure: Mapping
     return " ".join(text for text in (objective.label, *changed(objective, figure, base)) if text)
 
 
-class Words(Input):
-    """One line of a person's own words."""
-
-    def _on_paste(self, event: Paste) -> None:
-        """Before Input takes it: what is pasted is text, on one line."""
-        event.text = " ".join(clean(event.text.replace("\r", "\n")).split())
-
-
 class Written(Sheet, inherit_bindings=False):
     """A sheet with a line to write on, which is its answer."""
 
     BINDINGS = [Binding("escape,ctrl+c", "leave", show=False, priority=True)]
 
-    def __init__(self, title: str, placeholder: str) -> None:
-        super().__init__(title)
-        self.words = Words(placeholder=placeholder, compact=True, select_on_focus=False)
+    def __init__(self, title: str, placeholder: str, keys: Keymap) -> None:
+        super().__init__(title, keys)
+        self.words = Input(placeholder=placeholder, compact=True, select_on_focus=False)
 
     def below(self) -> Sequence[Widget]:
         """A line to write on."""
@@ -366,11 +373,10 @@ class Reject(Written):
     BINDINGS = [Binding("tab,down", "reason(1)", show=False), Binding("shift+tab,up", "reason(-1)", show=False)]
     KEYS = (("enter", "reject"), ("tab", "a reason from the list"), ("esc", "back"))
 
-    def __init__(self, chosen: Sequence[Experiment]) -> None:
+    def __init__(self, chosen: Sequence[Experiment], keys: Keymap) -> None:
         one = chosen[0]
-        super().__init__(
-            f"Reject {one.id} {one.slug}?" if len(chosen) == 1 else f"Reject {len(chosen)} experiments?", "optional"
-        )
+        title = f"Reject {one.id} {one.slug}?" if len(chosen) == 1 else f"Reject {len(chosen)} experiments?"
+        super().__init__(title, "optional", keys)
         self._chosen = chosen
         self._own = ""
 
@@ -387,7 +393,7 @@ class Reject(Written):
             if len(self._chosen) > 1
             else "Its branch keeps its name and leaves"
         )
-        rest = wrap(f"{names} `git branch`. u takes it back.", width, 2)
+        rest = wrap(f"{names} `git branch`. {self.keymap['undo']} takes it back.", width, 2)
         texts = [line((text, "dim")) for text in [*rest, "", *wrap(f"Reasons: {', '.join(REASONS)}", width, 2)]]
         return [*(line((text, "bold")) for text in head), line(), *texts]
 
@@ -411,8 +417,8 @@ class Note(Written):
 
     KEYS = (("enter", "leave the note"), ("esc", "back"))
 
-    def __init__(self) -> None:
-        super().__init__("A note for the next proposals", "one line")
+    def __init__(self, keys: Keymap) -> None:
+        super().__init__("A note for the next proposals", "one line", keys)
 
     def lines(self, width: int) -> Sequence[Line]:
         """Who reads it."""

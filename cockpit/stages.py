@@ -5,6 +5,7 @@ from itertools import chain
 
 from cockpit import figures
 from cockpit.feed import Snapshot
+from cockpit.keys import Keymap
 from cockpit.line import Line, Piece, apart, fit, line, width_of, wrap
 from cockpit.watch import Seen
 from store.records import Outcome, Run, Stage, name_of
@@ -137,11 +138,11 @@ def size(count: float) -> str:
     return f"{count:.0f} B"
 
 
-def over(study: Snapshot, run: Run, width: int, *, brief: bool) -> list[Line]:
+def over(study: Snapshot, run: Run, width: int, keys: Keymap, *, brief: bool) -> list[Line]:
     """What a run that has ended has come to: each stage, and what was measured; `brief`, in two lines."""
     rows = [line(*ended(run))] if brief else [_stage(stage, run.devices > 0, width) for stage in run.stages]
     if run.outcome is None:
-        return [*rows, line((" broken off: its engine is gone, and r goes on", "infra"))]
+        return [*rows, line((f" broken off: its engine is gone, and {keys['run']} goes on", "infra"))]
     after = took((run.ended_at or run.started_at) - run.started_at)
     if run.outcome is not Outcome.OK:
         style = "infra" if run.outcome is Outcome.INTERRUPTED else "bad"

@@ -23,6 +23,8 @@ TAB_WIDTH = 8
 
 def clean(text: str) -> Clean:
     """Text without terminal sequences; other controls become visible pictures, and lines have an end."""
+    if text.isprintable() and len(text) <= LONGEST_LINE:  # most is, and a screen asks a thousand times
+        return Clean(text)
     lines = (_line(line) for line in SEQUENCE.sub("", text).replace("\r\n", "\n").split("\n"))
     return Clean("\n".join(lines))
 

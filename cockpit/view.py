@@ -6,10 +6,12 @@ from enum import StrEnum
 from typing import Any, ClassVar, Generic, TypeVar
 
 from cockpit.feed import Snapshot
+from cockpit.keys import TABLE, Keymap
 from cockpit.line import Line, Piece
 from store.database import Database
 from store.place import Place
 from store.records import Experiment
+from store.trail import NOWHERE, Trail
 
 LEAST_COLUMNS, LEAST_ROWS = 60, 18
 Answer = TypeVar("Answer")
@@ -40,6 +42,7 @@ class Repository:
     patch: Callable[[Place, str, str], Awaitable[str]]  # between two commits
     file: Callable[[Place, str, str], Awaitable[bytes]]  # of a commit, by its path
     conflicts: Callable[[Place, Sequence[int]], Awaitable[str]]  # why some cannot be merged together; or nothing
+    trail: Trail = NOWHERE  # to which all that the screen starts is added
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,7 @@ class View:
     found: Mapping[Want[Any], Any] = field(default_factory=dict)
     marks: frozenset[int] = frozenset()  # the experiments that are to be merged together
     choices: Choices = field(default_factory=Choices)
+    keys: Keymap = TABLE  # which are said where a text names one
 
     @property
     def one(self) -> Experiment | None:

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from store.place import SCRATCH, Place
 from store.records import Moves
+from store.trail import NOWHERE, Trail
 
 SAFE = {
     "core.hooksPath": "/dev/null",
@@ -38,6 +39,9 @@ SAFE = {
     "gc.auto": "0",
     "maintenance.auto": "false",
 }
+READS = {  # the commands that change nothing, with the words with which they are run here
+    "config", "rev-parse", "for-each-ref", "ls-tree", "ls-files", "cat-file", "diff-tree", "status", "merge-file",
+}  # fmt: skip
 HUNK = re.compile(rb"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")  # so many lines away, and so many in their place
 SHOWN, HIDDEN = "refs/heads/", "refs/"  # what `git branch` lists, and what it does not
 OID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")  # the whole name of an object, in either format
@@ -82,10 +86,13 @@ async def run(
     settings: Mapping[str, str] = SAFE,
     stdin: bytes = b"",
     most: int | None = None,
+    trail: Trail = NOWHERE,
+    purpose: str = "",
 ) -> bytes:
     """Run git with these words, hardened, and return what it prints. Raises GitError.
 
-    With `most`, one byte more than so many are enough: git is ended once it has printed them.
+    With `most`, one byte more than so many are enough: git is ended once it has printed them. The `purpose` is what its
+    words do not say.
 
     Settings go by the environment (git-config(1), GIT_CONFIG_COUNT): in words, a name that holds a `=` is cut short.
     """
@@ -94,25 +101,29 @@ async def run(
     given = {"GIT_CONFIG_COUNT": str(len(settings))}
     for number, (name, value) in enumerate(settings.items()):
         given |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
-    process = await asyncio.create_subprocess_exec(
-        git,
-        "--no-pager",
-        *words,
-        cwd=variables["GIT_WORK_TREE"],  # and not the caller's: from a subfolder git would see a part of the tree
-        env={**environment(), **given, **variables},
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,  # a Ctrl-C at the terminal is for cockpit, not for a commit under way
-    )
-    try:
-        out, errors = await (process.communicate(stdin) if most is None else _first(process, stdin, most))
-    except BaseException:  # nobody waits for it any more
-        with suppress(ProcessLookupError):  # it has just ended
-            process.terminate()  # and not kill: it takes its lock files away
-        await process.communicate()
-        raise
-    if process.returncode and (most is None or len(out) <= most):
+    argv = [git, "--no-pager", *words]
+    where = variables["GIT_WORK_TREE"]  # and not the caller's: from a subfolder git would see a part of the tree
+    with trail.running(argv, where, purpose=purpose, reads=words[0] in READS) as ran:
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            cwd=where,
+            env={**environment(), **given, **variables},
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,  # a Ctrl-C at the terminal is for cockpit, not for a commit under way
+        )
+        try:
+            out, errors = await (process.communicate(stdin) if most is None else _first(process, stdin, most))
+        except BaseException:  # nobody waits for it any more
+            with suppress(ProcessLookupError):  # it has just ended
+                process.terminate()  # and not kill: it takes its lock files away
+            await process.communicate()
+            ran.ended(process.returncode, "nobody waited for it any more", asked=True)
+            raise
+        enough = most is not None and len(out) > most
+        ran.ended(process.returncode, "what was read is enough" if enough else errors, asked=enough)
+    if process.returncode and not enough:
         said = errors.decode(errors="replace").strip() or f"exit status {process.returncode}"
         raise GitError(f"git {' '.join(words)}: {said}")
     return out
@@ -145,20 +156,21 @@ class Branches:
     """The branches of one study."""
 
     place: Place
+    trail: Trail = NOWHERE  # to which each command is added
     settings: Mapping[str, str] = field(default_factory=lambda: SAFE)
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # of who looks first and moves then
     listed: dict[str, dict[str, str]] = field(default_factory=dict)  # the files of a few trees: an oid says them all
 
     @classmethod
-    async def of(cls, place: Place) -> "Branches":
+    async def of(cls, place: Place, trail: Trail = NOWHERE) -> "Branches":
         """The branches of a study, with every filter blanked that the configuration of its repository names."""
-        self = cls(place)
+        self = cls(place, trail)
         out = await self._git("config", "--null", "--list", "--name-only")
         names = {
             name.rpartition(".")[0] for name in out.decode(errors="replace").split("\0") if name.startswith("filter.")
         }
         blank = {f"{name}.{key}": "" for name in names for key in ("smudge", "clean", "process")}
-        return cls(place, {**SAFE, **blank, **{f"{name}.required": "false" for name in names}})
+        return cls(place, trail, {**SAFE, **blank, **{f"{name}.required": "false" for name in names}})
 
     async def _git(
         self,
@@ -168,6 +180,7 @@ class Branches:
         stdin: bytes = b"",
         more: Mapping[str, str] = {},
         most: int | None = None,
+        purpose: str = "",
     ) -> bytes:
         variables = {
             "GIT_DIR": str(self.place.git_dir),
@@ -175,7 +188,7 @@ class Branches:
             "GIT_INDEX_FILE": str(index or "/dev/null"),
             **more,
         }
-        return await run(list(words), variables, self.settings, stdin, most)
+        return await run(list(words), variables, self.settings, stdin, most, self.trail, purpose)
 
     # --- looking -----------------------------------------------------------------------------------------------------
 
@@ -306,7 +319,9 @@ class Branches:
             else:
                 orders.append(f"update {name} {new} {old}\n")
         script = "".join(["start\n", *orders, "prepare\n", "commit\n"])
-        await self._git("update-ref", "--no-deref", "-m", "cockpit", "--stdin", stdin=script.encode())
+        what = ", ".join(order.strip() for order in orders if order and not order.startswith("verify"))
+        words = ("update-ref", "--no-deref", "-m", "cockpit", "--stdin")
+        await self._git(*words, stdin=script.encode(), purpose=what)
 
     async def tree_with(self, tree: str, files: Mapping[str, bytes]) -> str:
         """The tree of a tree, or of a commit, with other contents of these files.
@@ -318,9 +333,11 @@ class Branches:
             await self._git("read-tree", tree, index=index)
             entries = b""
             for path, content in files.items():
-                blob = await self._git("hash-object", "-w", "-t", "blob", "--no-filters", "--stdin", stdin=content)
+                words = ("hash-object", "-w", "-t", "blob", "--no-filters", "--stdin")
+                blob = await self._git(*words, stdin=content, purpose=path)
                 entries += f"{modes.get(path, '100644')} {blob.decode().strip()}\t".encode() + os.fsencode(path) + b"\0"
-            await self._git("update-index", "-z", "--index-info", index=index, stdin=entries)
+            what = ", ".join(files)
+            await self._git("update-index", "-z", "--index-info", index=index, stdin=entries, purpose=what)
             return (await self._git("write-tree", index=index)).decode().strip()
 
     async def commit_files(
@@ -396,19 +413,22 @@ class Branches:
             await self._git("checkout-index", "--all", "--force", index=index, work_tree=folder)
 
 
-async def patch(place: Place, old: str, new: str, most: int | None = None) -> str:
+async def patch(place: Place, old: str, new: str, most: int | None = None, trail: Trail = NOWHERE) -> str:
     """What changed from one commit of a study to another, for a face that has no engine."""
-    return await (await Branches.of(place)).diff(old, new, most)
+    return await (await Branches.of(place, trail)).diff(old, new, most)
 
 
-async def file(place: Place, commit: str, path: str, most: int | None = None) -> bytes:
+async def file(place: Place, commit: str, path: str, most: int | None = None, trail: Trail = NOWHERE) -> bytes:
     """A file as it is in a commit of a study, for a face that has no engine. Raises GitError."""
-    return await (await Branches.of(place)).content(commit, path, most)
+    return await (await Branches.of(place, trail)).content(commit, path, most)
 
 
-async def new_repository(folder: Path, message: str) -> None:
+async def new_repository(folder: Path, message: str, trail: Trail = NOWHERE) -> None:
     """Make a folder a git repository and commit all that is in it, on the branch `main`."""
     variables = {"GIT_DIR": str(folder / ".git"), "GIT_WORK_TREE": str(folder)}
-    await run(["init", "--quiet", "--template=", "--initial-branch=main"], variables)
-    await run(["add", "--all"], variables)
-    await run(["commit", "--quiet", "-m", message], variables)
+    for words in (
+        ["init", "--quiet", "--template=", "--initial-branch=main"],
+        ["add", "--all"],
+        ["commit", "--quiet", "-m", message],
+    ):
+        await run(words, variables, trail=trail)

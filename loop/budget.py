@@ -16,10 +16,10 @@ from pathlib import Path
 
 from loop.run.meter import Meter
 from loop.study import Budget, ConfigError, Revision
-from loop.where import where
 from store import budgets
 from store.database import Database
 from store.records import Ended, Limit
+from store.where import where
 
 ENDS = {
     "experiments": Ended.EXPERIMENTS,

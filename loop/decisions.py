@@ -20,7 +20,7 @@ from loop.judge.runs import OWN
 from store import commands, views
 from store.database import Database
 from store.place import Place
-from store.records import MERGE, Answer, Command, Decision, Ended, Evidence, Experiment, Moves, State, Word, name_of
+from store.records import Answer, Command, Decision, Ended, Evidence, Experiment, Moves, State, Word, name_of
 from store.redo import undone
 
 if TYPE_CHECKING:  # an engine that lives for one command is there the sooner for what it need not import
@@ -71,8 +71,8 @@ class Decisions:
     async def _carry_out(self, command: Command) -> Sequence[int]:
         """Do what is asked. The experiments that are decided on."""
         others = {
-            "note": self._note, "pause": self._pause, "yield": self._yield, "resume": self._resume, "end": self._end,
-            "stop": self._stop,
+            "note": self._note, "pin": self._pin, "unpin": self._unpin, "pause": self._pause, "yield": self._yield,
+            "resume": self._resume, "end": self._end, "stop": self._stop,
         }  # fmt: skip
         if command.verb in others:
             await others[command.verb](command)
@@ -108,7 +108,7 @@ class Decisions:
         for each in chosen:
             self._mergeable(each, incumbent, command)
         one = chosen[0]
-        apart = len(chosen) > 1 or one.parent != incumbent
+        apart = len(chosen) > 1 or not one.made_from(incumbent)
         # Before anything is made for it: would trunk move?
         away = References(self.branches, {f"{SHOWN}cockpit/{self.place.name}/trunk": (trunk, one.commit)})
         if why := await away.hindrance():
@@ -129,11 +129,15 @@ class Decisions:
         after = await self.branches.commit_tree(one.tree, [trunk, one.commit], message, command.at)
         names = " and ".join(each.id for each in chosen)
         text = f"{names} merged" + (f" as {one.id}" if one.number not in {each.number for each in chosen} else "")
+        taken = await self._whole(chosen, incumbent)
+        with_it = [name_of(number) for number in taken if number not in {one.number, *(each.number for each in chosen)}]
+        text += f", with {' and '.join(with_it)}" if with_it else ""
         text += f": cockpit/{self.place.name}/trunk is at {after[:7]}"
         text += self._unknown if unknown else ""
-        taken = await self._whole(chosen, incumbent) if apart or one.operator == MERGE else ()
         said = one.verdict.id if one.verdict else None
-        return Decision("merge", one.number, reason, said, trunk, after, taken=taken), text
+        return Decision(
+            "merge", one.number, reason, said, trunk, after, taken=taken if taken != (one.number,) else ()
+        ), text
 
     @property
     def _unknown(self) -> str:
@@ -142,12 +146,12 @@ class Decisions:
         return f"; {who} runs it once before all else, and undo goes back if it does not hold"
 
     async def _whole(self, chosen: Sequence[Experiment], incumbent: int) -> tuple[int, ...]:
-        """The experiments whose changes trunk takes with these: also what one of them is made of."""
+        """The experiments whose changes trunk takes with these: also what one of them was made from."""
         ahead, found = list(chosen), set[int]()
         while ahead:
             found.add((one := ahead.pop()).number)
-            for number in one.parents if one.operator == MERGE else ():
-                known = number in (one.parent, incumbent, *found)
+            for number in one.parents:
+                known = number in (one.root, incumbent, *found)
                 if not known and (part := await views.experiment(self.database, number)):
                     ahead.append(part)
         return tuple(sorted(found))
@@ -250,6 +254,31 @@ class Decisions:
         if await views.study(self.database) is None:
             raise NotDone("the study has not begun")
         await commands.noted(self.database, command, text)
+
+    async def _pin(self, command: Command) -> None:
+        """The next proposals start from an experiment, in trunk's place, until it is decided or trunk moves."""
+        one = await self._seen(command.arguments.get("experiment"), command)
+        incumbent, rows = await views.incumbent(self.database), await views.experiments(self.database)
+        before = await views.pinned(self.database, rows, incumbent)
+        if one.number == incumbent:
+            raise NotDone(f"{one.id} is trunk: proposals start from there as it is")
+        if one.over:
+            raise NotDone(f"{one.id} is {one.state}: no proposal starts from there")
+        if not one.measurements:
+            raise NotDone(f"{one.id} is {one.state}, and has no measurement to go by")
+        if not one.bears(incumbent):
+            raise NotDone(f"{one.id} was made from {name_of(one.root or 0)}, and trunk is {name_of(incumbent)} now")
+        if one.number == before:
+            raise NotDone(f"{one.id} is pinned already: `cockpit unpin` lets proposals start from trunk again")
+        text = f"{one.id} is pinned: the next proposals start from it, until it is decided or trunk moves"
+        await commands.pinned(self.database, command, "pinned", text, [one.number, before])
+
+    async def _unpin(self, command: Command) -> None:
+        """The next proposals start from trunk again."""
+        incumbent, rows = await views.incumbent(self.database), await views.experiments(self.database)
+        if (before := await views.pinned(self.database, rows, incumbent)) is None:
+            raise NotDone("no experiment is pinned: proposals start from trunk")
+        await commands.pinned(self.database, command, "unpinned", "the next proposals start from trunk", [before])
 
     # --- the research itself -----------------------------------------------------------------------------------------
 
@@ -400,7 +429,7 @@ def _check(one: Experiment) -> None:
 
 def _judged_elsewhere(one: Experiment, incumbent: int) -> str:
     """Of a verdict that stands neither against trunk nor against what the experiment was made from, that it does."""
-    if one.verdict is None or one.verdict.incumbent in (incumbent, one.parent):
+    if one.verdict is None or one.verdict.incumbent == incumbent or one.made_from(one.verdict.incumbent):
         return ""
     return f"judged against {name_of(one.verdict.incumbent)}, and trunk is {name_of(incumbent)} now"
 

@@ -59,6 +59,7 @@ from store import budgets, effects, journal, views, yields
 from store.database import Database
 from store.place import SCRATCH, Place, take_engine_lock
 from store.records import START, Ended, Experiment, Frontier, Idle, Outcome, Run, State, Study
+from store.trail import ENGINE, Trail
 
 TRIES = 3  # of a run that something outside has interrupted
 OBEY_SECONDS = 0.1  # between looks at what is asked
@@ -78,7 +79,7 @@ async def research(place: Place, limits: Limits, stop: Stop) -> Ended:
     Raises ConfigError, Unusable, EngineRuns, RecordTooNew, MachineFailed, GitError, OSError and sqlite3.Error.
     """
     revision = read(place.config)
-    branches = await Branches.of(place)
+    branches = await Branches.of(place, Trail(place.folder, ENGINE))
     try:
         head = await branches.commit("HEAD")
     except GitError:
@@ -147,13 +148,14 @@ class Engine:
         stands = any(run.outcome is Outcome.OK or self._has_more_to_say(run) for run in runs)
         commit = baseline.commit if baseline and stands else head
         tree = await self.branches.tree(commit)
-        found = await meter.look()
+        trail = self.branches.trail
+        found = await meter.look(trail)
         self.bench = await bench.set_up(self.place, settings, self.branches, self.database, tree, found)
         lent = [bench.lent(self.place, path) for path in settings.data.read]
         sealed = [bench.sealed(self.place, path) for path in settings.data.sealed]
         variables = stages.environment(self.place.folder, "tree")
         self.quiet = Quiet()
-        wall = await sandbox.build(self.place, self.bench.interpreter, lent, sealed, variables)
+        wall = await sandbox.build(self.place, self.bench.interpreter, lent, sealed, variables, trail)
         stages.check(self.place.config, settings, wall)
         check_preset(self.place.config, self.revision)
         costs.check(self.place.config, self.revision, found)
@@ -165,7 +167,7 @@ class Engine:
         )  # fmt: skip
         knobs = await knobs_of(self.place, self.revision, self.branches, tree)
 
-        chosen, share = await choose(self.place, self.revision, self.quiet), settings.model.share
+        chosen, share = await choose(self.place, self.revision, self.quiet, trail), settings.model.share
         functions: list[str] = []
         if chosen.model and share:
             functions = sorted(

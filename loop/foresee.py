@@ -13,12 +13,13 @@ from loop.propose.together import joined
 from loop.study import ConfigError
 from store.database import Database, RecordTooNew, RecordTooOld
 from store.place import Place
+from store.trail import NOWHERE, Trail
 
 
-async def conflicts(place: Place, numbers: Sequence[int]) -> str:
+async def conflicts(place: Place, numbers: Sequence[int], trail: Trail = NOWHERE) -> str:
     """Why these cannot be taken onto trunk together; nothing where they can."""
     try:
-        branches = await Branches.of(place)
+        branches = await Branches.of(place, trail)
         async with await Database.open(place.folder, migrate=False) as database:
             await joined(await prepared(place, branches, database), numbers)
     except (Refused, ConfigError, GitError, RecordTooNew, RecordTooOld, OSError, sqlite3.Error) as why:

@@ -8,6 +8,7 @@ from pathlib import Path
 import recipes
 from loop.branches import new_repository
 from store.place import Place, find
+from store.trail import SHELL, Trail
 
 
 class CannotMake(Exception):
@@ -31,8 +32,9 @@ async def new(recipe: str, folder: Path, seed: int) -> Place:
         shutil.copytree(source / "study", folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
         (folder / ".git").mkdir()  # so that the study has its place before the first commit
         place = find(folder)
-        await _prepare(source, place, seed)
-        await new_repository(place.root, f"The {recipe} study, split with seed {seed}")
+        trail = Trail(place.folder, SHELL)
+        await _prepare(source, place, seed, trail)
+        await new_repository(place.root, f"The {recipe} study, split with seed {seed}", trail)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         if not made:
@@ -41,12 +43,14 @@ async def new(recipe: str, folder: Path, seed: int) -> Place:
     return place
 
 
-async def _prepare(source: Path, place: Place, seed: int) -> None:
+async def _prepare(source: Path, place: Place, seed: int, trail: Trail) -> None:
     """Let the recipe make its data: files into the repository, what is sealed into the study's folder."""
     words = [sys.executable, "-I", str(source / "prepare.py"), str(place.root), str(place.folder), str(seed)]
-    process = await asyncio.create_subprocess_exec(
-        *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
-    out, _ = await process.communicate()
+    with trail.running(words, purpose="prepare the recipe's data") as ran:
+        process = await asyncio.create_subprocess_exec(
+            *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        )
+        out, _ = await process.communicate()
+        ran.ended(process.returncode, out)
     if process.returncode:
         raise CannotMake(f"the recipe could not be prepared: {out.decode(errors='replace').strip()[-500:]}")

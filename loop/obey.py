@@ -16,11 +16,12 @@ from loop.effects import settle_references
 from store import journal
 from store.database import Database, RecordTooNew
 from store.place import EngineRuns, NoStudy, Place, find, take_engine_lock
+from store.trail import ENGINE, Trail
 
 
 async def obey(place: Place) -> None:
     """Become the study's engine for as long as it takes to answer what is pending."""
-    branches = await Branches.of(place)
+    branches = await Branches.of(place, Trail(place.folder, ENGINE))
     lock = await asyncio.to_thread(take_engine_lock, place.folder)
     try:
         async with await Database.open(place.folder) as database:

@@ -7,7 +7,8 @@
     screen           the oldest experiment that waits, on the incumbent's first seed
 
 A study has one list of seeds, drawn from its own. The incumbent's are those of the list on which it was not chosen: a
-value for which it was picked is better than it is.
+value for which it was picked is better than it is. So is one for which an experiment was pinned: what is made from it
+is run on the incumbent's seeds on which that was not.
 """
 
 import random
@@ -64,12 +65,21 @@ def next_job(stand: Standing, study_seed: int, count: int | None = None) -> Job 
     """The next run, of the first `count` experiments; None where nothing waits to be run."""
     runs, incumbent, rows = stand.runs, stand.incumbent, [stand.rows[number] for number in sorted(stand.open)]
     first, wanted, racing = stand.rows[incumbent], runs.settings.seeds.baseline, preset(runs.settings).race_seeds
-    order = own_seeds(study_seed, incumbent, stand.chosen if runs.noisy() else (), stand.spoiled)
-    own = list(islice(order, max(wanted, racing)))
+
+    def order(barred: Collection[int] = ()) -> tuple[list[int], Iterator[int]]:
+        every = own_seeds(study_seed, incumbent, stand.chosen if runs.noisy() else (), stand.spoiled)
+        left = (seed for seed in every if seed not in barred)
+        return list(islice(left, max(wanted, racing))), left
+
+    own, _ = order()
     have = runs.common(runs.yardstick(incumbent))
     lacking = [seed for seed in own if seed not in have]
     if stand.unverified:
         return Job(first, own[0], VERIFY)
+    if incumbent and len(known := runs.seeds(0)) < (wanted if runs.noisy() else 1):  # all that is frozen rests on these
+        return Job(stand.rows[0], next(seed for seed in seeds(study_seed) if seed not in known), BASELINE)
+    if incumbent and not have:  # on another bench, or merged for those that flatter it
+        return Job(first, own[0], BASELINE)
     waiting = stand.waiting()
     promising: Experiment | None = None
     if ready(runs, incumbent):
@@ -80,7 +90,7 @@ def next_job(stand: Standing, study_seed: int, count: int | None = None) -> Job 
             tried = runs.seeds(row.number)
             if said.evidence is Evidence.PROMISING:
                 promising = promising or row
-            elif left := [seed for seed in own[:racing] if seed not in tried]:
+            elif left := [seed for seed in order(stand.pinned_on(row))[0][:racing] if seed not in tried]:
                 return Job(row, left[0], RACE) if left[0] in have else Job(first, left[0], CHALLENGE)
     elif len(waiting) >= max(1, len(have)):
         return Job(first, lacking[0], BASELINE)
@@ -89,11 +99,13 @@ def next_job(stand: Standing, study_seed: int, count: int | None = None) -> Job 
         others = (number for number in runs.unchosen if number not in (promising.number, incumbent))
         taken = {seed for number in others for seed in runs.fresh(number)}
         tried, fresh = runs.seeds(promising.number), runs.fresh(promising.number)
-        seed = fresh_seed(order, tried, fresh, taken, have)
+        _, beyond = order(stand.pinned_on(promising))
+        seed = fresh_seed(beyond, tried, fresh, taken, have)
         return Job(promising, seed, CONFIRM) if seed in have else Job(first, seed, CHALLENGE)
     if queued:
-        unknown = own[0] in lacking and ready(runs, incumbent)  # a merged one's, on which nothing was compared yet
-        return Job(first, own[0], CHALLENGE) if unknown else Job(queued[0], own[0], SCREEN)
+        seed = order(stand.pinned_on(queued[0]))[0][0]
+        unknown = seed not in have and ready(runs, incumbent)  # a merged one's, on which nothing was compared yet
+        return Job(first, seed, CHALLENGE) if unknown else Job(queued[0], seed, SCREEN)
     if waiting and not ready(runs, incumbent):
         return Job(first, lacking[0], BASELINE)
     return None

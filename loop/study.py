@@ -21,8 +21,8 @@ from pydantic import (
     model_validator,
 )
 
-from loop.where import drop, holds, key, where
 from store.place import no_toml, safe_name
+from store.where import drop, holds, key, where
 
 # Keys of the contract that this version does not serve yet. Reading one without acting on it would be a lie.
 NOT_YET = {

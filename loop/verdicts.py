@@ -6,10 +6,10 @@ from loop.judge.axis import Axis
 from loop.judge.standing import Standing
 from loop.schedule import ready
 from loop.study import ConfigError, Revision
-from loop.where import where
 from store import journal, yields
 from store.database import Database
 from store.place import Place
+from store.where import where
 
 
 async def judge_what_waits(place: Place, revision: Revision, database: Database, stand: Standing) -> None:

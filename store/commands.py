@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
@@ -15,6 +15,7 @@ from store.events import say
 from store.place import Place, engine_pid
 from store.records import Answer, Command, Decision, Run, State, name_of
 from store.state import settle
+from store.trail import NOWHERE, Trail
 
 POLL_SECONDS = 0.05
 PATIENCE_SECONDS = 60.0  # with an engine that lives and does not answer
@@ -26,7 +27,9 @@ class Unanswered(Exception):
     """Nobody has carried the command out."""
 
 
-async def submit(place: Place, verb: str, arguments: Mapping[str, Any], expected: Mapping[str, Any]) -> Answer:
+async def submit(
+    place: Place, verb: str, arguments: Mapping[str, Any], expected: Mapping[str, Any], trail: Trail = NOWHERE
+) -> Answer:
     """Ask, and wait for the answer. With no engine alive, one is started that answers and ends.
 
     Raises Unanswered, and then the command is withdrawn; FileNotFoundError where the study has no record.
@@ -37,7 +40,7 @@ async def submit(place: Place, verb: str, arguments: Mapping[str, Any], expected
     async with await Database.open(place.folder, migrate=nobody) as database:
         await _keep(database, command)
         try:
-            return await _answered(place, database, command)
+            return await _answered(place, database, command, trail)
         except BaseException as error:
             withdrawing = asyncio.create_task(_withdrawn(database, command))
             while not withdrawing.done():  # whoever asked may be in a hurry; the record is not closed before
@@ -53,13 +56,13 @@ def _writable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-async def _answered(place: Place, database: Database, command: Command) -> Answer:
+async def _answered(place: Place, database: Database, command: Command, trail: Trail) -> Answer:
     deadline, tries, said = time.monotonic() + PATIENCE_SECONDS, 0, ""
     while (answer := await answer_to(database, command.uuid)) is None:
         if (pid := await asyncio.to_thread(engine_pid, place.folder)) is None:
             if (tries := tries + 1) > TRIES:
                 raise Unanswered(f"no engine could be started to {command.verb}: {said or 'it says nothing'}")
-            said = await spawn.obey(place)
+            said = await spawn.obey(place, trail)
         elif time.monotonic() > deadline:
             raise Unanswered(f"the engine (pid {pid}) does not answer")
         else:
@@ -193,6 +196,15 @@ async def noted(database: Database, command: Command, text: str) -> None:
     async with database.transaction() as change:
         await _answer(change, command, Answer(True, f"noted: {text}"))
         await say(change, "note", f"noted: {text}", note=text)
+
+
+async def pinned(database: Database, command: Command, kind: str, text: str, about: Iterable[int | None]) -> None:
+    """Proposals start from another experiment: the command is what says so from now on. `about` whom that is news."""
+    async with database.transaction() as change:
+        await _answer(change, command, Answer(True, text))
+        for number in about:
+            if number is not None:
+                await say(change, kind, text, experiment=number, id=name_of(number))
 
 
 async def ended(database: Database, command: Command, run: Run, text: str) -> None:

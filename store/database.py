@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
@@ -170,7 +170,7 @@ class Change:
     async def insert(self, table: str, **values: Any) -> int:
         """Insert one row; a dict becomes JSON. Its id. The table's and columns' names are this program's own."""
         marks = ", ".join("?" * len(values))
-        kept = [json.dumps(value) if isinstance(value, dict) else value for value in values.values()]
+        kept = [json.dumps(dict(value)) if isinstance(value, Mapping) else value for value in values.values()]
         return await self.execute(f"INSERT INTO {table} ({', '.join(values)}) VALUES ({marks})", *kept)
 
 

@@ -1,5 +1,7 @@
 """Each thing that happens: an event with what it changes, in one transaction."""
 
+import json
+import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields, replace
@@ -113,7 +115,14 @@ async def bench_set(database: Database, digest: str, facts: dict[str, Any]) -> N
     async with database.transaction() as change:
         if not await change.rows("SELECT 1 FROM benches WHERE hash = ?", digest):
             await change.insert("benches", hash=digest, facts=facts, at=time.time())
-            await say(change, "bench", f"bench {digest[:7]}", bench=digest)
+            if not await _before(change):
+                await say(change, "bench", f"bench {digest[:7]}", bench=digest)
+        if (before := await _before(change)) and before["hash"] != digest:
+            then = json.loads(before["facts"])
+            others = sorted(name for name in {*facts, *then} if facts.get(name) != then.get(name))
+            text = f"bench {digest[:7]}, for {' and '.join(others)} changed: trunk is run first, and nothing is held "
+            text += f"against what was measured on {before['hash'][:7]}"
+            await say(change, "bench", text, bench=digest, before=before["hash"], changed=others)
         known = await change.rows(
             """
             SELECT DISTINCT experiment FROM runs JOIN experiments ON number = experiment
@@ -124,6 +133,17 @@ async def bench_set(database: Database, digest: str, facts: dict[str, Any]) -> N
         for row in known:
             await settle(change, row["experiment"], digest)
         await ledger.total(change)
+
+
+async def _before(change: Change) -> sqlite3.Row | None:
+    """The bench of the engine before this one."""
+    rows = await change.rows(
+        """
+        SELECT hash, benches.facts FROM engines JOIN benches ON hash = json_extract(engines.facts, '$.bench')
+        ORDER BY id DESC LIMIT 1 OFFSET 1
+        """
+    )
+    return rows[0] if rows else None
 
 
 # --- the life of an experiment ---------------------------------------------------------------------------------------
@@ -258,11 +278,11 @@ async def run_started(database: Database, experiment: Experiment, run: Run) -> t
     return replace(run, id=number), effect
 
 
-async def stage_ended(database: Database, experiment: Experiment, run: Run, position: int, stage: Stage) -> None:
-    """A stage of a run is over. Said twice, as after an adoption, it counts once."""
+async def stage_ended(database: Database, experiment: Experiment, run: Run, position: int, stage: Stage) -> bool:
+    """A stage of a run is over. Said twice, as after an adoption, it counts once; whether it was the first time."""
     async with database.transaction() as change:
         if await database.rows("SELECT 1 FROM stages WHERE run = ? AND position = ?", run.id, position):
-            return
+            return False
         values = {field.name: getattr(stage, field.name) for field in fields(stage)}
         await change.insert("stages", run=run.id, position=position, **values)
         await ledger.stage_ends(change, run, stage, time.time())
@@ -283,6 +303,7 @@ async def stage_ended(database: Database, experiment: Experiment, run: Run, posi
             stage=stage.name,
             **costs,
         )
+    return True
 
 
 async def run_ended(

@@ -230,13 +230,14 @@ class Proposal:
 
     proposer: str
     operator: str
-    parent: int  # the number of an experiment
+    parent: int  # the number of the experiment that it changes: trunk's, or one that a person has pinned
     hypothesis: str
     change: dict[str, Any]  # as it was proposed: `knobs`, values by key; or `rewrite`, a function's, and the answer
     at: float
     wall_seconds: float = 0.0  # that it took to think of
     refusal: Refusal | None = None
     reason: str = ""
+    trunk: int | None = None  # what trunk was then, where that is not the parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +286,7 @@ class Verdict:
     evidence: Evidence
     asks: bool  # for another run
     sentence: str
-    figures: dict[str, Any]
+    figures: Mapping[str, Any]
     at: float
     explanation: str = ""  # how the rule came to it, in two sentences
     id: int = 0
@@ -404,8 +405,9 @@ class Experiment:
     failure: Outcome | None = None
     detail: str = ""
     measurements: tuple[Measurement, ...] = ()
-    knobs: dict[str, Any] = field(default_factory=dict)  # their values in its tree, by key
-    parent: int | None = None  # what trunk was, when it was proposed
+    knobs: Mapping[str, Any] = field(default_factory=dict)  # their values in its tree, by key
+    parent: int | None = None  # what it changes: what trunk was, or one that a person had pinned
+    root: int | None = None  # what trunk was, when it was proposed
     parents: tuple[int, ...] = ()  # that one, and those whose changes it takes to it
     proposer: str | None = None
     operator: str | None = None
@@ -418,10 +420,22 @@ class Experiment:
         """The name on screen and in commands: `e0042`."""
         return name_of(self.number)
 
+    @property
+    def over(self) -> bool:
+        """Whether it is decided, or has failed."""
+        return self.state in (State.MERGED, State.REJECTED, State.FAILED)
+
+    def made_from(self, incumbent: int) -> bool:
+        """Whether it is what trunk is, and changes to that, and no more."""
+        return incumbent in (self.root, self.parent)
+
     def stale(self, incumbent: int) -> bool:
         """Whether it is open, and was made from what trunk is no more. That informs, and bars nothing."""
-        over = self.state in (State.MERGED, State.REJECTED, State.FAILED)
-        return not over and self.parent is not None and incumbent not in (self.parent, self.number)
+        return not (self.over or self.parent is None or incumbent == self.number or self.made_from(incumbent))
+
+    def bears(self, incumbent: int) -> bool:
+        """Whether proposals may start from it, in trunk's place: it is open, is not stale, and has been measured."""
+        return bool(self.number and self.measurements) and not self.over and self.made_from(incumbent)
 
     @property
     def verification(self) -> Verification | None:

@@ -419,3 +419,9 @@ GROUP BY verdicts.experiment;
 
 ALTER TABLE stages ADD COLUMN energy_joules REAL;                      -- of its run's GPUs; NULL where it was not measured
 ALTER TABLE stages ADD COLUMN peak_device_bytes INTEGER;               -- of their memory; NULL where it was not measured
+
+-- version 9
+
+ALTER TABLE proposals ADD COLUMN trunk INTEGER REFERENCES experiments (number);    -- then; NULL where it is the parent
+-- What was ever shown to be better is looked at first, of however many verdicts.
+CREATE INDEX verdicts_shown ON verdicts (experiment, word) WHERE evidence <> 'screened';

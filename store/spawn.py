@@ -17,6 +17,7 @@ from threading import Thread
 from store import views
 from store.database import RecordTooOld, ask
 from store.place import EngineRuns, Place, engine_pid
+from store.trail import NOWHERE, Trail
 
 POLL_SECONDS = 0.05
 PATIENCE_SECONDS = 1.0  # with who holds the lock and is no engine at work: it may live for one command only
@@ -34,18 +35,23 @@ class Unstarted(Exception):
         self.status = status
 
 
-async def obey(place: Place) -> str:
+async def obey(place: Place, trail: Trail = NOWHERE) -> str:
     """An engine that answers what is pending, and ends. What it complained of."""
-    process = await asyncio.create_subprocess_exec(
-        *_words(place, "loop.obey"), cwd=place.folder,
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,
-    )  # fmt: skip
-    _, errors = await process.communicate()
+    words = _words(place, "loop.obey")
+    with trail.running(words, place.folder, purpose="an engine that answers, and ends") as ran:
+        process = await asyncio.create_subprocess_exec(
+            *words, cwd=place.folder,
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )  # fmt: skip
+        _, errors = await process.communicate()
+        ran.ended(process.returncode, errors)
     return _last_line(errors)
 
 
-async def start(place: Place, experiments: int | None = None, seconds: float | None = None) -> int:
+async def start(
+    place: Place, experiments: int | None = None, seconds: float | None = None, trail: Trail = NOWHERE
+) -> int:
     """Start an engine that outlives its starter, and wait until it has opened the study. Its process id.
 
     Raises EngineRuns where there is one already, and Unstarted where it ends before that, or ends with an error.
@@ -57,7 +63,7 @@ async def start(place: Place, experiments: int | None = None, seconds: float | N
         await asyncio.sleep(POLL_SECONDS)
     options = [] if experiments is None else ["--experiments", str(experiments)]
     options += [] if seconds is None else ["--seconds", repr(seconds)]
-    process, began = await asyncio.to_thread(_detached, place, _words(place, "loop.detached", *options))
+    process, began = await asyncio.to_thread(_detached, place, _words(place, "loop.detached", *options), trail)
     while process.returncode is None:
         if await _has_opened(place, process.pid):
             return process.pid
@@ -86,7 +92,7 @@ def _words(place: Place, module: str, *options: str) -> list[str]:
     return [sys.executable, "-P", "-E", "-m", module, str(place.root), *options]
 
 
-def _detached(place: Place, words: list[str]) -> tuple["subprocess.Popen[bytes]", int]:
+def _detached(place: Place, words: list[str], trail: Trail) -> tuple["subprocess.Popen[bytes]", int]:
     """A process that is nobody's: not asyncio's, which would kill it with its loop. And where in the log it begins."""
     place.folder.mkdir(parents=True, exist_ok=True)
     with (place.folder / LOG).open("ab") as log:
@@ -96,7 +102,17 @@ def _detached(place: Place, words: list[str]) -> tuple["subprocess.Popen[bytes]"
         process = subprocess.Popen(
             words, cwd=place.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
-    Thread(target=process.wait, daemon=True).start()  # so that it is no zombie, should it end before its starter
+    ran = trail.goes_on(words, place.folder, process.pid, purpose="the engine")
+
+    def wait() -> None:
+        status = process.wait()
+        try:
+            said = _last_line(_said(place.folder / LOG, began))
+        except OSError:  # the study is gone
+            said = ""
+        ran.ended(status, said)
+
+    Thread(target=wait, daemon=True).start()  # so that it is no zombie, should it end before its starter
     return process, began
 
 

@@ -4,9 +4,11 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
+from sys import intern
 from typing import Any
 
 from store.database import Database
+from store.kept import Kept
 from store.ledger import MODEL_LANE, TOTAL, paused_since
 from store.records import (
     UP,
@@ -48,6 +50,13 @@ NAMED = """(
     )
 )"""
 BENCH = "(SELECT json_extract(facts, '$.bench') FROM engines ORDER BY id DESC LIMIT 1)"  # of the last engine
+AT_ONCE = 500  # experiments that are read in one go: who reads them all does something else in between
+FIRST = f"""(
+    SELECT number FROM experiments WHERE number = 0 OR state IN ('queued', 'running', 'merged')
+    UNION SELECT number FROM (SELECT number FROM experiments ORDER BY number DESC LIMIT 60)
+    UNION SELECT experiment FROM verdicts JOIN experiments ON number = experiment AND state = 'judged'
+    WHERE evidence <> 'screened' AND word IN {UP_WORDS}
+)"""
 AVERAGED = 200  # runs, of which it is said what they take in the mean
 SPENT_ON = {  # names of what a run or a call is booked to
     "stage": "CASE WHEN spans.run IS NOT NULL THEN spans.kind END",
@@ -56,7 +65,7 @@ SPENT_ON = {  # names of what a run or a call is booked to
     "model": "coalesce(calls.model, (SELECT model FROM calls AS asked WHERE asked.proposal = proposals.id LIMIT 1))",
 }
 EXPERIMENTS = """
-    SELECT experiments.*, proposer, operator, hypothesis, proposals.parent,
+    SELECT experiments.*, proposer, operator, hypothesis, proposals.parent, coalesce(trunk, proposals.parent) AS root,
         (SELECT json_group_array(parents.parent) FROM parents WHERE parents.experiment = number) AS parents,
         number IN (SELECT json_extract(arguments, '$.experiment') FROM commands WHERE verb = 'end' AND done) AS ended
     FROM experiments LEFT JOIN proposals ON proposals.experiment = experiments.number
@@ -89,10 +98,25 @@ async def paused(database: Database) -> bool:
 
 async def experiments(database: Database, since: int | None = None) -> list[Experiment]:
     """All experiments, or those that an event after `since` names. Oldest first, with the means of measurements."""
-    chosen = "1" if since is None else f"number IN {NAMED}"
-    means = await _means(database, "1" if since is None else f"runs.experiment IN {NAMED}", since)
-    said = await _verdicts(database, "1" if since is None else f"experiment IN {NAMED}", since)
-    rows = await database.rows(f"{EXPERIMENTS} WHERE {chosen} ORDER BY number", *_given(since))
+    if since is not None:
+        return await _experiments(database, f"IN {NAMED}", since)
+    every = list[Experiment]()
+    for first in range(0, await count(database), AT_ONCE):
+        every += await _experiments(database, "BETWEEN ? AND ?", first, first + AT_ONCE - 1)
+    return every
+
+
+async def first_looked_at(database: Database) -> list[Experiment]:
+    """What a person looks at first: trunk, what goes on, what is better and not decided, the newest. Oldest first."""
+    return await _experiments(database, f"IN {FIRST}")
+
+
+async def _experiments(database: Database, which: str, *given: int) -> list[Experiment]:
+    """Those of which this is said."""
+    trees = f"runs.tree IN (SELECT tree FROM experiments WHERE number {which})"
+    means = await _means(database, trees, *given)
+    said = await _verdicts(database, f"experiment {which}", *given)
+    rows = await database.rows(f"{EXPERIMENTS} WHERE number {which} ORDER BY number", *given)
     return [_experiment(row, means, said) for row in rows]
 
 
@@ -219,6 +243,15 @@ async def trunks(database: Database) -> list[int]:
     """The experiments that trunk was one after the other, and is: the baseline, and what was merged and stands."""
     rows = await database.rows(f"SELECT experiment FROM decisions WHERE verb = 'merge' AND {STANDING} ORDER BY id")
     return [0, *(row["experiment"] for row in rows)]
+
+
+async def pinned(database: Database, experiments: Sequence[Experiment], incumbent: int) -> int | None:
+    """The one of all experiments that proposals start from in trunk's place, for it is pinned, and they still can."""
+    rows = await database.rows(
+        "SELECT arguments FROM commands WHERE verb IN ('pin', 'unpin') AND done ORDER BY id DESC LIMIT 1"
+    )
+    number = json.loads(rows[0]["arguments"]).get("experiment") if rows else None
+    return number if number is not None and experiments[number].bears(incumbent) else None
 
 
 async def last_decision(database: Database) -> Decision | None:
@@ -430,13 +463,17 @@ async def spend_by(database: Database) -> dict[str, dict[str, dict[str, float]]]
     return groups
 
 
-async def seconds(database: Database) -> dict[int, float]:
-    """The seconds of a slot that each experiment's runs have taken, by its number; those that have run."""
+async def seconds(database: Database, since: int | None = None) -> dict[int, float]:
+    """The seconds of a slot that each experiment's runs have taken, by its number; those that have run.
+
+    Or of those alone that an event after `since` names.
+    """
     rows = await database.rows(
-        """
-        SELECT experiment, sum(amount) FROM spend JOIN spans ON spans.id = spend.span JOIN runs ON runs.id = spans.run
-        WHERE resource = 'seconds' GROUP BY experiment
-        """
+        f"""
+        SELECT experiment, sum(amount) FROM runs JOIN spans ON spans.run = runs.id JOIN spend ON spend.span = spans.id
+        WHERE resource = 'seconds' AND {"1" if since is None else f"runs.experiment IN {NAMED}"} GROUP BY experiment
+        """,
+        *_given(since),
     )
     return dict(map(tuple, rows))
 
@@ -456,7 +493,7 @@ async def launch_variables(database: Database, interpreter: str, device: str) ->
     return dict(json.loads(rows[0]["facts"])["launch"]) if rows else None
 
 
-async def _means(database: Database, which: str, given: Any = None) -> dict[str, list[Measurement]]:
+async def _means(database: Database, which: str, *given: Any) -> dict[str, list[Measurement]]:
     """The mean of each objective by tree, over the good runs of the bench that the last engine set up."""
     rows = await database.rows(
         f"""
@@ -465,34 +502,34 @@ async def _means(database: Database, which: str, given: Any = None) -> dict[str,
         WHERE outcome = 'ok' AND {which} AND bench = {BENCH}
         GROUP BY runs.tree, objective, source ORDER BY min(measurements.rowid)
         """,
-        *_given(given),
+        *given,
     )
     means: dict[str, list[Measurement]] = {}
     for row in rows:
         means.setdefault(row["tree"], []).append(
-            Measurement(row["objective"], row["value"], Source(row["source"]), row["n"])
+            Measurement(intern(row["objective"]), row["value"], Source(row["source"]), row["n"])
         )
     return means
 
 
-async def _verdicts(database: Database, which: str, given: int | None = None) -> dict[int, Verdict]:
+async def _verdicts(database: Database, which: str, *given: int) -> dict[int, Verdict]:
     """The newest verdict on each experiment, on the bench that the last engine set up."""
     newest = f"SELECT max(id) FROM verdicts WHERE bench = {BENCH} AND {which} GROUP BY experiment"
-    rows = await database.rows(f"SELECT * FROM verdicts WHERE id IN ({newest})", *_given(given))
+    rows = await database.rows(f"SELECT * FROM verdicts WHERE id IN ({newest})", *given)
     return {
         row["experiment"]: Verdict(
             experiment=row["experiment"],
-            bench=row["bench"],
+            bench=intern(row["bench"]),
             incumbent=row["incumbent"],
             runs=row["runs"],
-            rule=row["rule"],
+            rule=intern(row["rule"]),
             word=Word(row["word"]),
             evidence=Evidence(row["evidence"]),
             asks=bool(row["asks"]),
             sentence=row["sentence"],
-            figures=json.loads(row["figures"]),
+            figures=Kept(row["figures"]),
             at=row["at"],
-            explanation=row["explanation"],
+            explanation=intern(row["explanation"]),
             id=row["id"],
         )
         for row in rows
@@ -511,8 +548,9 @@ def _experiment(row: sqlite3.Row, means: dict[str, list[Measurement]], said: dic
         failure=Outcome(row["failure"]) if row["failure"] else None,
         detail=row["detail"],
         measurements=tuple(means.get(row["tree"], ())),
-        knobs=json.loads(row["knobs"]),
+        knobs=Kept(row["knobs"]),
         parent=row["parent"],
+        root=row["root"],
         parents=tuple(json.loads(row["parents"])),
         proposer=row["proposer"],
         operator=row["operator"],

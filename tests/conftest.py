@@ -13,6 +13,7 @@ from hypothesis import settings
 
 from loop.run import devices
 from store.place import Place, find
+from tests.lives import Asked, typed
 
 settings.register_profile("cockpit", deadline=None)  # speed is no test: a machine may be busy
 settings.load_profile("cockpit")
@@ -39,7 +40,7 @@ def git(folder: Path, *words: str) -> str:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest come first, so that no worker is left with one when the others have done."""
-    items.sort(key=lambda item: item.path.name != "test_digits.py")
+    items.sort(key=lambda item: item.path.name not in ("test_digits.py", "test_real.py"))
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +57,12 @@ def no_page_of_this_job() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def no_configuration_of_who_runs_this() -> None:
+    """Keys and colours are as they come, whoever runs the tests."""
+    os.environ["XDG_CONFIG_HOME"] = "/nonexistent"
+
+
+@pytest.fixture(scope="session", autouse=True)
 def what_is_compiled_is_kept() -> None:
     """Tests start hundreds of processes of ours: none of them compiles anew what another one has compiled."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -67,6 +74,18 @@ def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bare")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     return folder / "bin" / "python"
+
+
+@pytest.fixture(scope="session")
+def asked_once(bare_python: Path) -> Asked:
+    """What the bare Python has."""
+    return Asked(str(bare_python), {})
+
+
+@pytest.fixture(autouse=True)
+def a_bare_python_is_asked_once(monkeypatch: pytest.MonkeyPatch, asked_once: Asked) -> None:
+    """Hundreds of engines begin with it, and it says the same to each."""
+    monkeypatch.setattr("loop.run.bench.look", asked_once)
 
 
 @pytest.fixture(scope="session")
@@ -187,14 +206,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
 
 def cockpit(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """The command, as a user types it."""
-    return subprocess.run(
-        [sys.executable, "-m", "cockpit", *words],
-        env={**os.environ, **IDENTITY, **variables},
-        text=True,
-        capture_output=True,
-        stdin=subprocess.DEVNULL,
-        timeout=120,
-    )
+    return typed(*words, **IDENTITY, **variables)
 
 
 def processes(folder: Path) -> list[str]:

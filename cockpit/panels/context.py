@@ -21,19 +21,19 @@ from store.calls import Told
 from store.records import CallOutcome, by, name_of
 
 KEYS = (
-    Key("[ ]", "left_square_bracket", "call(-1)", LOOK, "the call before, the next one", "call"),
-    Key("", "right_square_bracket", "call(1)", LOOK, ""),
+    Key("previous_call", "left_square_bracket", "call(-1)", LOOK, "the call before, the next one", "call"),
+    Key("next_call", "right_square_bracket", "call(1)", LOOK, ""),
     Key(
-        "enter",
+        "open",
         "enter",
         "look_into",
         LOOK,
         "open what is under the cursor: a section, the answer; else what became of it",
         "open",
     ),
-    Key("t", "t", "read('prompt')", LOOK, "the whole prompt, as it was sent", "prompt"),
-    Key("w", "w", "read('answer')", LOOK, "the whole answer", "answer"),
-    Key("esc", "escape", "close", LOOK, "close what is open"),
+    Key("prompt", "t", "read('prompt')", LOOK, "the whole prompt, as it was sent", "prompt"),
+    Key("answer", "w", "read('answer')", LOOK, "the whole answer", "answer"),
+    Key("back", "escape", "close", LOOK, "close what is open"),
 )
 NAME = 12  # columns of a section's name
 CHUNK = 2_000  # characters that are cleaned at once: a line may be longer than `clean` would have it
@@ -182,7 +182,9 @@ def outcome(view: View, one: Told, width: int, at: str) -> list[Line]:
     if (experiment := view.study.experiment(came) if came is not None else None) is not None:
         glyph, word, style, _ = look(experiment)
         pieces: list[Piece] = [("became  ", "dim"), (f"{glyph} {experiment.id} {word}", style)]
-        opens: list[Piece] = ["   ", ("enter", "bold sky"), (" opens it", "dim")] if at in ("", "became") else []
+        opens: list[Piece] = (
+            ["   ", (view.keys["open"], "bold sky"), (" opens it", "dim")] if at in ("", "became") else []
+        )
         lines.append(line(*_marked(at == "became"), *pieces, *opens, ground="selected" if at == "became" else ""))
     else:
         texts = wrap(told.became(one), width - 10, 3)
@@ -197,7 +199,7 @@ def outcome(view: View, one: Told, width: int, at: str) -> list[Line]:
 def waits(view: View) -> str:
     """What a call that is under way may be waiting for."""
     if view.study.pid is None:
-        return "its engine is gone: r goes on"
+        return f"its engine is gone: {view.keys['run']} goes on"
     if view.study.facts.get("model_host") == "embedded" and view.study.running:
         names = ", ".join(sorted({name_of(run.experiment) for run in view.study.running}))
         return f"it is held while a stage of {names} is timed on the same machine"
@@ -229,7 +231,7 @@ def opened(view: View, one: Told, width: int) -> tuple[Line, Sequence[Line]]:
         tokens = one.call.answer_tokens
         counted = "" if tokens is None else f", {figures.amount(tokens)} tokens"
         name, text = f"the whole answer{counted}", one.call.answer
-    end: list[Piece] = [("esc", "bold sky"), (" closes it ", "dim")]
+    end: list[Piece] = [(view.keys["back"], "bold sky"), (" closes it ", "dim")]
     title = apart([(fit(f" {name}", width - width_of(end) - 1).rstrip(), "bold")], end, width)
     return title, unfolded(text, width) if text else [line((" nothing", "dim"))]
 

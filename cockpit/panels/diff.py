@@ -10,11 +10,13 @@ from itertools import groupby
 from pathlib import PurePath
 from typing import Any
 
+from textual.events import Resize
+
 from cockpit import syntax
 from cockpit.card import card
 from cockpit.feed import Snapshot
 from cockpit.glyphs import look
-from cockpit.keys import DECIDE, LOOK, Key, bindings
+from cockpit.keys import DECIDE, LOOK, TABLE, Key, Keymap, bindings
 from cockpit.line import LazyLines, Line, Piece, apart, fit, line, one_line, right, wrap
 from cockpit.outside import editor, pager, show
 from cockpit.pages import verified
@@ -27,14 +29,14 @@ LOOKS = {Kind.ADDED: ("+", "added"), Kind.REMOVED: ("−", "removed"), Kind.SAME
 WIDEST = 1000  # characters of a line that are looked at: a file may be one line
 MOST_QUOTED = 400  # lines of a hypothesis
 KEYS = (
-    Key("n N", "n", "hunk(1)", LOOK, "the next hunk; the one before", "hunk"),
-    Key("", "N", "hunk(-1)", LOOK, ""),
-    Key("] [", "right_square_bracket", "file(1)", LOOK, "the next file; the one before"),
-    Key("", "left_square_bracket", "file(-1)", LOOK, ""),
-    Key("h", "h", "fold", LOOK, "the hypothesis: all of it, or its first line", "hypothesis"),
-    Key("d", "d", "against", LOOK, "against trunk, or against the parent", "trunk"),
-    Key("e", "e", "edit", DECIDE, "the file in $VISUAL or $EDITOR: a copy, yours are not touched", "editor"),
-    Key("o", "o", "page_out", DECIDE, "the whole patch in $PAGER"),
+    Key("next_hunk", "n", "hunk(1)", LOOK, "the next hunk; the one before", "hunk"),
+    Key("previous_hunk", "N", "hunk(-1)", LOOK, ""),
+    Key("next_file", "right_square_bracket", "file(1)", LOOK, "the next file; the one before"),
+    Key("previous_file", "left_square_bracket", "file(-1)", LOOK, ""),
+    Key("hypothesis", "h", "fold", LOOK, "the hypothesis: all of it, or its first line", "hypothesis"),
+    Key("against", "d", "against", LOOK, "against trunk, or against the parent", "trunk"),
+    Key("editor", "e", "edit", DECIDE, "the file in $VISUAL or $EDITOR: a copy, yours are not touched", "editor"),
+    Key("pager", "o", "page_out", DECIDE, "the whole patch in $PAGER"),
 )
 
 
@@ -100,7 +102,7 @@ class Body(LazyLines):
         return drawn
 
 
-def case(study: Snapshot, one: Experiment, width: int, *, unfolded: bool = False) -> list[Line]:
+def case(study: Snapshot, one: Experiment, width: int, keys: Keymap = TABLE, *, unfolded: bool = False) -> list[Line]:
     """What stands above the diff."""
     glyph, word, style, _ = look(one)
     said = one.verdict
@@ -108,9 +110,15 @@ def case(study: Snapshot, one: Experiment, width: int, *, unfolded: bool = False
     name: list[Piece] = [(f"{glyph} {word}", f"bold {style}"), "  ", (one.id, "bold"), f"  {one.slug}"]
     lines = [apart(name, how, width)]
     if one.stale(study.incumbent):
-        stale = f"stale: made from {name_of(one.parent or 0)}, and trunk is {name_of(study.incumbent)} now"
+        stale = f"stale: made from {name_of(one.root or 0)}, and trunk is {name_of(study.incumbent)} now"
         lines.append(line((fit(stale, width).rstrip(), "offer")))
-    if one.number == study.incumbent and (doubt := verified(study.experiments, study.incumbent, study.decision, "u")):
+    if one.number == study.pinned:
+        lines.append(line((fit("pinned: the next proposals start from it", width).rstrip(), "offer")))
+    if one.parent not in (one.root, study.incumbent):
+        taken = f"from {name_of(one.parent or 0)}, which was pinned: measured are both changes"
+        lines.append(line((fit(taken, width).rstrip(), "offer")))
+    doubt = verified(study.experiments, study.incumbent, study.decision, keys["undo"])
+    if one.number == study.incumbent and doubt:
         lines += [line((text, "bad")) for text in wrap(doubt, width, 3)]
     if one.state is State.FAILED:
         lines += [line((text, "bad")) for text in wrap(f"{one.failure}: {one.detail}", width, 3)]
@@ -122,7 +130,7 @@ def case(study: Snapshot, one: Experiment, width: int, *, unfolded: bool = False
     else:
         lines.append(line(("no verdict yet", "dim")))
     lines += quotation(one, width, unfolded=unfolded)
-    against = study.experiment(said.incumbent if said else one.parent if one.parent is not None else 0)
+    against = study.experiment(said.incumbent if said else one.root or 0)
     return [*lines, *card(study, one, against, width), line()]
 
 
@@ -183,7 +191,7 @@ class Diff(Panel):
         one, study = view.one, view.study
         if one is None:
             return Drawing([line(), line("  No experiment is selected.")])
-        head = case(study, one, width - 1, unfolded=view.choices.unfolded)
+        head = case(study, one, width - 1, view.keys, unfolded=view.choices.unfolded)
         if one.parent is None:
             return Drawing([_indented(text) for text in head])
         note = against(study, one, against_trunk=view.choices.against_trunk)
@@ -203,11 +211,19 @@ class Diff(Panel):
     def _body(self) -> Body | None:
         return self.drawing.body if isinstance(self.drawing.body, Body) else None
 
+    @property
+    def _end(self) -> int:
+        """How far one can scroll without coming to where nothing stands."""
+        body = self._body()
+        return max(0, body.end - (self.size.height - len(self.drawing.head))) if body else self.scroll_offset.y
+
     def scroll_lines(self, by: int) -> None:
         """Line by line one does not come to where nothing stands."""
-        if by > 0 and (body := self._body()):
-            by = max(0, min(by, body.end - (self.size.height - len(self.drawing.head)) - self.scroll_offset.y))
-        super().scroll_lines(by)
+        super().scroll_lines(max(0, min(by, self._end - self.scroll_offset.y)) if by > 0 and self._body() else by)
+
+    def on_resize(self, _: Resize) -> None:
+        """Where there is more room, what stands above fills it."""
+        self.call_after_refresh(lambda: self._scroll(min(self.scroll_offset.y, self._end)))
 
     def action_hunk(self, by: int) -> None:
         """The next hunk at the top, or the one before."""

@@ -9,7 +9,7 @@ from cockpit import figures
 from cockpit.card import changed
 from cockpit.feed import Objective, Snapshot
 from cockpit.glyphs import look
-from cockpit.keys import LOOK, Key, bindings
+from cockpit.keys import LOOK, Key, Keymap, bindings
 from cockpit.line import LazyLines, Line, Piece, fit, line, right, wrap
 from cockpit.listing import ATTENTION, Listed, listed, sorts
 from cockpit.pages import search_space
@@ -25,16 +25,16 @@ STEPS = (
     "The unchanged code runs on {seeds} seeds, to learn how far its numbers move by themselves.",
     "Meanwhile knobs are turned. Each proposal that is admitted becomes a branch and a row.",
     "A row is judged against the baseline. Most say worse or inconclusive: that is normal, and cheap.",
-    "Nothing reaches trunk until you press m or M, and your own branch is never touched.",
+    "Nothing reaches trunk until you press {merge} or {merge_at_once}, and your own branch is never touched.",
 )
 
 
 KEYS = (
-    Key("/", "slash", "app.search", LOOK, "filter: words of a name, a state, a verdict", "filter"),
-    Key("!", "exclamation_mark", "invert", LOOK, "invert the filter"),
-    Key("s", "s", "sort", LOOK, "sort: attention, then column by column", "sort"),
-    Key("S", "S", "backwards", LOOK, "the other way round"),
-    Key("t", "t", "tree", LOOK, "a tree of parents, or flat"),
+    Key("filter", "slash", "app.search", LOOK, "filter: words of a name, a state, a verdict", "filter"),
+    Key("invert", "exclamation_mark", "invert", LOOK, "invert the filter"),
+    Key("sort", "s", "sort", LOOK, "sort: attention, then column by column", "sort"),
+    Key("sort_backwards", "S", "backwards", LOOK, "the other way round"),
+    Key("tree", "t", "tree", LOOK, "a tree of parents, or flat"),
 )
 
 
@@ -69,7 +69,7 @@ class Listing(LazyLines):
         if entry is None:
             return Line()
         if isinstance(entry, tuple):
-            return line(" ", (entry[0], entry[1]), (f" {entry[2]}", "dim"))
+            return line(" ", (entry[0], entry[1]), (" reading…" if entry[2] is None else f" {entry[2]}", "dim"))
         depth = 2 * self._shown.generations.get(entry, 0)
         branch = f"{'└ ' if depth else '':>{depth}}"
         return row(self._view, self._view.study.experiments[entry], self.columns, branch, self._indent - depth)
@@ -96,8 +96,12 @@ def columns(study: Snapshot, width: int, now: float, choices: Choices) -> list[C
     room, shown = width - LEFT - evidence.width, list[Column]()
     pair = axes(study, choices)
     drawn = [one for one in reversed(pair) if one.name] if pair else []  # up, then across
-    badge: Piece = (" stale", "offer")
-    aged = Column(6, right("age", 6), lambda one: [badge] if one.stale(study.incumbent) else [" ", *age.draw(one)])
+
+    def badged(one: Experiment) -> list[Piece]:
+        badge = _badge(study, one)
+        return [(right(badge, 6), "offer")] if badge else [" ", *age.draw(one)]
+
+    aged = Column(6, right("age", 6), badged)
     for column in (*(_delta(study, one, 12 if one.quality else 9 if width >= 63 else 8) for one in drawn), aged):
         if column.width <= room:
             shown.append(column)
@@ -106,9 +110,15 @@ def columns(study: Snapshot, width: int, now: float, choices: Choices) -> list[C
     return [*(column for column in shown if column is not aged), evidence, filler, *([aged] if aged in shown else [])]
 
 
+def _badge(study: Snapshot, one: Experiment) -> str:
+    """That trunk has moved since, or that proposals start from it."""
+    return "pin" if one.number == study.pinned else "stale" if one.stale(study.incumbent) else ""
+
+
 def _told(study: Snapshot, one: Experiment, text: str, room: int, style: str = "") -> list[Piece]:
-    """A text, after a badge where trunk has moved since."""
-    badge = "stale " if one.stale(study.incumbent) and room > len("stale ") else ""
+    """A text, after its badge."""
+    badge = f"{_badge(study, one)} ".lstrip()
+    badge = badge if room > len(badge) else ""
     return [(badge, "offer"), (fit(text, room - len(badge)), style)]
 
 
@@ -135,7 +145,7 @@ def row(view: View, one: Experiment, shown: Sequence[Column], branch: str = "", 
     if one.state in (State.RUNNING, State.QUEUED, State.FAILED):  # nothing to measure by: what goes on, or went wrong
         ends = [column for column in shown if column.title.strip() in ("cost", "age")]
         room = sum(column.width for column in shown if column not in ends)
-        pieces += [*_told(view.study, one, sentence(view.study, one, view.now), room - 1, tone), " "]
+        pieces += [*_told(view.study, one, sentence(view.study, one, view.now, view.keys), room - 1, tone), " "]
         shown = ends
     for column in shown:
         pieces += [
@@ -163,8 +173,8 @@ def _delta(study: Snapshot, one: Objective, width: int) -> Column:
         figure = row.verdict.figures.get(one.name) if row.verdict and row.state is not State.FAILED else None
         if figure is None:
             return [" " * width]
-        base = study.experiments[row.verdict.incumbent].measurements if row.verdict else ()
-        before = next((m.value for m in base if m.objective == one.name), None)
+        base = study.experiment(row.verdict.incumbent) if row.verdict else None
+        before = next((m.value for m in base.measurements if m.objective == one.name), None) if base else None
         text, shown, _ = changed(one, figure if one.quality else {**figure, "margin": 0.0}, before)
         style = "dim"
         if row.verdict and row.verdict.evidence is not Evidence.SCREENED:
@@ -175,7 +185,7 @@ def _delta(study: Snapshot, one: Objective, width: int) -> Column:
     return Column(width, right(title, width), draw)
 
 
-def first_minute(study: Snapshot, width: int, *, spaced: bool) -> list[Line]:
+def first_minute(study: Snapshot, width: int, keys: Keymap, *, spaced: bool) -> list[Line]:
     """What happens now, while nothing has been judged yet."""
     facts = study.facts
     if not facts:
@@ -189,27 +199,28 @@ def first_minute(study: Snapshot, width: int, *, spaced: bool) -> list[Line]:
         ("wants", "  ".join(wanted)),
         ("runs inside", f"no wall: {facts['no_wall']}" if facts.get("no_wall") else facts["wall"]),
         ("proposes", "the optimiser alone" if facts["model"] == "none" else f"the optimiser and {facts['model']}"),
-        ("may spend", " or ".join(spend) or "no limit is set; r pauses it"),
-        ("you may leave", "q closes the screen; the engine goes on"),
+        ("may spend", " or ".join(spend) or f"no limit is set; {keys['run']} pauses it"),
+        ("you may leave", f"{keys['quit']} closes the screen; the engine goes on"),
     )
+    merging = {name: keys[name] for name in ("merge", "merge_at_once")}
     gap = [line()] if spaced else []
     said: list[Line] = [line(), line(" ", ("What happens now", "bold")), *gap]
     for number, step in enumerate(STEPS, 1):
-        texts = wrap(step.format(seeds=facts.get("seeds", "several")), min(width, 62) - 3, 3)
+        texts = wrap(step.format(seeds=facts.get("seeds", "several"), **merging), min(width, 62) - 3, 3)
         said += [*(line(f" {number if not index else ' '} {text}") for index, text in enumerate(texts)), *gap]
     said += [*([] if spaced else [line()]), line(" ", ("What it may do", "bold")), *gap]
     return said + [line(f" {name:15}", (fit(text, width - 16).rstrip(), "dim")) for name, text in rows]
 
 
-def last_word(study: Snapshot, width: int) -> list[Line]:
+def last_word(study: Snapshot, width: int, keys: Keymap) -> list[Line]:
     """Why nothing goes on, and what to do, while nothing has been judged."""
     why = study.engine.ended_by if study.engine else None
     baseline = study.experiment(0)
     if why is Ended.BASELINE_FAILED and baseline is not None:
         said = f"The unchanged code gave no measurement: {baseline.failure}: {baseline.detail}"
-        mend = "Its log: cockpit logs e0000. Mend the code, commit it, and press r."
+        mend = f"Its log: cockpit logs e0000. Mend the code, commit it, and press {keys['run']}."
     else:
-        said, mend = "No engine is at work.", "r starts one, which goes on from here."
+        said, mend = "No engine is at work.", f"{keys['run']} starts one, which goes on from here."
     texts = [*wrap(said, min(width, 76) - 2, 6), "", *wrap(mend, min(width, 76) - 2, 2)]
     return [line(), *(line(f" {text}") for text in texts)]
 
@@ -219,8 +230,9 @@ def _note(study: Snapshot, choices: Choices, shown: int, marked: int) -> list[Pi
     if not study.experiments:
         return []
     said: list[Piece] = [(f"{marked} marked  ", "bold sky")] if marked else []
-    every = len(study.experiments)
-    said.append((f"{shown} of {every}" if choices.search else f"{every}", "dim"))
+    every = str(len(study.experiments))
+    every = (f"{shown} of {every}" if choices.search else every) if study.whole else f"reading {every}…"
+    said.append((every, "dim"))
     if choices.search:
         sought = fit(choices.search, min(16, len(choices.search)))
         said.append((f" {'not ' if choices.inverted else ''}/{sought}", "sky"))
@@ -246,10 +258,14 @@ class Experiments(Panel):
         body: Sequence[Line] = listing
         if not any(one.verdict for one in study.experiments):
             going_on = study.pid is not None or study.engine is None
-            below = first_minute(study, width, spaced=spaced) if going_on else last_word(study, width)
+            below = (
+                first_minute(study, width, view.keys, spaced=spaced) if going_on else last_word(study, width, view.keys)
+            )
             body = [*listing, *below]
         elif not shown.entries:
-            found = f" Nothing {'else than' if view.choices.inverted else 'has'} {view.choices.search}: esc shows all."
+            found = f" Nothing {'else than' if view.choices.inverted else 'has'} {view.choices.search}: "
+            found += f"{view.keys['back']} shows all."
+            found = found if study.whole else " reading the experiments…"
             body = [line(), line((fit(found, width), "dim"))]
         numbers = [entry if isinstance(entry, int) else None for entry in shown.entries]
         note = _note(study, view.choices, len(shown.numbers), len(view.marks))

@@ -5,6 +5,7 @@ Its two axes are also what the list shows of each experiment, so that both say t
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 from cockpit import growth, plot
@@ -16,7 +17,7 @@ from cockpit.pages import chance
 from cockpit.scale import logarithmic
 from cockpit.view import Arrangement, Choices, Drawing, View, Want
 from cockpit.widgets.panel import Cell, Panel
-from store.records import Experiment, State, Verification, Word
+from store.records import Evidence, Experiment, State, Verification, Word
 
 EMPTY = (
     "Nothing to draw yet. Each experiment becomes a point: how good it is (up) against what it costs (left). The line "
@@ -25,11 +26,11 @@ EMPTY = (
 NUMBER = Objective("", "experiment", "", maximize=False, quality=True)  # what is drawn across where nothing else can be
 DECIDED = {State.MERGED: "merged", State.REJECTED: "rejected"}
 KEYS = (
-    Key("a A", "a", "axis(0)", LOOK, "another objective across, up", "axes"),
-    Key("", "A", "axis(1)", LOOK, ""),
-    Key("l L", "l", "scale(0)", LOOK, "logarithmic or linear across, up", "log"),
-    Key("", "L", "scale(1)", LOOK, ""),
-    Key("b", "b", "against", LOOK, "what the hypervolume is drawn against"),
+    Key("axis_across", "a", "axis(0)", LOOK, "another objective across, up", "axes"),
+    Key("axis_up", "A", "axis(1)", LOOK, ""),
+    Key("log_across", "l", "scale(0)", LOOK, "logarithmic or linear across, up", "log"),
+    Key("log_up", "L", "scale(1)", LOOK, ""),
+    Key("growth_against", "b", "against", LOOK, "what the hypervolume is drawn against"),
 )
 
 Pair = tuple[Objective, Objective]
@@ -155,7 +156,9 @@ def _mark(study: Snapshot, one: Experiment, *, on: bool, member: bool) -> tuple[
         return "◊", "offer", 6
     if promising(one):
         return "▵", "good" if on else "dim", 5 if on else 2
-    return plot.Crowd.glyph, "text" if member else "dim", 1
+    said = one.verdict
+    over = said is not None and not said.asks and (said.barred or said.evidence is Evidence.SCREENED)
+    return plot.Crowd.glyph, "text" if member and not over else "dim", 1
 
 
 def _label(study: Snapshot, one: Experiment, *, on: bool, selected: bool, balanced: bool) -> list[tuple[str, str]]:
@@ -262,12 +265,18 @@ def room_for_growth(shape: Arrangement, width: int, height: int) -> str:
     return "below" if height >= (26 if shape is Arrangement.HUGE else 36) else ""
 
 
-def _same(before: Snapshot, study: Snapshot) -> bool:
-    """Whether a picture of one is one of the other: what has not changed in the record was not read anew."""
-    return before is study or (
-        (before.incumbent, before.frontier) == (study.incumbent, study.frontier)
-        and before.experiments == study.experiments
-    )
+def _same(before: Snapshot, study: Snapshot, pair: Pair | None) -> bool:
+    """Whether a picture of one is one of the other: what has not changed in the record was not read anew.
+
+    And of what was, most is an experiment under way, which has no place yet.
+    """
+    if before is study:
+        return True
+    if (before.incumbent, before.frontier) != (study.incumbent, study.frontier) or pair is None:
+        return False
+    both = zip_longest(before.experiments, study.experiments)
+    changed = [one for pair_of in both if pair_of[0] is not pair_of[1] and pair_of[0] != pair_of[1] for one in pair_of]
+    return all(one is None or values(one, *pair) is None for one in changed)
 
 
 class Frontier(Panel):
@@ -280,11 +289,14 @@ class Frontier(Panel):
     BINDINGS = [*bindings(KEYS)]
 
     _kept: tuple[Snapshot, Pair | None, Picture | None] | None = None
+    _scattered: tuple[tuple[Any, ...], list[Line]] = ((), [])  # what was drawn last, and of what
 
     def picture(self, view: View) -> Picture | None:
         """What is drawn of the study; made once for all that is selected, searched or read in it."""
+        if not view.study.whole:
+            return None
         kept, pair = self._kept, axes(view.study, view.choices)
-        if kept is None or kept[1] != pair or not _same(kept[0], view.study):
+        if kept is None or kept[1] != pair or not _same(kept[0], view.study, pair):
             self._kept = kept = view.study, pair, picture(view.study, view.choices)
         return kept[2]
 
@@ -295,6 +307,8 @@ class Frontier(Panel):
 
     def draw(self, view: View, width: int, height: int) -> Drawing:
         """The plot fills the panel; where it is high, three lines say what is selected."""
+        if not view.study.whole:
+            return Drawing([line(), line(("  reading the experiments…", "dim"))])
         seen = self.picture(view)
         if seen is None:
             return Drawing([line(), *(line(f"  {text}") for text in wrap(EMPTY, min(width, 60) - 3, 8))])
@@ -303,17 +317,23 @@ class Frontier(Panel):
         below = about(view, width) if view.arrangement is not Arrangement.WIDE or height >= 22 else []
         if room == "beside":
             slim = max(44, width // 3)
-            left = scatter(view, seen, width - slim - 2, height - len(below))
+            left = self._scatter(view, seen, width - slim - 2, height - len(below))
             grown = growth.growth(moments, against, slim, height - len(below))
             drawn = beside(left, grown, width - slim)
         elif room == "below":
             lines = max(growth.LEAST_HEIGHT, height // 4)
             grown = [line(), *growth.growth(moments, against, width, lines)]
-            drawn = scatter(view, seen, width, height - len(below) - len(grown))
+            drawn = self._scatter(view, seen, width, height - len(below) - len(grown))
             below = [*below, *grown]
         else:
-            drawn = scatter(view, seen, width, max(7, height - len(below)))
+            drawn = self._scatter(view, seen, width, max(7, height - len(below)))
         return Drawing([*drawn, *below], note=[(_note(view.study, *seen.pair), "dim")])
+
+    def _scatter(self, view: View, seen: Picture, width: int, height: int) -> list[Line]:
+        """The plot, which is drawn anew where it is another one."""
+        if (of := (seen, view.selected, view.choices.scales, width, height)) != self._scattered[0]:
+            self._scattered = of, scatter(view, seen, width, height)
+        return self._scattered[1]
 
     def step(self, by: int, selected: int) -> int | None:
         """Along the front, from the left; from what is not on it, to the nearest."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from cockpit import account, figures
 from cockpit.feed import Snapshot
-from cockpit.keys import LOOK, Key, bindings
+from cockpit.keys import LOOK, Key, Keymap, bindings
 from cockpit.line import Line, Piece, beside, fit, line, right, wrap
 from cockpit.pages import moment
 from cockpit.view import Drawing, Source, View, Want
@@ -19,8 +19,8 @@ from store.records import Limit
 
 SECONDS, MODEL_SECONDS, TOKENS = "seconds", "model_seconds", "tokens"
 KEYS = (
-    Key("t", "t", "tokens_first", LOOK, "tokens first, or time", "time or tokens"),
-    Key("o", "o", "outcomes_first", LOOK, "what came of it first, in figures; or as bars", "by outcome"),
+    Key("tokens", "t", "tokens_first", LOOK, "tokens first, or time", "time or tokens"),
+    Key("outcomes", "o", "outcomes_first", LOOK, "what came of it first, in figures; or as bars", "by outcome"),
 )
 LATELY_SECONDS = 300.0  # whose answers say how fast the model writes now
 LEAST_BESIDE = 100  # columns, for the budgets beside the bars
@@ -123,7 +123,7 @@ def bars(study: Snapshot, width: int, *, by_tokens: bool = False) -> list[Line]:
     return lines
 
 
-def limits(study: Snapshot, now: float, width: int) -> list[Line]:
+def limits(study: Snapshot, now: float, width: int, keys: Keymap) -> list[Line]:
     """What may be spent, how much of it is, and how much will be when the first of them is used up."""
     cells, first = max(0, width - 51), _first(study)
     lines = []
@@ -142,7 +142,7 @@ def limits(study: Snapshot, now: float, width: int) -> list[Line]:
                 (ends, "dim"),
             )
         )
-    return lines or [line((" no budget is set: r pauses, cockpit stop ends", "dim"))]
+    return lines or [line((f" no budget is set: {keys['run']} pauses, cockpit stop ends", "dim"))]
 
 
 def slim_limits(study: Snapshot, now: float, width: int) -> list[Line]:
@@ -339,6 +339,8 @@ class Ledger(Panel):
     def draw(self, view: View, width: int, height: int) -> Drawing:
         """From coarse to fine."""
         study, by_tokens = view.study, view.choices.by_tokens
+        if not study.whole:
+            return Drawing([line(), line(("  reading what was spent…", "dim"))])
         if not study.ledger.total:
             return Drawing([line(), line("  Nothing is spent yet.")])
         speed = view.get(Speed()) if self.wants(view) else None
@@ -348,7 +350,7 @@ class Ledger(Panel):
             budgets = slim_limits(study, view.now, width - left - 2) if left < width else []
             return Drawing(beside(bars(study, left, by_tokens=by_tokens), budgets, left + 2), note=note)
         figured, drawn = outcomes(study, width, by_tokens=by_tokens), bars(study, width, by_tokens=by_tokens)
-        steps = (funnel(study, width), morning(study, width, speed), limits(study, view.now, width))
+        steps = (funnel(study, width), morning(study, width, speed), limits(study, view.now, width, view.keys))
         losses = lost(study, width, by_tokens=by_tokens)
         parts = (figured, drawn, *steps, losses) if view.choices.outcomes else (drawn, *steps, losses, figured)
         lines = [one for part in (*parts, proposers(study), yields(study, width)) if part for one in (*part, line())]

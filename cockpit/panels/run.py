@@ -24,12 +24,12 @@ from store import records
 from store.records import name_of
 
 KEYS = (
-    Key("f", "f", "follow", LOOK, "follow the end of the log again", "follow"),
-    Key("[ ]", "left_square_bracket", "run(-1)", LOOK, "the run before, the next one", "run"),
-    Key("", "right_square_bracket", "run(1)", LOOK, ""),
-    Key("n N", "n", "metric(1)", LOOK, "the curve of the next metric, of the one before", "curve"),
-    Key("", "N", "metric(-1)", LOOK, ""),
-    Key("w", "w", "now", LOOK, "what runs now; again, on the next slot", "what runs"),
+    Key("follow", "f", "follow", LOOK, "follow the end of the log again", "follow"),
+    Key("previous_run", "left_square_bracket", "run(-1)", LOOK, "the run before, the next one", "run"),
+    Key("next_run", "right_square_bracket", "run(1)", LOOK, ""),
+    Key("next_metric", "n", "metric(1)", LOOK, "the curve of the next metric, of the one before", "curve"),
+    Key("previous_metric", "N", "metric(-1)", LOOK, ""),
+    Key("running", "w", "now", LOOK, "what runs now; again, on the next slot", "what runs"),
 )
 BESIDE = 3  # runs of trunk whose curves are drawn
 LEAST_POINTS = 3  # of a curve that is drawn
@@ -219,7 +219,7 @@ class Run(Panel):
             usual = view.get(Usual(run.bench, run.fidelity)) or {}
             rows += [*going(run, usual, found, view.now, width), use(study, run, found, width)] if found else []
         else:
-            rows += over(study, run, width, brief=height < BRIEF)
+            rows += over(study, run, width, view.keys, brief=height < BRIEF)
         note: list[Piece] = [(f"{name_of(run.experiment)}, {seed_of(study, run, shown.past.runs)}", "dim")]
         if found is None or found.lack:
             said = found.lack if found else "reading its log…"

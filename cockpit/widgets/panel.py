@@ -15,6 +15,7 @@ from textual.strip import Strip
 
 from cockpit.keys import Key, pressed
 from cockpit.line import Line, Piece, apart, strip, width_of
+from cockpit.themes import drawn_in
 from cockpit.view import Arrangement, Choices, Drawing, View, Want
 
 
@@ -37,8 +38,13 @@ class Lines(ScrollView, can_focus=False, inherit_bindings=False):
             return
         self.head, self.body = head, body
         size = Size(self.size.width, len(head) + len(body))
-        if size != self.virtual_size:
+        before, room = self.virtual_size, self.size.height
+        if size.width != before.width or (size.height > room) is not (before.height > room):
             self.virtual_size = size
+        else:  # only how far one can scroll has changed, for which nothing is laid out anew
+            self.set_reactive(Lines.virtual_size, size)
+        if self.scroll_y > (last := max(0, size.height - room)):
+            self.scroll_y = last
         self.repaint()
 
     def repaint(self) -> None:
@@ -60,7 +66,7 @@ class Lines(ScrollView, can_focus=False, inherit_bindings=False):
 
     def render_line(self, y: int) -> Strip:
         """One line, as Textual asks for it."""
-        return strip(self._line(y), self.size.width, plain=self.app.no_color)
+        return strip(self._line(y), self.size.width, drawn_in(self.app.theme))
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """All of it is painted anew."""
@@ -76,8 +82,6 @@ class Lines(ScrollView, can_focus=False, inherit_bindings=False):
 class Foot(Lines):
     """Keys, and what each does: a click presses it."""
 
-    own: Sequence[Key] = ()  # keys of the panel that has them
-
     def on_click(self, event: Click) -> None:
         """Press the key that stands there, or before it."""
         at, shown = 0, ""
@@ -85,7 +89,7 @@ class Foot(Lines):
             shown = text if style == "bold sky" else shown
             at += cell_len(text)
             if event.x < at and shown:
-                self.app.simulate_key(pressed(shown, self.own))
+                self.app.simulate_key(pressed(shown))
                 return
 
 

@@ -1,11 +1,10 @@
 """The line on which is written what the list is searched for."""
 
 from textual.events import Key
+from textual.widgets import Input
 
-from cockpit.sheets import Words
 
-
-class Search(Words):
+class Search(Input):
     """It is given its keys one by one, so that each finds what the one before has done."""
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loop.study import ConfigError, Revision, Settings
-from loop.where import where
+from store.where import where
 
 
 @dataclass(frozen=True, slots=True)

@@ -256,13 +256,14 @@ def _mean(gains: Mapping[int, float]) -> float:
 
 def _word(figures: Sequence[Figure], tempting: float, hopeful: float) -> Word:
     """One word for all objectives together. Nothing is called worse of which a gain is more likely than `hopeful`."""
-    times = [figure for figure in figures if figure.axis.kind is Kind.TIME and figure.moved is not Moved.EQUAL]
-    rest = [figure for figure in figures if figure not in times]
-    # A dead change: the same to the last digit at the same seed. Times never are the same, so of them it is asked that
-    # none looks better; after two runs, that none is likely to be.
+    costs = [one for one in figures if one.axis.kind is not Kind.QUALITY and one.moved is not Moved.EQUAL]
+    costs = [one for one in costs if not one.axis.deterministic]
+    rest = [figure for figure in figures if figure not in costs]
+    # A dead change: the same to the last digit at the same seed. Times and peaks of memory never are the same, so of
+    # them it is asked that none looks better; after two runs, that none is likely to be.
     if rest and all(figure.moved is Moved.EQUAL for figure in rest):
-        quick = [one for one in times if one.better > (tempting if one.difference.n < 2 else hopeful)]
-        if not quick and all(one.moved in (Moved.SAFE, Moved.OPEN) for one in times):
+        less = [one for one in costs if one.better > (tempting if one.difference.n < 2 else hopeful)]
+        if not less and all(one.moved in (Moved.SAFE, Moved.OPEN) for one in costs):
             return Word.EQUAL
     ups = any(figure.moved is Moved.UP for figure in figures)
     downs = any(figure.moved is Moved.DOWN for figure in figures)

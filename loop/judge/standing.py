@@ -161,7 +161,7 @@ class Standing:
         if row.state is not State.JUDGED or said is None:
             return row.state is State.MEASURED
         here = said.incumbent == self.incumbent
-        stale = (not here and self.incumbent == row.parent) or (here and said.rule != self._rule)
+        stale = (not here and row.made_from(self.incumbent)) or (here and said.rule != self._rule)
         stale = stale or (here and said.asks and row.ended)
         return stale or self.runs.breach(number) != (said.sentence if said.word is Word.INFEASIBLE else "")
 
@@ -182,6 +182,14 @@ class Standing:
             return None
         runs, said = min(len(self.runs.seeds(row.number)), self.settings.seeds.baseline), row.verdict
         return None if said and said.incumbent == self.earlier and said.runs >= runs else row.number
+
+    def pinned_on(self, row: Experiment) -> set[int]:
+        """The seeds on which what was pinned for an experiment was run: for those it was chosen."""
+        seeds = set[int]()
+        while self.runs.noisy() and row.parent is not None and row.parent != row.root:
+            row = self.rows[row.parent]
+            seeds |= self.runs.seeds(row.number)
+        return seeds
 
     @property
     def earlier(self) -> int | None:

@@ -138,7 +138,7 @@ class Rewrite:
         source = sources.get(self.function.path, b"")
         now = next((one for one in functions(self.function.path, source) if one.name == self.function.name), None)
         if now is None or now.text != self.function.text:
-            raise Refused(Refusal.INVALID, f"{self.function.key} is another one by now: trunk has moved")
+            raise Refused(Refusal.INVALID, f"{self.function.key} is another one by now: trunk or the pin has moved")
         try:
             made = rewritten(source, now, self.answer)
         except Unusable as why:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from loop.run.devices import cores
+from store.trail import NOWHERE, Started, Trail
 
 LOG = "model.log"  # in the study's folder
 LAST_CHARACTERS = 200
@@ -28,8 +29,10 @@ class Embedded:
     file: Path
     num_ctx: int
     log: Path
+    trail: Trail = NOWHERE
     stands: bool = False  # there is a process, which can be held
     _process: asyncio.subprocess.Process | None = None
+    _ran: Started | None = None  # until it has been seen to end
     _held: bool = False
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _host: str = ""
@@ -49,17 +52,17 @@ class Embedded:
 
     async def _start(self) -> None:
         threads, self._host, self.stands = max(1, cores() - 1), "", False
-        words = ["-P", "-E", "-m", "loop.propose.llama", str(self.file), str(self.num_ctx), str(threads)]
+        words = [sys.executable, "-P", "-E", "-m", "loop.propose.llama", str(self.file), str(self.num_ctx)]
+        words += [str(threads), str(os.getpid())]
         with await asyncio.to_thread(self.log.open, "wb") as log:
             process = self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
                 *words,
-                str(os.getpid()),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
                 start_new_session=True,
             )
+        self._ran = self.trail.goes_on(words, "", process.pid, purpose="the embedded model")
         assert process.stdout is not None
         # Its first word: from here on it ends with this process, and can be held.
         self.stands = bool(await process.stdout.readline())
@@ -87,4 +90,9 @@ class Embedded:
             with suppress(ProcessLookupError):
                 self._process.kill()
             await self._process.wait()
+            if self._ran is not None:
+                self._ran.ended(self._process.returncode, "it is not needed now", asked=True)
+        elif self._ran is not None and self._process is not None:
+            self._ran.ended(self._process.returncode, self._last_words())
+        self._ran = None
         self.stands = False

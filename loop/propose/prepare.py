@@ -26,11 +26,11 @@ from loop.propose.optimiser import Tried
 from loop.propose.rewrite import fits
 from loop.propose.space import Knob
 from loop.study import CHANGED_LINES, ConfigError, Revision, Settings, read
-from loop.where import where
 from store import journal, views
 from store.database import Database
 from store.place import Place
 from store.records import Experiment, Moves, Outcome, Proposal, Refusal, State, name_of
+from store.where import where
 
 MOST_REFUSED = 50  # proposals in a row for one experiment: then there is nothing left, or something is wrong
 AHEAD = 1  # experiments that wait for a slot while one runs
@@ -66,16 +66,16 @@ class Preparation:
         same.
         """
         async with self.turn:
-            rows, incumbent = await self.stand()
-            number = rows[-1].number + 1
+            rows, trunk = await self.stand()
+            parent, number = await self.parent(rows, trunk), rows[-1].number + 1
             if count is not None and number >= count:
                 return None
             first = await views.first_run(self.database, number - 1, self.bench) if number > 1 else None
             axes, known = await self.known(rows, first or next_run)
-            # Of code written anew, and not trunk's, the same values say something else.
-            own = _written_anew(rows, incumbent)
+            # Of code written anew, and not the parent's, the same values say something else.
+            own = _written_anew(rows, parent)
             tried = [one for number, one in known.items() if _written_anew(rows, rows[number]) <= own]
-            values = self.values(incumbent)
+            values = self.values(parent)
             for _ in range(MOST_REFUSED if self.knobs else 0):
                 began = time.monotonic()
                 refused = await views.refused_in_a_row(self.database, OPTIMISER)
@@ -88,7 +88,8 @@ class Preparation:
                 proposal = Proposal(
                     proposer=OPTIMISER,
                     operator=KNOBS,
-                    parent=incumbent.number,
+                    parent=parent.number,
+                    trunk=trunk.number,
                     hypothesis=f"{edit.sentence} ({drawn.why})",
                     change=edit.change,
                     at=time.time(),
@@ -102,6 +103,11 @@ class Preparation:
         """The experiments that there are, and the one that is trunk."""
         rows = await views.experiments(self.database)
         return rows, rows[await views.incumbent(self.database)]
+
+    async def parent(self, rows: list[Experiment], trunk: Experiment) -> Experiment:
+        """What the next proposal starts from: the experiment that is pinned, while it can be, or else trunk."""
+        pinned = await views.pinned(self.database, rows, trunk.number)
+        return trunk if pinned is None else rows[pinned]
 
     async def let_in(
         self, rows: list[Experiment], proposal: Proposal, edit: Edit, asked: Sequence[int] = ()
@@ -237,6 +243,7 @@ class Preparation:
             created_at=proposal.at,
             knobs={**self.values(parent), **edit.moves},
             parent=parent.number,
+            root=parent.number if proposal.trunk is None else proposal.trunk,
             proposer=proposal.proposer,
             operator=proposal.operator,
             hypothesis=proposal.hypothesis,

@@ -57,8 +57,8 @@ class Thought:
 
         And where there is nothing to ask for: no knob, and no function that fits the context.
         """
-        rows, incumbent = await self.preparation.stand()
-        if (operator := await self._choose(incumbent)) is None:
+        rows, trunk = await self.preparation.stand()
+        if (operator := await self._choose(await self.preparation.parent(rows, trunk))) is None:
             return None
         prompt = await self._prompt(operator, rows)
         messages: list[Message] = [_message("system", prompt.system), _message("user", prompt.user)]
@@ -75,17 +75,17 @@ class Thought:
             return None
         return made if isinstance(made, Experiment) else None
 
-    async def _choose(self, incumbent: Experiment) -> Operator | None:
+    async def _choose(self, parent: Experiment) -> Operator | None:
         """The operator whose turn it is: the one that was asked for less often. None where there is nothing to ask for.
 
         Functions and aims take turns, too.
         """
         own, turns = self.preparation, await calls.thoughts_by_operator(self.preparation.database)
         turn = turns.get(REWRITE, 0)
-        turning = Turning(own.knobs, own.values(incumbent)) if own.knobs else None
+        turning = Turning(own.knobs, own.values(parent)) if own.knobs else None
         if turning and turns.get(KNOBS, 0) <= turn:
             return turning
-        sources = await functions_of(own.settings, own.branches, incumbent.tree, self.model.num_ctx)
+        sources = await functions_of(own.settings, own.branches, parent.tree, self.model.num_ctx)
         if not sources:
             return turning
         function, aim = turn_of(list(sources), own.seed, turn)
@@ -162,14 +162,16 @@ class Thought:
         """Have an answer let in. None where the study has all its experiments meanwhile."""
         own = self.preparation
         async with own.turn:
-            rows, incumbent = await own.stand()
+            rows, trunk = await own.stand()
+            parent = await own.parent(rows, trunk)
             if self.count is not None and len(rows) >= self.count:
                 return None
             asked, self.asked = self.asked, []
             proposal = Proposal(
                 proposer=MODEL,
                 operator=operator.name,
-                parent=incumbent.number,
+                parent=parent.number,
+                trunk=trunk.number,
                 hypothesis="",
                 change={"answer": reply.text},
                 at=time.time(),
@@ -182,7 +184,7 @@ class Thought:
                     why.reason if reply.whole else f"{why.reason}; it was cut after {reply.took.answer_tokens} tokens"
                 )
                 return await own.refuse(proposal, Refused(why.refusal, reason), None, asked)
-            edit = suggestion.edit.onto(own.values(incumbent))  # trunk may have moved while it thought
+            edit = suggestion.edit.onto(own.values(parent))  # it may be another one since it thought
             words = suggestion.words or quoted(reasoned)
             hypothesis = f'{edit.sentence} ("{words}")' if words else edit.sentence
             proposal = replace(proposal, hypothesis=hypothesis, change=suggestion.edit.change)

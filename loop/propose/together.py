@@ -109,8 +109,8 @@ async def joined(own: Preparation, numbers: Sequence[int]) -> Joined:
     # Code first: beside a knob that has moved, git sees lines that are others by now.
     turned = [_turns(rows, one, {knob.key for knob in own.knobs}) for one in chosen]
     for one, sets in sorted(zip(chosen, turned, strict=True), key=lambda each: each[1]):
-        assert one.parent is not None
-        await (_set if sets else _merged)(own, rows[one.parent], one, trunk, found)
+        assert one.root is not None
+        await (_set if sets else _merged)(own, rows[one.root], one, trunk, found)
     before, after = await own.branches.files(trunk.tree), await own.branches.files(found.tree)
     changed = [path for path, facts in after.items() if facts != before.get(path)]
     if not changed:
@@ -124,10 +124,9 @@ async def joined(own: Preparation, numbers: Sequence[int]) -> Joined:
 
 
 def _turns(rows: Sequence[Experiment], one: Experiment, known: Collection[str]) -> bool:
-    """Whether an experiment is its parent with other values of known knobs, and nothing else."""
-    if one.operator == MERGE:
-        return all(_turns(rows, rows[number], known) for number in one.parents if number != one.parent)
-    return one.operator == KNOBS and all(key in known for key in one.knobs)
+    """Whether an experiment is what trunk was with other values of known knobs, and nothing else."""
+    own = one.operator == MERGE or (one.operator == KNOBS and all(key in known for key in one.knobs))
+    return own and all(_turns(rows, rows[number], known) for number in one.parents if number != one.root)
 
 
 def _usable(twin: Experiment, found: str) -> Experiment:
@@ -143,9 +142,9 @@ def _usable(twin: Experiment, found: str) -> Experiment:
     return twin
 
 
-async def _set(own: Preparation, parent: Experiment, one: Experiment, trunk: Experiment, found: Sum) -> None:
+async def _set(own: Preparation, root: Experiment, one: Experiment, trunk: Experiment, found: Sum) -> None:
     """Give the knobs the values that an experiment has given them."""
-    base, its = own.values(parent), own.values(one)
+    base, its = own.values(root), own.values(one)
     moves = {key: value for key, value in its.items() if not same(value, base[key])}
     for key, value in moves.items():
         now = found.values[key]
@@ -164,14 +163,14 @@ async def _set(own: Preparation, parent: Experiment, one: Experiment, trunk: Exp
     found.givers |= dict.fromkeys(moves, one.id)
 
 
-async def _merged(own: Preparation, parent: Experiment, one: Experiment, trunk: Experiment, found: Sum) -> None:
-    """Merge what an experiment has changed of its parent's files."""
+async def _merged(own: Preparation, root: Experiment, one: Experiment, trunk: Experiment, found: Sum) -> None:
+    """Merge what an experiment has changed of what trunk was."""
     try:
-        found.tree = await own.branches.merged(parent.tree, found.tree, one.tree)
+        found.tree = await own.branches.merged(root.tree, found.tree, one.tree)
     except Conflict as conflict:
         text = f"{one.id} changes lines of {conflict} that are others by now, in {trunk.id} or by one beside it"
         raise Refused(Refusal.INVALID, f"{text}: nothing is merged") from None
-    base, its = own.values(parent), own.values(one)
+    base, its = own.values(root), own.values(one)
     moves = {key: value for key, value in its.items() if not same(value, base[key])}
     found.values |= moves
     found.givers |= dict.fromkeys(moves, one.id)

@@ -142,7 +142,8 @@ def attempt(act: Callable[[Callable[[str], None]], None]) -> int:
     """Do what may bring weights; it is given how to say so. The exit status: 1 where none came."""
 
     def say(text: str) -> None:
-        print(text, flush=True)  # noqa: T201 - for programs of their own
+        shown = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)  # also what others say
+        print(shown, flush=True)  # noqa: T201 - for programs of their own
 
     try:
         act(say)

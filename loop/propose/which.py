@@ -21,9 +21,10 @@ from loop.propose.model import CallFailed, Model, address, near
 from loop.run.quiet import Quiet
 from loop.study import ConfigError, Revision
 from loop.study import Model as ModelSettings
-from loop.where import where
 from store.place import Place
 from store.records import CallOutcome
+from store.trail import NOWHERE, Trail
+from store.where import where
 
 KNOCK_SECONDS = 3.0
 BRING = f"`{sys.executable} -P -m loop.propose.weights` brings it (491 MB)"
@@ -38,7 +39,7 @@ class Choice:
     why: str
 
 
-async def choose(place: Place, revision: Revision, quiet: Quiet) -> Choice:
+async def choose(place: Place, revision: Revision, quiet: Quiet, trail: Trail = NOWHERE) -> Choice:
     """Find the model of a study. A server that does not answer may answer later; what is not installed is an error.
 
     Raises ConfigError.
@@ -49,7 +50,7 @@ async def choose(place: Place, revision: Revision, quiet: Quiet) -> Choice:
         return Choice(None, "no model is asked for")
 
     def embedded(file: Path) -> Model:
-        held = Embedded(file, wanted.num_ctx, place.folder / LOG)
+        held = Embedded(file, wanted.num_ctx, place.folder / LOG, trail)
         return Model(held.name, "", wanted.num_ctx, wanted.timeout, quiet, held)
 
     if wanted.name == "embedded":

@@ -17,6 +17,7 @@ from loop.run.stages import PYTHON, STAGES, Launch, environment, scripts
 from loop.study import PRICE, ConfigError, Settings
 from store.database import Database
 from store.place import Place
+from store.trail import Trail
 from store.views import launch_variables
 
 
@@ -50,10 +51,12 @@ async def set_up(
                 "`[space] edit` or `[space.knobs]`; take it out"
             )
     variables = environment(place.folder, "tree")
-    interpreter = await look(chosen(place.root, settings.run.python), needed, variables)
+    interpreter = await look(chosen(place.root, settings.run.python), needed, variables, branches.trail)
     run = settings.run
     by_python = shlex.split(run.train)[0] in PYTHON
-    launch = await _launch(interpreter, database, variables) if by_python else Launch(interpreter.python, {})
+    launch = (
+        await _launch(interpreter, database, variables, branches.trail) if by_python else Launch(interpreter.python, {})
+    )
     facts = {
         "interpreter": {"digest": interpreter.digest, "version": interpreter.version},
         "launch": launch.variables,
@@ -144,14 +147,14 @@ async def _reach(command: str, branches: Branches, tree: str, files: dict[str, s
     return reached, needed
 
 
-async def _launch(interpreter: Interpreter, database: Database, variables: dict[str, str]) -> Launch:
+async def _launch(interpreter: Interpreter, database: Database, variables: dict[str, str], trail: Trail) -> Launch:
     """How the train stage is started: as Accelerate's launcher would, where the interpreter has it."""
     if not interpreter.accelerate:
         return Launch(interpreter.python, {})
     asked = await launch_variables(database, interpreter.digest, kind())
     if asked is None:
         try:
-            asked = await launcher_variables(interpreter, variables)
+            asked = await launcher_variables(interpreter, variables, trail)
         except Unusable:
             return Launch(interpreter.python, {}, launcher=True)
     return Launch(interpreter.python, asked)

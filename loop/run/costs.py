@@ -19,8 +19,8 @@ from pathlib import Path
 from loop.run.devices import usable
 from loop.run.meter import DEVICE_MEMORY, ENERGY, NO_GPU, Meter
 from loop.study import CHANGED_LINES, PRICE, ConfigError, Prices, Revision, Settings
-from loop.where import key, where
 from store.records import Measurement, Source, Stage
+from store.where import key, where
 
 ARTIFACT, PREDICT, THROUGHPUT = "artifact_bytes", "predict_us_per_item", "items_per_second"
 HOUR_SECONDS = 3600.0
@@ -98,6 +98,11 @@ def worked_out(printed: Mapping[str, Measurement], prices: Prices) -> dict[str, 
     if own and TRUST.index(own.source) >= TRUST.index(base.source):
         found[THROUGHPUT] = own
     return found
+
+
+def is_measured(name: str) -> bool:
+    """Whether cockpit finds a quantity out itself, and no stage prints it."""
+    return name == ARTIFACT or name in MEASURED or name in TOLD
 
 
 def missing(name: str) -> str:

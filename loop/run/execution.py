@@ -7,6 +7,7 @@ Every step is recorded before or with what it does, so that whoever comes after 
 import asyncio
 import shutil
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,8 @@ from store.records import (
     State,
     Value,
 )
+from store.trail import Trail
+from store.where import where
 
 LATE_SECONDS = 60.0  # a stage, after its time: for the grace, for ending what it started, for a disk that is slow
 FREE_BYTES = 256 * 2**20  # below this much room no run is begun
@@ -81,14 +84,17 @@ class Stop:
         self.going.set()
 
 
-async def _delete(folders: list[Path]) -> None:
+async def _delete(folders: list[Path], trail: Trail) -> None:
     """Delete folders, however deep they are and whatever rights the code under test has taken away."""
     for words in (["rm", "-rf"], ["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
         null = asyncio.subprocess.DEVNULL
-        process = await asyncio.create_subprocess_exec(
-            *words, "--", *map(str, folders), stdin=null, stdout=null, stderr=null, start_new_session=True
-        )
-        if await process.wait() == 0 and words[0] == "rm":
+        argv = [*words, "--", *map(str, folders)]
+        with trail.running(argv) as ran:
+            process = await asyncio.create_subprocess_exec(
+                *argv, stdin=null, stdout=null, stderr=null, start_new_session=True
+            )
+            ran.ended(status := await process.wait())
+        if status == 0 and words[0] == "rm":
             return  # nothing was in its way, as nearly always
 
 
@@ -191,7 +197,7 @@ class Execution:
         await self._fill(folder, experiment)
         settings, how, commit = self.revision.settings, self.bench.launch, experiment.commit
         commands = stages.commands(settings, self.place.folder, folder, how, self.wall, run, commit)
-        await launch.start(folder, commands, run.started_at, self.meter.asked)
+        await launch.start(folder, commands, run.started_at, self.meter.asked, self.branches.trail)
 
     async def _fill(self, folder: Path, experiment: Experiment) -> None:
         """Into a fresh folder: the experiment's tree without what is sealed, and trunk's tree for the scorer."""
@@ -257,7 +263,12 @@ class Execution:
         settings = await self._settings(run) if ended else self.revision.settings
         for words in ended:
             if (stage := stages.ended(run, self.place.folder, settings, words)) is not None:
-                await journal.stage_ended(self.database, experiment, run, len(recorded), stage)
+                if await journal.stage_ended(self.database, experiment, run, len(recorded), stage):
+                    argv, where = launch.command(self.place.folder / run.folder, stage.name)
+                    self.branches.trail.ran(
+                        stage.started_at, f"run {run.id}", argv, where, stage.exit_status, stage.wall_seconds,
+                        purpose=f"{experiment.id} {stage.name}", said=stage.detail,
+                    )  # fmt: skip
                 recorded.append(stage)
 
     async def _settings(self, run: Run) -> Settings:
@@ -265,6 +276,17 @@ class Execution:
         if run.revision == self.revision.digest:
             return self.revision.settings
         return parse(await views.revision(self.database, run.revision), self.place.config).settings
+
+    def _missing(self, experiment: Experiment) -> Callable[[str], str]:
+        """Why a run has no value of a quantity. Where the unchanged code has none, the file may be meant otherwise."""
+
+        def of_the_baseline(name: str) -> str:
+            table = "objectives" if name in self.revision.settings.objectives else "constraints"
+            line = where(self.place.config, self.revision.text, (table, name))
+            fix = "change" if costs.is_measured(name) else "print it, or change"
+            return f"{costs.missing(name)}; {fix} `[{table}] {name}`, {line}"
+
+        return costs.missing if experiment.number else of_the_baseline
 
     async def close(self, experiment: Experiment, run: Run, recorded: list[Stage], unsaid: str = "") -> Outcome:
         """Say how a run ended, from what its supervisor left: measured, failed, or interrupted (`unsaid`: why)."""
@@ -280,7 +302,7 @@ class Execution:
             settings, files = await self._settings(run), await self.branches.files(run.tree)
             told = await self._told(run, settings, said["stages"])
             outcome, detail, values = await asyncio.to_thread(
-                stages.measured, self.place.folder, settings, recorded, files, told
+                stages.measured, self.place.folder, settings, recorded, files, told, self._missing(experiment)
             )
         frontier: Frontier | None = None
         reference: tuple[Reference, ...] = ()
@@ -309,7 +331,7 @@ class Execution:
         """
         used = [folder / name for name in ("tree", "scorer", *HOMES) if (folder / name).exists()]
         if used:
-            self._deleting.append(asyncio.create_task(_delete(used)))
+            self._deleting.append(asyncio.create_task(_delete(used, self.branches.trail)))
 
     async def finish(self) -> None:
         """Wait for what is being deleted in the background."""

@@ -12,25 +12,27 @@ from pathlib import Path
 from typing import Any
 
 from loop.run.devices import cores, gpus
+from store.trail import NOWHERE, Trail
 
 # Runs in the study's interpreter, which may be older than ours.
 LOOK = """
-import importlib.metadata, importlib.util, json, platform, sys, urllib.parse, urllib.request
+import importlib.metadata, importlib.util, json, platform, sys, urllib.parse
 def there(name):
     try:
         return importlib.util.find_spec(name) is not None
     except Exception:
         return False
-packages = {d.metadata["Name"]: d.version for d in importlib.metadata.distributions() if d.metadata["Name"]}
+found = list(importlib.metadata.distributions())
+packages = {said["Name"]: said["Version"] for said in (d.metadata for d in found) if said["Name"]}
 def source(distribution):  # of an editable install (PEP 610), which import hooks find without any sys.path
     said = json.loads(distribution.read_text("direct_url.json") or "{}")
     editable = said.get("dir_info", {}).get("editable")
-    return [urllib.request.url2pathname(urllib.parse.urlparse(said["url"]).path)] if editable else []
+    return [urllib.parse.unquote(urllib.parse.urlparse(said["url"]).path)] if editable else []
 print(json.dumps({
     "version": platform.python_version(),
     "packages": packages,
     "prefixes": [sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix],
-    "paths": [p for p in sys.path if p] + [p for d in importlib.metadata.distributions() for p in source(d)],
+    "paths": [p for p in sys.path if p] + [p for d in found for p in source(d)],
     "missing": [name for name in json.loads(sys.argv[1]) if not there(name)],
 }))
 """
@@ -90,10 +92,10 @@ def chosen(root: Path, named: str | None) -> Path:
     return next((python for python in found if python.exists()), Path(sys.executable))
 
 
-async def look(python: Path, needed: Iterable[str], variables: dict[str, str]) -> Interpreter:
+async def look(python: Path, needed: Iterable[str], variables: dict[str, str], trail: Trail = NOWHERE) -> Interpreter:
     """Start the interpreter and ask what it has. Raises Unusable, also where one of the `needed` modules is missing."""
     needed = sorted(needed)
-    said = await _ask(python, LOOK, json.dumps(needed), variables)
+    said = await _ask(python, LOOK, json.dumps(needed), variables, trail, "what the interpreter has")
     if missing := said["missing"]:
         has, them = ("has no", "it") if len(missing) == 1 else ("lacks", "them")
         raise Unusable(
@@ -105,9 +107,12 @@ async def look(python: Path, needed: Iterable[str], variables: dict[str, str]) -
     return Interpreter(python, said["version"], said["packages"], *places)
 
 
-async def launcher_variables(interpreter: Interpreter, variables: dict[str, str]) -> dict[str, str]:
+async def launcher_variables(
+    interpreter: Interpreter, variables: dict[str, str], trail: Trail = NOWHERE
+) -> dict[str, str]:
     """What `accelerate launch` sets for a script in one process on this machine. Takes seconds. Raises Unusable."""
-    return dict(await _ask(interpreter.python, ASK_ACCELERATE, json.dumps(launcher_options()), variables))
+    options, purpose = json.dumps(launcher_options()), "what accelerate launch would set"
+    return dict(await _ask(interpreter.python, ASK_ACCELERATE, options, variables, trail, purpose))
 
 
 def launcher_options() -> list[str]:
@@ -119,9 +124,11 @@ def launcher_options() -> list[str]:
     ]
 
 
-async def _ask(python: Path, script: str, argument: str, variables: dict[str, str]) -> dict[str, Any]:
+async def _ask(
+    python: Path, script: str, argument: str, variables: dict[str, str], trail: Trail, purpose: str
+) -> dict[str, Any]:
     try:
-        said: dict[str, Any] = await answer([str(python), "-c", script, argument], variables)
+        said: dict[str, Any] = await answer([str(python), "-c", script, argument], variables, trail, purpose)
     except OSError as error:
         raise Unusable(
             f"{python} cannot be started: {error.strerror}; name an interpreter with `python = ...` in [run]"
@@ -133,22 +140,30 @@ async def _ask(python: Path, script: str, argument: str, variables: dict[str, st
     return said
 
 
-async def answer(words: list[str], variables: dict[str, str], patience_seconds: float = ANSWER_SECONDS) -> Any:
+async def answer(
+    words: list[str],
+    variables: dict[str, str],
+    trail: Trail,
+    purpose: str,
+    patience_seconds: float = ANSWER_SECONDS,
+) -> Any:
     """What a command prints on its last line, in JSON.
 
     Raises OSError where it cannot be started, Failed, and ValueError or IndexError where what it prints is no JSON.
     """
-    process = await asyncio.create_subprocess_exec(
-        *words, cwd="/", env=variables, stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,  # a Ctrl-C at the terminal is for cockpit: a half-asked question has no answer
-    )  # fmt: skip
-    try:
-        out, errors = await asyncio.wait_for(process.communicate(), patience_seconds)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-        raise Failed(f"did not answer within {patience_seconds:.0f} s") from None
+    with trail.running(words, "/", purpose=purpose, reads=True) as ran:
+        process = await asyncio.create_subprocess_exec(
+            *words, cwd="/", env=variables, stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,  # a Ctrl-C at the terminal is for cockpit: a half-asked question has no answer
+        )  # fmt: skip
+        try:
+            out, errors = await asyncio.wait_for(process.communicate(), patience_seconds)
+        except TimeoutError:
+            process.kill()
+            ran.ended(await process.wait(), late := f"did not answer within {patience_seconds:.0f} s")
+            raise Failed(late) from None
+        ran.ended(process.returncode, errors)
     if process.returncode:
         last = errors.decode(errors="replace").strip().splitlines()[-1:] or [f"exit status {process.returncode}"]
         raise Failed(f"does not work: {last[0]}")

@@ -22,13 +22,16 @@ from pathlib import Path
 from typing import Any
 
 from loop.run import supervisor
-from loop.run.supervisor import AT_ONCE, WITH_GRACE, start_ticks
+from loop.run.supervisor import AT_ONCE, WITH_GRACE, asks_gpus, start_ticks
+from store.trail import NOWHERE, Trail, opened
 
+HERE = Path(supervisor.__file__).parent
 TAG = "COCKPIT_RUN_FOLDER"  # in the environment of every process of a run: by it a sweep knows them
 KEPT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH")  # of the engine's variables, for the supervisor itself
 POLL_SECONDS = 0.05
 WORD_SECONDS = 5.0  # for a supervisor's first word, and for what has been killed to be gone
 LOG_LIMIT_BYTES = 64 * 2**20
+SPEC_BYTES = 2**20
 FOREVER = 1e11  # seconds since 1970, and then some
 
 
@@ -113,6 +116,17 @@ def begun(folder: Path, mark: float) -> bool:
     return its_own and (locked(folder) or (folder / "status.json").exists())
 
 
+def command(folder: Path, stage: str) -> tuple[list[str], str]:
+    """The words of a stage, and where it was started, as its supervisor was told; nothing where that is not there."""
+    try:
+        with os.fdopen(opened(folder / "spec.json"), "rb") as file:
+            spec = json.loads(file.read(SPEC_BYTES))
+        one = next(one for one in spec["stages"] if one["name"] == stage)
+        return [str(word) for word in one["argv"]], str(one["cwd"])
+    except (OSError, ValueError, KeyError, TypeError, StopIteration):  # where there is no wall, it can be written over
+        return [], ""
+
+
 @dataclass(frozen=True, slots=True)
 class Start:
     """An effect: the start of a run. `begin` makes its fresh folder and supervisor, and leaves the mark there."""
@@ -140,7 +154,13 @@ class Start:
         await put_away(self.folder)
 
 
-async def start(folder: Path, commands: list[Command], mark: float, gpus: Mapping[str, object] | None = None) -> None:
+async def start(
+    folder: Path,
+    commands: list[Command],
+    mark: float,
+    gpus: Mapping[str, object] | None = None,
+    trail: Trail = NOWHERE,
+) -> None:
     """Start the supervisor of a run folder, which asks these GPUs what they use. It lives on when this process dies."""
     stages = [{**asdict(command), "log": command.log} for command in commands]
     spec = {"mark": mark, "stages": stages, "log_limit_bytes": LOG_LIMIT_BYTES, "gpus": gpus}
@@ -150,9 +170,10 @@ async def start(folder: Path, commands: list[Command], mark: float, gpus: Mappin
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         with (folder / "supervisor.log").open("ab") as log:
             # Not by asyncio: its transport kills the child when the loop closes, and a supervisor lives on.
+            words = [sys.executable, "-P", "-E", "-S", "-c", supervisor.PROGRAM, str(HERE), str(folder), str(lock)]
             process = await asyncio.to_thread(
                 subprocess.Popen,
-                [sys.executable, "-P", "-E", "-S", supervisor.__file__, str(folder), str(lock)],
+                words,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -162,7 +183,14 @@ async def start(folder: Path, commands: list[Command], mark: float, gpus: Mappin
                 pass_fds=(lock,),
                 start_new_session=True,
             )
-        threading.Thread(target=process.wait, daemon=True).start()  # so that it does not stay a zombie
+        who = f"run {folder.name.lstrip('0')}"
+        ran = trail.goes_on(words, folder, process.pid, purpose=f"the supervisor of {who}")
+        if gpus is not None:
+            named = gpus["named"]
+            assert isinstance(named, tuple)
+            trail.goes_on(asks_gpus(named), folder, None, purpose=f"what {who} uses of GPUs", who=who)
+        # So that it does not stay a zombie.
+        threading.Thread(target=lambda: ran.ended(process.wait()), daemon=True).start()
     finally:
         os.close(lock)
 
@@ -170,8 +198,26 @@ async def start(folder: Path, commands: list[Command], mark: float, gpus: Mappin
 async def gone(folder: Path) -> None:
     """Wait until the supervisor of a run folder is gone, then end what it may have left."""
     while locked(folder):
-        await asyncio.sleep(POLL_SECONDS)
+        await _ends(folder)
     await asyncio.to_thread(sweep, folder)
+
+
+async def _ends(folder: Path) -> None:
+    """Wait a moment, and no longer than the supervisor of a run folder lives, where it is known (pidfd_open(2))."""
+    said, end = status(folder), asyncio.Event()
+    process: int | None = None
+    if said and start_ticks(said["pid"]) == said["start_ticks"]:
+        with suppress(OSError):  # it has just ended, or the kernel has no such call
+            process = os.pidfd_open(said["pid"])
+    if process is not None:
+        asyncio.get_running_loop().add_reader(process, end.set)
+    try:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(end.wait(), POLL_SECONDS)
+    finally:
+        if process is not None:
+            asyncio.get_running_loop().remove_reader(process)
+            os.close(process)
 
 
 async def put_away(folder: Path) -> None:

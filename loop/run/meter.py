@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from loop.run import nvml
 from loop.run.devices import VISIBLE, chosen, gpus, usable
+from store.trail import NOWHERE, Trail
 
 ORDER, BY_BUS = "CUDA_DEVICE_ORDER", "PCI_BUS_ID"
 OF_PROCESSES = "pss 4 Hz, maxrss"
@@ -44,7 +45,7 @@ NO_GPU = "takes an NVIDIA GPU, and there is none here that a run may use"
 WITHOUT_GPU = Meter(NO_GPU, NO_GPU)
 
 
-async def look() -> Meter:
+async def look(trail: Trail = NOWHERE) -> Meter:
     """What can be measured on this machine."""
     if not usable():
         return WITHOUT_GPU
@@ -55,7 +56,7 @@ async def look() -> Meter:
             f"with {ORDER}={BY_BUS}; set that, or name them in ${VISIBLE} by UUID"
         )
         return Meter(lack, lack, gpus=tuple(named))
-    said, why = await _probed(json.dumps(named))
+    said, why = await _probed(json.dumps(named), trail)
     if said is None:
         lack = f"cannot be measured here: asking the driver {why}"
         return Meter(lack, lack, gpus=tuple(named))
@@ -63,20 +64,23 @@ async def look() -> Meter:
     return Meter(**lacks, memory_by=said["memory_by"], gpus=tuple(named))
 
 
-async def _probed(named: str) -> tuple[dict[str, str] | None, str]:
+async def _probed(named: str, trail: Trail) -> tuple[dict[str, str] | None, str]:
     """What a probe says; or None, and why it says nothing. One that hangs in the driver is left behind."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-P", "-E", "-S", nvml.__file__, "probe", named, cwd="/",
-        env={**os.environ}, stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
-    try:
-        out, _ = await asyncio.wait_for(process.communicate(), PROBE_SECONDS)
-    except TimeoutError:
-        process.kill()
-        with suppress(TimeoutError):  # what the kernel holds in the driver does not end
-            await asyncio.wait_for(process.wait(), 1.0)
-        return None, f"took more than {PROBE_SECONDS:.0f} s"
+    words = [sys.executable, "-P", "-E", "-S", nvml.__file__, "probe", named]
+    with trail.running(words, "/", purpose="what the driver tells of GPUs", reads=True) as ran:
+        process = await asyncio.create_subprocess_exec(
+            *words, cwd="/", env={**os.environ}, stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        try:
+            out, _ = await asyncio.wait_for(process.communicate(), PROBE_SECONDS)
+        except TimeoutError:
+            process.kill()
+            with suppress(TimeoutError):  # what the kernel holds in the driver does not end
+                await asyncio.wait_for(process.wait(), 1.0)
+            ran.ended(process.returncode, late := f"took more than {PROBE_SECONDS:.0f} s")
+            return None, late
+        ran.ended(process.returncode)
     try:
         said: dict[str, str] = json.loads(out)
     except ValueError:

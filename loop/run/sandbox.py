@@ -27,6 +27,7 @@ from pathlib import Path
 import recipes
 from loop.run.interpreter import Failed, Interpreter, answer
 from store.place import SCRATCH, Place
+from store.trail import NOWHERE, Trail
 
 NONE, BWRAP = "none", "bwrap"
 APART = (
@@ -132,15 +133,20 @@ class Wall:
 
 
 async def build(
-    place: Place, interpreter: Interpreter, lent: Sequence[Path], sealed: Sequence[Path], variables: dict[str, str]
+    place: Place,
+    interpreter: Interpreter,
+    lent: Sequence[Path],
+    sealed: Sequence[Path],
+    variables: dict[str, str],
+    trail: Trail = NOWHERE,
 ) -> Wall:
     """The wall of a study's runs: tried, and found to hold or to be missing. `variables` are those of a stage."""
     program = shutil.which(BWRAP)
     if program is None:
         return Wall(lack="bubblewrap is not installed: `apt install bubblewrap`")
-    words = (program, *APART, *((NO_MORE_NAMESPACES,) if NO_MORE_NAMESPACES in await _help(program) else ()))
+    words = (program, *APART, *((NO_MORE_NAMESPACES,) if NO_MORE_NAMESPACES in await _help(program, trail) else ()))
     wall = plan(words, place, interpreter, lent, sealed)
-    lack = await _tried(wall, place, interpreter, variables)
+    lack = await _tried(wall, place, interpreter, variables, trail)
     return Wall(lack=lack) if lack else wall
 
 
@@ -233,13 +239,16 @@ def _devices() -> Iterator[str]:
         yield from ("--dev-bind", str(path), str(path))
 
 
-async def _help(program: str) -> str:
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(program, "--help", stdout=pipe, stderr=asyncio.subprocess.STDOUT)
-    return (await process.communicate())[0].decode(errors="replace")
+async def _help(program: str, trail: Trail) -> str:
+    pipe, words = asyncio.subprocess.PIPE, (program, "--help")
+    with trail.running(words, purpose="what this bwrap can do", reads=True) as ran:
+        process = await asyncio.create_subprocess_exec(*words, stdout=pipe, stderr=asyncio.subprocess.STDOUT)
+        out, _ = await process.communicate()
+        ran.ended(process.returncode, out)
+    return out.decode(errors="replace")
 
 
-async def _tried(wall: Wall, place: Place, interpreter: Interpreter, variables: dict[str, str]) -> str:
+async def _tried(wall: Wall, place: Place, interpreter: Interpreter, variables: dict[str, str], trail: Trail) -> str:
     """Why a wall does not hold; nothing where it does."""
     with (
         tempfile.TemporaryDirectory(dir=place.folder, prefix=SCRATCH) as name,
@@ -253,7 +262,7 @@ async def _tried(wall: Wall, place: Place, interpreter: Interpreter, variables: 
         question = json.dumps([server.getsockname()[1], str(secret), str(place.root), str(folder / "tree")])
         words = wall.around([str(interpreter.python), "-I", "-c", PRY, question], folder, folder / "tree")
         try:
-            could: list[str] = await answer(words, variables, ANSWER_SECONDS)
+            could: list[str] = await answer(words, variables, trail, "whether the wall holds", ANSWER_SECONDS)
         except (OSError, Failed) as why:
             return f"bwrap {why}"
         except (ValueError, IndexError):

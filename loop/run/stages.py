@@ -9,7 +9,7 @@ import re
 import shlex
 import shutil
 import signal
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from math import isfinite
@@ -231,7 +231,12 @@ def _signal(number: int) -> str:
 
 
 def measured(
-    study: Path, settings: Settings, stages: list[Stage], files: Iterable[str], told: Mapping[str, float] = {}
+    study: Path,
+    settings: Settings,
+    stages: list[Stage],
+    files: Iterable[str],
+    told: Mapping[str, float] = {},
+    missing: Callable[[str], str] = costs.missing,
 ) -> tuple[Outcome, str, list[Measurement]]:
     """What a run whose stages all ended well has measured, or why it counts as failed. `told` is what no stage has."""
     files = list(files)
@@ -248,7 +253,7 @@ def measured(
         values[name] = Measurement(name, value, Source.MEASURED)
 
     if lacking := next((name for name in settings.needed if name not in values), None):
-        return Outcome.NO_METRICS, costs.missing(lacking), []
+        return Outcome.NO_METRICS, missing(lacking), []
     if wild := [name for name in settings.needed if not isfinite(values[name].value)]:
         return Outcome.DIVERGED, f"{wild[0]} is {values[wild[0]].value}", []
     return Outcome.OK, "", [values[one] for one in settings.quantities if one in values and isfinite(values[one].value)]

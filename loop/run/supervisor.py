@@ -1,11 +1,11 @@
 """Keeps one run: starts its stages one after another, measures them from outside, and leaves nothing of them behind.
 
-    python -P -E -S supervisor.py RUN_FOLDER LOCK_DESCRIPTOR
+    python -P -E -S -c PROGRAM FOLDER_OF_THIS_FILE RUN_FOLDER LOCK_DESCRIPTOR
 
-Standard library only, and run by its path, so that nothing of ours is imported beside the code under test. It is a
-process of its own session and outlives the engine that started it. What it is told stands in `spec.json`; what it did
-stands in `status.json`, replaced as a whole at each step; a lock, inherited from the engine, is held for as long as it
-lives.
+Standard library only, and imported alone (PROGRAM), so that nothing of ours is imported beside the code under test. Of
+the library it takes as little as it can: a run waits until this stands. It is a process of its own session and outlives
+the engine that started it. What it is told stands in `spec.json`; what it did stands in `status.json`, replaced as a
+whole at each step; a lock, inherited from the engine, is held for as long as it lives.
 
 Every process of a stage is a descendant of this one: it is a *child subreaper* (prctl(2)), so that one which daemonises
 becomes its child, and it ends a stage by killing all its descendants until there is none. That is also why the CPU
@@ -16,6 +16,8 @@ What a stage uses while it runs stands in `now.json`, for whoever watches; it de
 What GPUs have used it never asks of their driver itself, which may hang: `nvml.py`, beside it, does.
 """
 
+from __future__ import annotations
+
 import ctypes
 import json
 import os
@@ -25,10 +27,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import IO, Any
 
+TYPE_CHECKING = False  # and not from `typing`, which takes as long to import as `ctypes`
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import IO, Any
+
+# Imported and not run by its path: so it is compiled once, and not by each run.
+PROGRAM = "import sys; sys.path.append(sys.argv.pop(1)); import supervisor; supervisor.main()"
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -81,7 +88,7 @@ class Supervisor:
         self.status["ended"] = True
         self.write()
 
-    def tell(self, costs: "Costs") -> None:
+    def tell(self, costs: Costs) -> None:
         """Replace `now.json`: what the stage under way uses. Nothing depends on it, so no disk is waited for."""
         path = os.path.join(self.folder, "now.json")
         said = {"stage": self.status["stages"][-1]["name"], "at": time.time(), **costs.now()}
@@ -103,7 +110,7 @@ class Supervisor:
         """Run one command to its end, or to the end of its time. What it was and what it cost."""
         costs = Costs(OnGpus(self.gpus) if self.gpus else None)
         began = time.monotonic()
-        with open(os.path.join(self.folder, stage["log"]), "ab") as log:
+        with anew(os.path.join(self.folder, stage["log"]), "wb") as log:
             try:
                 if stage["reads"]:
                     refuse_traps(stage["reads"])
@@ -138,7 +145,7 @@ class Supervisor:
         }
 
     def watch(
-        self, child: "subprocess.Popen[bytes]", walled: bool, log: int, deadline: float, costs: "Costs"
+        self, child: subprocess.Popen[bytes], walled: bool, log: int, deadline: float, costs: Costs
     ) -> tuple[str, int]:
         """Wait for a stage's process and measure it meanwhile. What ended it, and its exit status."""
         ended_by, kill_at = "itself", 0.0
@@ -180,15 +187,16 @@ class Supervisor:
                 send(last, signal.SIGKILL)
 
 
-def anew(path: str) -> IO[str]:
-    """Open a file to write that nobody else has made. Raises OSError.
+def anew(path: str, mode: str = "w") -> IO[Any]:
+    """Open a file to write that nobody else has made, at whose end each writes. Raises OSError.
 
     Behind no wall, the code under test can lay something in its way: a pipe that nobody reads, or a link to what is not
     to be written.
     """
     with suppress(OSError):
         os.unlink(path)
-    return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666), "w")
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_NONBLOCK
+    return open(os.open(path, flags, 0o666), mode)
 
 
 class Tampering(Exception):
@@ -243,6 +251,12 @@ def left_bytes(folder: str) -> int | None:
     return sum(sizes.values()) if sizes else None
 
 
+def asks_gpus(named: Iterable[str]) -> list[str]:
+    """The words that start who asks the driver of these GPUs."""
+    program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "nvml.py")
+    return [sys.executable, "-P", "-E", "-S", program, "answer", json.dumps(named)]
+
+
 class Gpus:
     """Who asks the driver what the GPUs have used. What is not told in time is not told any more."""
 
@@ -251,11 +265,10 @@ class Gpus:
         self.pipes: tuple[int, int] | None = None  # to read and to write, while there is somebody to ask
         self.patience_seconds = DRIVER_SECONDS
         self.waiting = False  # for an answer
-        program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "nvml.py")
         with suppress(OSError):
             # It leaves at once a child of its own, which is no descendant of ours: no sweep waits for a hanging driver.
             process = subprocess.Popen(
-                [sys.executable, "-P", "-E", "-S", program, "answer", json.dumps(spec["named"])],
+                asks_gpus(spec["named"]),
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
             )  # fmt: skip
             assert process.stdin and process.stdout
@@ -525,7 +538,3 @@ def main() -> None:
         supervisor.run()
     finally:  # also when the disk is full and `status.json` cannot be written
         sweep()
-
-
-if __name__ == "__main__":
-    main()

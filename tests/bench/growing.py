@@ -11,7 +11,7 @@ import platform
 import statistics
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from loop.judge.standing import Standing
 from loop.schedule import next_job, seeds
 from loop.study import Revision, parse
 from loop.verdicts import judge_what_waits
-from store import commands, effects, journal
+from store import commands, effects, journal, views
 from store.database import Database
 from store.place import CONFIG, Place
 from store.records import (
@@ -51,6 +51,11 @@ predict_seconds = { direction = "minimize" }
 weights = { direction = "minimize" }
 """
 SECONDS = 0.001  # of a stage
+STAGES = ("train", "predict", "score")
+
+
+async def at_once() -> None:
+    """Nothing is waited for between two events."""
 
 
 @dataclass(slots=True)
@@ -64,11 +69,24 @@ class Growing:
     draw: Random
     number: int = 0
     good: float = 0.02  # the share of experiments that are better in truth
+    between: Callable[[], Awaitable[None]] = at_once  # what is waited for before an event
+
+    async def engine(self, pid: int) -> None:
+        """An engine has started, and has found out what the screen says of it."""
+        settings = self.revision.settings
+        objectives = {
+            name: {"direction": one.direction, "kind": "quality" if name == "loss" else "count", "steers": True}
+            for name, one in settings.objectives.items()
+        }
+        facts = {
+            "bench": BENCH, "steering": settings.steering, "objectives": objectives, "wall": "bwrap", "meter": "maxrss",
+            "model": "none", "seeds": settings.seeds.baseline,
+        }  # fmt: skip
+        await journal.engine_started(self.database, pid, facts, "engine started")
 
     async def begin(self) -> None:
         """The baseline, measured on its seeds."""
-        facts = {"bench": BENCH, "steering": self.revision.settings.steering}
-        await journal.engine_started(self.database, 1, facts, "engine started")
+        await self.engine(1)
         await journal.study_began(self.database, Study("growing", "", 0, "c0", time.time()))
         await journal.study_revised(self.database, self.revision.digest, TEXT)
         await journal.bench_set(self.database, BENCH, {})
@@ -95,9 +113,11 @@ class Growing:
             0, experiment.number, revision, experiment.tree, BENCH, seed, purpose, "full", 1, "slot0", "none", "none",
             "plain", now,
         )  # fmt: skip
+        await self.between()
         run, effect = await journal.run_started(self.database, experiment, planned)
         await self.settled(effect)
-        for position, name in enumerate(("train", "predict", "score")):
+        for position, name in enumerate(STAGES):
+            await self.between()
             stage = Stage(name, Outcome.OK, 0, time.time(), SECONDS, SECONDS, 1, "log")
             await journal.stage_ended(self.database, experiment, run, position, stage)
         good = experiment.number and self.draw.random() < self.good
@@ -110,11 +130,13 @@ class Growing:
         now_known = [Value(run.id, experiment.number, seed, purpose, one.objective, one.value) for one in measured]
         await self.stand.catch_up(self.database)
         frontier, reference = await self.stand.drawn(experiment.number, now_known)
+        await self.between()
         await journal.run_ended(self.database, experiment, run, Outcome.OK, "", measured, frontier, reference)
 
     async def one_more(self) -> None:
         """An experiment, from its proposal until there is a next thing to do, and what the judge asks of it."""
         self.number += 1
+        await self.between()
         one = self.experiment(self.number)
         proposer = "optimiser" if self.number % 3 else "model"
         proposal = Proposal(proposer, "knobs", self.stand.incumbent, "a hypothesis", {"knobs": {}}, time.time())
@@ -144,13 +166,16 @@ class Growing:
 
 
 @asynccontextmanager
-async def growing(folder: Path) -> AsyncIterator[Growing]:
-    """A study in a folder."""
+async def growing(folder: Path, place: Place | None = None) -> AsyncIterator[Growing]:
+    """A study in a folder, or where it has its place; one that is there already goes on."""
+    place = place or Place(folder, folder, folder, "growing")
     revision = parse(TEXT, folder / CONFIG)
     async with await Database.open(folder, create=True) as database:
         stand = Standing(revision.settings, BENCH)
-        study = Growing(Place(folder, folder, folder, "growing"), revision, database, stand, Random(0))
-        await study.begin()
+        number = await views.count(database) - 1
+        study = Growing(place, revision, database, stand, Random(number), max(0, number))
+        if number < 0:
+            await study.begin()
         yield study
 
 

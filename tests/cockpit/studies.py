@@ -89,6 +89,7 @@ def measured(nll: float, predict: float, parameters: float, n: int = 1) -> tuple
 def experiment(number: int, slug: str, state: State, **more: Any) -> Experiment:
     """One, that began so many minutes before the next."""
     more.setdefault("parent", 0 if number else None)
+    more.setdefault("root", more["parent"])
     more.setdefault("proposer", "optimiser" if number else None)
     more.setdefault("hypothesis", f"KNOB {number} → {number + 1}" if number else "")
     branch, at = f"cockpit/digits/e{number:04}", NOW - 60 * (60 - number)

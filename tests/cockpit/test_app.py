@@ -10,6 +10,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from runpy import run_path
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,6 +22,7 @@ from textual.pilot import Pilot
 
 from cockpit import feed
 from cockpit.app import STILL_SECONDS, Cockpit
+from cockpit.configuration import Configuration
 from cockpit.feed import Snapshot
 from cockpit.sheets import Help, Merge, Reject
 from cockpit.view import Repository
@@ -31,9 +33,11 @@ from store.calls import Told
 from store.database import Database
 from store.place import Place
 from store.records import Answer, Outcome, Progress, Refusal, Run, Stage, State
+from store.trail import Trail
 from tests.cockpit.studies import NOW, call, every_kind, experiment, measured, told
 
 SCREENS = Path(__file__).parent / "screens"
+slim = run_path(str(Path(__file__).parents[2] / ".ci" / "picture.py"))["slim"]
 PATCH = """\
 diff --git a/model.py b/model.py
 --- a/model.py
@@ -54,6 +58,9 @@ Asked = list[tuple[str, dict[str, Any], dict[str, Any]]]
 Open = Callable[..., "Shown"]
 
 
+DARK = Configuration("dark", ascii=False)  # whatever terminal the tests run in
+
+
 class Shown(Cockpit):
     """The screen of a study that stands as a test says: `push` has it stand otherwise."""
 
@@ -65,7 +72,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     """What the screen asks of the engine, which says yes to everything."""
     every: Asked = []
 
-    async def submit(_: Place, verb: str, arguments: dict[str, Any], expected: dict[str, Any]) -> Answer:
+    async def submit(_: Place, verb: str, arguments: dict[str, Any], expected: dict[str, Any], __: Trail) -> Answer:
         every.append((verb, arguments, expected))
         return Answer(True, f"{verb}: done")
 
@@ -77,6 +84,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
 def study(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, asked: Asked) -> Iterator[Open]:
     """Open the screen on a study that never was."""
     monkeypatch.setenv("TZ", "UTC")
+    monkeypatch.delenv("NO_COLOR", raising=False)
     time.tzset()
     monkeypatch.setattr("cockpit.app.time", SimpleNamespace(time=lambda: NOW, monotonic=time.monotonic))
     stands: asyncio.Queue[Snapshot] = asyncio.Queue()
@@ -113,10 +121,10 @@ def study(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, asked: Asked) -> Iter
     monkeypatch.setattr(feed, "follow", follow)
     monkeypatch.setattr(feed, "read", read)
 
-    def open_it(first: Snapshot | None = None, *, readonly: bool = False) -> Shown:
+    def open_it(first: Snapshot | None = None, *, readonly: bool = False, configuration: Configuration = DARK) -> Shown:
         now[0] = first or now[0]
         git = Repository(patch, file, conflicts)
-        app = Shown(Place(tmp_path, tmp_path, tmp_path, "digits"), git, readonly=readonly)
+        app = Shown(Place(tmp_path, tmp_path, tmp_path, "digits"), git, readonly=readonly, configuration=configuration)
         app.push = stands.put_nowait
         return app
 
@@ -229,6 +237,8 @@ async def later(pilot: Pilot[Any], study: Snapshot) -> None:
         ("80x24-merge", (80, 24), ("m",)),
         ("120x40-main", (120, 40), ()),
         ("120x40-help", (120, 40), ("question_mark",)),
+        ("120x40-merge", (120, 40), ("m",)),
+        ("80x24-reject", (80, 24), ("space", "j", "space", "x")),
         ("200x60-main", (200, 60), ()),
         ("40x10-too-small", (40, 10), ()),
     ],
@@ -242,11 +252,13 @@ async def test_the_screen_looks_as_it_did(
         for key in keys:
             await press(pilot, key)
         await settled(pilot)
-        shown = picture(app)
-    file = SCREENS / f"{name}.txt"
-    if os.environ.get("SCREENS") == "write":
-        file.write_text(shown)
-    assert shown == file.read_text()
+        looks = {"txt": picture(app), "svg": slim(app.export_screenshot(title=name))}
+    for form, shown in looks.items():
+        file = SCREENS / f"{name}.{form}"
+        if os.environ.get("SCREENS") == "write":
+            file.write_text(shown)
+        same = shown == file.read_text()  # of a picture pytest would look for the difference for minutes
+        assert same if form == "svg" else shown == file.read_text(), f"{file.name}: a colour or a mark is another"
 
 
 async def test_the_first_thing_selected_is_what_wants_a_person(study: Open) -> None:
@@ -628,7 +640,7 @@ async def test_keys_that_steer_ask_the_engine(study: Open, asked: Asked) -> None
     app = study()
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot)
-        await press(pilot, "j", "U", "Q", "Q", "K", "H", "c", *"try gelu", "enter")
+        await press(pilot, "j", "U", "Q", "Q", "K", "H", "P", "c", *"try gelu", "enter")
         await settled(pilot)
         assert [(verb, arguments) for verb, arguments, _ in asked] == [
             ("redo", {}),
@@ -636,8 +648,14 @@ async def test_keys_that_steer_ask_the_engine(study: Open, asked: Asked) -> None
             ("stop", {}),
             ("end", {"experiment": 7}),
             ("yield", {}),
+            ("pin", {"experiment": 7}),
             ("note", {"text": "try gelu"}),
         ]
+        app.push(replace(every_kind(), pinned=7))
+        await until(pilot, lambda: "pin " in picture(app))
+        await press(pilot, "P")
+        await settled(pilot)
+        assert asked[-1][:2] == ("unpin", {})
 
 
 async def test_z_shows_a_panel_alone_and_all_again(study: Open) -> None:
@@ -1178,7 +1196,7 @@ async def test_an_undo_in_a_hurry_is_of_what_was_asked_before_it_or_is_not_done(
     verbs = list[tuple[str, Any]]()
     may = asyncio.Event()
 
-    async def refuses(_: Place, verb: str, __: object, expected: dict[str, Any]) -> Answer:
+    async def refuses(_: Place, verb: str, __: object, expected: dict[str, Any], ___: Trail) -> Answer:
         await may.wait()
         verbs.append((verb, expected.get("decision")))
         return Answer(verb != "merge", f"{verb}: said")

@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.main import get_command
 
+from cockpit.cli import app
+from cockpit.opening import COMMANDS, plain
 from store.place import Place, engine_pid
 from tests.conftest import IDENTITY, TRAIN, Kept, Write, cockpit, git
 from tests.scripted import serving, something_new
@@ -404,6 +407,7 @@ def test_before_anything_ran_there_is_no_frontier_and_nothing_is_spent(write: Wr
             "offers": 0, "changed_lines": 0, "not_counted": 0, "offered": 0, "engine_seconds": 0,
             "offers_per_day": None,
         },
+        "screened": 0, "confirmed": 0, "expected_false_keeps": None, "keep_if_better": None,
     }  # fmt: skip
     assert "no frontier yet" in cockpit("frontier", str(place.root)).stdout
     assert cockpit("ledger", str(place.root)).stdout == "nothing spent yet\n"
@@ -635,3 +639,10 @@ def test_without_a_call_it_is_said_that_no_model_was_asked(write: Write) -> None
     assert keys("context", "--json", str(place.root)) == {"call": None, "model": None, "model_why": None}
     assert cockpit("context", str(place.root)).stdout == "no model was asked: no engine has run yet\n"
     assert "has no experiment e0007" in cockpit("context", "e0007", str(place.root)).stderr
+
+
+def test_the_short_way_to_the_screen_knows_each_command() -> None:
+    assert set(getattr(get_command(app), "commands")) == COMMANDS  # noqa: B009, a group has them
+    assert [plain(words.split()) for words in ("", "d", "--readonly d", "d --readonly")] == [Path(), *[Path("d")] * 3]
+    for words in ("status", "d e", "--batch d", "--readonly --readonly", "--help"):
+        assert plain(words.split()) is None, words

@@ -7,10 +7,15 @@ from pathlib import Path
 import pytest
 
 from cockpit import feed
-from store import account, journal
+from cockpit.panels.experiments import Experiments
+from cockpit.panels.frontier import Frontier as Front
+from cockpit.panels.ledger import Ledger as LedgerPanel
+from cockpit.view import View
+from store import account, journal, views
 from store.database import Database
 from store.place import Place
 from store.records import Refusal
+from tests.bench.growing import growing
 from tests.store.test_account import begun
 from tests.store.test_ledger import PROPOSAL
 
@@ -39,3 +44,34 @@ async def test_the_account_is_read_seldom_and_is_not_left_behind(
     assert third.account.funnel.steps[0].number == first.account.funnel.steps[0].number + 1
     assert len(times) == 2
     assert times[1] - times[0] >= 0.4  # the seconds are between two looks, which begin a little earlier
+
+
+async def test_of_a_large_study_what_is_looked_at_first_is_shown_first_and_nothing_else_is_claimed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Place(tmp_path, tmp_path, tmp_path, "s")
+    async with growing(place.folder, place) as study:
+        while study.number < 6:
+            study.good = float(study.number == 0)
+            await study.one_more()
+            await study.obey()
+        monkeypatch.setattr(feed, "FEW", 3)
+        monkeypatch.setattr(views, "FIRST", views.FIRST.replace("LIMIT 60", "LIMIT 2"))
+        shown = feed.follow(place, study.database)
+        first, whole = await anext(shown), await anext(shown)
+        answered = await feed.read(place, study.database, first, count=False)  # as a key has it that was answered
+    assert [one.number for one in first.experiments] == [0, 1, 5, 6]  # trunk, what is offered, and the newest
+    assert [one.number for one in whole.experiments] == [0, 1, 2, 3, 4, 5, 6]
+    assert (first.whole, whole.whole) == (False, True)
+    assert (answered.experiments, answered.account) == (whole.experiments, whole.account)
+    assert len(first.experiments) == len(whole.experiments) == 7
+    assert first.offers == whole.offers == 1
+    assert first.experiment(3) is None
+    drawn = [
+        panel(lambda _: None).draw(View(first, 1, time.time()), 80, 20) for panel in (Experiments, Front, LedgerPanel)
+    ]
+    for one in drawn:
+        assert "reading" in "\n".join(row.text for row in [*one.head, *one.body])
+    said = [row.text.strip() for row in drawn[0].body]
+    assert said[0] == "Waiting for you 1"
+    assert "Earlier reading…" in said

@@ -7,6 +7,7 @@ import pytest
 from textual.command import CommandPalette
 from textual.keys import Keys
 
+from cockpit import processes
 from cockpit.app import Cockpit
 from cockpit.keys import KEYS, Key, markdown
 from cockpit.panels import PANELS
@@ -18,7 +19,8 @@ OWN = [(panel, key) for panel in PANELS for key in panel.keys]
 
 
 def test_the_page_of_keys_is_the_table() -> None:
-    text = markdown((panel.number, panel.title, panel.keys) for panel in PANELS)
+    pages = [("@", processes.TITLE, processes.KEYS)]
+    text = markdown([*((panel.number, panel.title, panel.keys) for panel in PANELS), *pages])
     if os.environ.get("SCREENS") == "write":
         DOCS.write_text(text)
     assert DOCS.read_text() == text

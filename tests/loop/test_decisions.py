@@ -9,7 +9,7 @@ import pytest
 from loop.engine import Limits, research
 from loop.obey import obey
 from loop.run.execution import Stop
-from store import views
+from store import events, views
 from store.commands import answer_to, submit
 from store.database import Database
 from store.place import Place, engine_pid, take_engine_lock
@@ -312,6 +312,12 @@ async def test_decisions_stand_over_a_change_of_bench_and_back(searched: Place) 
     text = searched.config.read_text()
     searched.config.write_text(text.replace('"python train.py"', '"python train.py again"'))
     assert await research(searched, Limits(experiments=5), Stop()) is Ended.EXPERIMENTS
+    async with await Database.open(searched.folder) as database:
+        (there,) = [event.text for event in await events.events_after(database, 0) if event.kind == "bench"][1:]
+        runs = await views.runs(database, 0)
+    assert ", for commands changed: trunk is run first, and nothing is held against what was measured on " in there
+    benches = [run.bench for run in runs]
+    assert benches.count(benches[-1]) == 3, "what is frozen there rests on as many runs as it did before"
     await decide(searched, "undo")  # of the rejection
     searched.config.write_text(text)
     assert await research(searched, Limits(experiments=6), Stop()) is Ended.EXPERIMENTS

@@ -89,7 +89,7 @@ async def all_is_as_recorded(place: Place) -> None:
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("number", range(1, 6))  # the baseline's branches; then an experiment's, and out of the way
 async def test_a_reference_is_moved_once_whenever_its_engine_is_killed(write: Write, number: int, when: str) -> None:
-    place = write(TRAIN.replace("BROKEN", "raise ValueError(RATE)"))
+    place = write(TRAIN.replace("BROKEN", "raise ValueError(RATE)"), deterministic=True)
     killed(place, "References", number, when)
     assert await research(place, Limits(experiments=3), Stop()) is Ended.EXPERIMENTS
     await all_is_as_recorded(place)
@@ -100,7 +100,7 @@ async def test_a_reference_is_moved_once_whenever_its_engine_is_killed(write: Wr
 @pytest.mark.parametrize("when", ["before", "within", "after"])
 @pytest.mark.parametrize("number", [1, 2])
 async def test_a_run_is_begun_once_whenever_its_engine_is_killed(write: Write, number: int, when: str) -> None:
-    place = write(TRAIN.replace("BROKEN", "pass"))
+    place = write(TRAIN.replace("BROKEN", "pass"), deterministic=True)
     killed(place, "Start", number, when)
     assert await research(place, Limits(experiments=3), Stop()) is Ended.EXPERIMENTS
     await all_is_as_recorded(place)
@@ -222,7 +222,7 @@ async def test_a_merge_that_git_refuses_is_not_done_later_when_nobody_expects_it
 
 
 async def test_a_branch_that_git_will_not_move_keeps_nothing_else_from_going_on(write: Write) -> None:
-    place = write(TRAIN.replace("BROKEN", "raise ValueError(RATE)"))
+    place = write(TRAIN.replace("BROKEN", "raise ValueError(RATE)"), deterministic=True)
     killed(place, "References", 3, "before")  # the first that is to go out of the way
     lock = place.git_dir / "packed-refs.lock"  # as `git gc` has it
     lock.touch()
@@ -233,7 +233,7 @@ async def test_a_branch_that_git_will_not_move_keeps_nothing_else_from_going_on(
 
 
 async def test_two_that_arrange_the_same_branch_do_not_stand_in_each_others_way(write: Write) -> None:
-    place = write(TRAIN.replace("BROKEN", "raise ValueError(RATE)"))
+    place = write(TRAIN.replace("BROKEN", "raise ValueError(RATE)"), deterministic=True)
     await research(place, Limits(experiments=2), Stop())
     branches = await Branches.of(place)
     async with await Database.open(place.folder) as database:
@@ -249,7 +249,7 @@ async def test_two_that_arrange_the_same_branch_do_not_stand_in_each_others_way(
 async def test_a_run_that_was_wanted_behind_a_wall_is_not_begun_without_one(
     write: Write, bwrap: str, request: pytest.FixtureRequest
 ) -> None:
-    place = write(TRAIN.replace("BROKEN", "pass"))
+    place = write(TRAIN.replace("BROKEN", "pass"), deterministic=True)
     killed(place, "Start", 1, "before")
     request.getfixturevalue("no_wall")
     await research(place, Limits(experiments=1), Stop())
@@ -260,7 +260,7 @@ async def test_a_run_that_was_wanted_behind_a_wall_is_not_begun_without_one(
 
 
 async def test_an_experiment_that_was_rejected_before_its_run_was_begun_is_not_run(write: Write) -> None:
-    place = write(TRAIN.replace("BROKEN", "pass"))
+    place = write(TRAIN.replace("BROKEN", "pass"), deterministic=True)
     killed(place, "Start", 2, "before")
     await ask(place, "reject")
     await obey(place)
@@ -271,7 +271,7 @@ async def test_an_experiment_that_was_rejected_before_its_run_was_begun_is_not_r
 
 
 async def test_a_trunk_that_is_gone_is_made_again(write: Write) -> None:
-    place = write(TRAIN.replace("BROKEN", "pass"))
+    place = write(TRAIN.replace("BROKEN", "pass"), deterministic=True)
     for count in (1, 2):
         await research(place, Limits(experiments=count), Stop())
         git(place.root, "update-ref", "-d", TRUNK)

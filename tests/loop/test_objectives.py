@@ -12,6 +12,7 @@ from store import views
 from store.database import Database
 from store.place import Place
 from store.records import Ended, Evidence, Experiment, Run, Source, Word, offers
+from store.trail import Trail
 from tests.conftest import Driver, Write
 
 pytestmark = pytest.mark.usefixtures("leaves_nothing")
@@ -127,8 +128,8 @@ async def test_a_driver_that_fails_during_a_run_fails_the_run_that_needs_its_val
     place = write("import time; time.sleep(0.5)\n" + TRAIN, more='energy_joules = { direction = "minimize" }\n')
     told = meter.look
 
-    async def found() -> meter.Meter:
-        was = await told()
+    async def found(trail: Trail) -> meter.Meter:
+        was = await told(trail)
         driver(energy=15)
         return was
 
@@ -136,7 +137,8 @@ async def test_a_driver_that_fails_during_a_run_fails_the_run_that_needs_its_val
         patch.setattr(meter, "look", found)
         assert await research(place, Limits(experiments=2), Stop()) is Ended.BASELINE_FAILED
     rows, _ = await known(place)
-    assert (rows[0].failure, rows[0].detail) == ("no metrics", "the meter said nothing of energy_joules")
+    why = f"the meter said nothing of energy_joules; change `[objectives] energy_joules`, {place.config}:"
+    assert rows[0].failure == "no metrics" and rows[0].detail.startswith(why)
 
 
 TRADE = """\

@@ -269,7 +269,7 @@ async def test_each_failure_is_an_event_with_a_name_and_the_optimiser_goes_on(
 ) -> None:
     with serving(lambda _: act) as (host, _):
         limit = 'timeout = "1 s"' if outcome is CallOutcome.TIMEOUT else ""
-        place = write(TRAIN, more=of_model(host, share=1, more=limit))
+        place = write(TRAIN, more=of_model(host, share=1, more=limit), deterministic=True)
         assert await research(place, Limits(experiments=3), Stop()) is Ended.EXPERIMENTS
     assert [one.proposer for one in (await rows(place))[1:]] == ["optimiser"] * 2
     assert {call["outcome"] for call in await asked(place)} == {outcome}
@@ -372,7 +372,7 @@ async def test_a_record_that_fails_ends_the_study_though_the_model_waits_for_qui
 
 
 async def test_a_search_has_no_more_experiments_than_were_asked_for(write: Write) -> None:
-    place = write(TRAIN)
+    place = write(TRAIN, deterministic=True)
     await research(place, Limits(experiments=3), Stop())
     revision, branches = read(place.config), await Branches.of(place)
     async with await Database.open(place.folder) as database:
@@ -481,7 +481,7 @@ async def test_auto_takes_an_installed_model_for_code_and_says_so(write: Write) 
 
 
 def test_without_any_model_the_optimiser_runs_alone_and_that_is_said(write: Write) -> None:
-    place = write(TRAIN)
+    place = write(TRAIN, deterministic=True)
     done = cockpit("--batch", "--experiments", "2", str(place.root))
     assert done.returncode == 0
     said = "no model: the optimiser proposes alone; no Ollama answers at http://127.0.0.1:9; there is no embedded model"

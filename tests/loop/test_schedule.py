@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loop.judge.preset import PRESETS
-from loop.judge.runs import BASELINE, CHALLENGE, CHOSEN, CONFIRM, RACE, SCREEN
+from loop.judge.runs import BASELINE, CHALLENGE, CHOSEN, CONFIRM, RACE, SCREEN, Runs
 from loop.judge.standing import Standing
 from loop.schedule import INCUMBENT_RUNS, Job, fresh_seed, next_job, own_seeds, seeds
 from loop.study import parse
@@ -23,7 +23,7 @@ RACE_SEEDS, RULE = PRESETS["balanced"].race_seeds, PRESETS["balanced"].rule
 
 
 def experiment(number: int, state: State = State.QUEUED) -> Experiment:
-    return Experiment(number, "x", state, f"tree{number}", "", f"branch{number}", 0.0, parent=0)
+    return Experiment(number, "x", state, f"tree{number}", "", f"branch{number}", 0.0, parent=0, root=0)
 
 
 def said(number: int, incumbent: int, *, asks: bool, runs: int, promising: bool = False) -> Verdict:
@@ -118,6 +118,31 @@ def test_what_is_promising_is_run_on_fresh_seeds_and_the_incumbent_gains_a_run_w
         )
 
 
+def test_what_is_made_from_a_pinned_one_is_run_on_seeds_on_which_that_was_not() -> None:
+    study = Simulated(2, [5], promising=2)
+    before = {job.seed for job in study.whole() if job.experiment.number == 1}
+    for number in (2, 3):
+        study.stand.put(replace(experiment(number), parent=number - 1))
+        own = [job for job in study.whole() if job.experiment.number == number]
+        assert [job.purpose for job in own] == [SCREEN, RACE, CONFIRM, CONFIRM, CONFIRM]
+        assert not before & {job.seed for job in own}
+        assert all(study.runs.seeds(0) >= {job.seed} for job in own), "trunk has been run on each of them"
+        before |= {job.seed for job in own}
+
+
+def test_on_another_bench_the_baseline_and_trunk_are_run_before_anything_is_held_against_them() -> None:
+    study = Simulated(3, [1])
+    study.whole()
+    study.merge(1)
+    study.stand.runs = study.runs = Runs(SETTINGS)
+    study.put(2, state=State.QUEUED)
+    before = len(study.jobs)
+    jobs = study.whole()[before:]
+    assert [(job.experiment.number, job.purpose) for job in jobs[:5]] == [
+        (0, BASELINE), (0, BASELINE), (0, BASELINE), (1, BASELINE), (2, SCREEN),
+    ]  # fmt: skip
+
+
 def test_a_study_looks_at_six_before_it_confirms_the_first() -> None:
     jobs = Simulated(9, [5, 5, 1], promising=2).whole()
     purposes = [job.purpose for job in jobs]
@@ -168,7 +193,7 @@ def test_what_is_screened_after_a_merge_is_compared_on_the_same_seed() -> None:
     study.merge(1)
     later = study.whole()[6:]
     assert [(job.experiment.number, job.purpose, job.seed) for job in later] == [
-        (1, CHALLENGE, FIRST[2]), (2, SCREEN, FIRST[2]),
+        (0, BASELINE, FIRST[1]), (0, BASELINE, FIRST[2]), (1, CHALLENGE, FIRST[2]), (2, SCREEN, FIRST[2]),
     ]  # fmt: skip
 
 

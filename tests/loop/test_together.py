@@ -172,7 +172,9 @@ async def test_what_a_merge_is_made_of_follows_it_however_it_came_about(apart: P
     assert await states(apart, 1, 3) == [open_, open_]
     assert await research(apart, Limits(experiments=11), Stop()) is Ended.EXPERIMENTS
     assert (await merge(apart, 1)).done
-    assert (await merge(apart, 10)).text.startswith("e0010 merged: "), "it has run, and was made from what trunk is"
+    assert (await merge(apart, 10)).text.startswith("e0010 merged, with e0003: "), (
+        "it has run, and was made from what trunk is"
+    )
     assert await states(apart, 1, 3, 10) == [merged, merged, merged]
     for _ in range(2):
         assert (await undo(apart)).done

@@ -16,6 +16,7 @@ from store.records import Evidence, Word
 KNOWN = Pools(Pool(0.01**2, 20.0, 4.0), Pool(0.0, 0.0, 0.0))
 LOSS = axis("loss", Objective(direction="minimize", smallest=Effect(size=0.01, relative=True)), 1.0)
 SECONDS = axis("predict_seconds", Objective(direction="minimize", label="predict"), 1.0)
+MEMORY = axis("peak_memory_bytes", Objective(direction="minimize"), 1.0)
 WEIGHTS = axis("weights", Objective(direction="minimize", deterministic=True), 1000.0)
 INCUMBENT = {"loss": [1.0, 1.01, 0.99], "predict_seconds": [1.0, 1.01, 0.99], "weights": [1000.0] * 3}
 BALANCED = PRESETS["balanced"]
@@ -187,16 +188,20 @@ def test_nothing_is_called_worse_while_a_gain_is_likely() -> None:
     assert found.word is not Word.WORSE
 
 
-def test_a_dead_change_is_equal_whatever_its_seconds_say() -> None:
-    axes = [LOSS, SECONDS]
-    dead = verdict(axes, {"loss": [1.0], "predict_seconds": [1.02]})
-    assert (dead.word, dead.asks) == (Word.EQUAL, False)
-    tempting = verdict(axes, {"loss": [1.0], "predict_seconds": [0.96]})
-    assert tempting.word is not Word.EQUAL
-    twice = verdict(axes, {"loss": [1.0, 1.01], "predict_seconds": [0.99, 0.99]})
-    assert (twice.word, twice.asks) == (Word.EQUAL, False)
-    quicker = verdict(axes, {"loss": [1.0, 1.01], "predict_seconds": [0.5, 0.5]})
-    assert quicker.word is Word.BETTER
+@pytest.mark.parametrize("cost", [SECONDS, MEMORY])
+def test_a_dead_change_is_equal_whatever_its_seconds_and_its_memory_say(cost: Axis) -> None:
+    def said(losses: list[float], costs: list[float]) -> tuple[Word, bool]:
+        found = verdict(
+            [LOSS, cost],
+            {"loss": losses, cost.name: costs},
+            incumbent={"loss": [1.0, 1.01, 0.99], cost.name: [1.0, 1.01, 0.99]},
+        )
+        return found.word, found.asks
+
+    assert said([1.0], [1.002]) == (Word.EQUAL, False)
+    assert said([1.0], [0.96])[0] is not Word.EQUAL
+    assert said([1.0, 1.01], [0.998, 1.012]) == (Word.EQUAL, False)
+    assert said([1.0, 1.01], [0.5, 0.5])[0] is Word.BETTER
 
 
 def test_what_is_known_of_no_noise_is_what_its_mean_is() -> None:

@@ -55,7 +55,7 @@ class Record:
 
     def __init__(self) -> None:
         self.rows = {
-            number: Experiment(number, "x", State.QUEUED, f"tree{number}", "", f"branch{number}", 0.0, parent=0)
+            number: Experiment(number, "x", State.QUEUED, f"tree{number}", "", f"branch{number}", 0.0, parent=0, root=0)
             for number in range(MOST + 1)
         }
         self.values: dict[int, list[Value]] = {number: [] for number in self.rows}

@@ -264,7 +264,7 @@ async def test_what_a_stage_uses_is_said_while_it_runs_and_not_when_it_has_ended
 
 LAID = """
 import os, sys, time
-for name in ("now.json.new", "status.json.new"):
+for name in ("now.json.new", "status.json.new", "stage1.log"):
     path = os.path.join(sys.argv[1], name)
     try:
         os.symlink(os.path.join(sys.argv[1], "precious"), path) if LINK else os.mkfifo(path)
@@ -284,6 +284,7 @@ async def test_what_the_code_under_test_lays_in_its_way_neither_stops_it_nor_lea
     said = await run(folder, LAID.replace("LINK", str(link)), "print('on')")
     assert said["ended"] and [one["exit_status"] for one in said["stages"]] == [0, 0]
     assert (folder / "precious").read_text() == "kept"
+    assert (folder / "stage1.log").read_text() == "on\n"
     assert not (folder / "status.json.new").exists() and (folder / "status.json").is_file()
 
 

@@ -5,6 +5,10 @@ from pathlib import Path
 from typing import Any
 
 
+class Misconfigured(Exception):
+    """A user's configuration cannot be used. The message holds a line for each thing to mend."""
+
+
 def key(path: tuple[str, ...]) -> str:
     """A key, as an error names it: `[run] train`."""
     head, *rest = path

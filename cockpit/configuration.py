@@ -1,0 +1,192 @@
+"""A user's configuration of the screen: theme, ASCII, keys. An error names the file, the line, the key and the fix."""
+
+import json
+import locale
+import os
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from textual.keys import Keys
+
+from cockpit.keys import DECIDE, KEYS, LOOK, NAMED, SHOWN, STEER, TABLE, Key, Keymap, pressed, shown
+from cockpit.panels import PANELS
+from cockpit.processes import KEYS as OF_PROCESSES
+from cockpit.processes import TITLE
+from cockpit.themes import THEMES
+from store.place import no_toml
+from store.where import Misconfigured, where
+
+EVERY = {key.name: key for keys in (OF_PROCESSES, *(panel.keys for panel in PANELS), KEYS) for key in keys if key.name}
+PLACES = [  # in each of which a key does one thing
+    *({*NAMED, *(key.name for key in panel.keys)} for panel in PANELS),
+    {key.name for key in OF_PROCESSES if key.name},
+]
+FIXED = {"tab": "next", "shift+tab": "next", "ctrl+c": "quit"}  # on every screen and sheet
+OWNED = {"enter": "open", "escape": "back"}  # what no other name may have: on a sheet they say yes and no
+TAKEN = {
+    "ctrl+a": "screen takes it",
+    "ctrl+b": "tmux takes it",
+    "ctrl+g": "zellij takes it",
+    "ctrl+o": "byobu and zellij take it",
+    "ctrl+q": "a terminal takes it, to go on",
+    "ctrl+s": "a terminal takes it, to hold",
+}
+EXAMPLES = 'one as "x", "f2", "^x", "alt+x"'
+SAME = {"ctrl+i": "tab", "ctrl+m": "enter", "return": "enter", "ctrl+h": "backspace"}  # to a terminal
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """How a user wants the screen. What is None is as the terminal has it."""
+
+    theme: str | None = None
+    ascii: bool | None = None
+    keys: Keymap = TABLE
+
+    @property
+    def is_ascii(self) -> bool:
+        """Whether nothing beyond ASCII is drawn: as it is asked for, else where the locale's letters are not UTF-8."""
+        utf = locale.getencoding().lower().replace("-", "") == "utf8"
+        return not utf if self.ascii is None else self.ascii
+
+
+CONFIGURATION = Configuration()
+
+
+def place() -> Path:
+    """Where a user's configuration is, if there is one."""
+    base = Path(os.environ.get("XDG_CONFIG_HOME", ""))
+    return (base if base.is_absolute() else Path.home() / ".config") / "cockpit" / "config.toml"
+
+
+def read(file: Path) -> Configuration:
+    """The configuration of a file; what there is without one, where there is none. Raises Misconfigured."""
+    try:
+        text = file.read_text("utf-8")
+    except FileNotFoundError:
+        return CONFIGURATION
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"{file}: cannot be read: {error}") from error
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise Misconfigured(no_toml(file, text, error)) from error
+    errors = [
+        f"{where(file, text, path)}: `{path[0] if len(path) == 1 else f'[{path[0]}] {path[1]}'}` {what}"
+        for path, what in _misfits(tables)
+    ]
+    if errors:
+        raise Misconfigured("\n".join(errors))
+    given = {name: _keys(value) for name, value in tables.get("keys", {}).items()}
+    return Configuration(tables.get("theme"), tables.get("ascii"), Keymap(given))
+
+
+def _misfits(tables: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The keys of the file that cannot be used, each with why, and what to do."""
+    for name in tables:
+        if name not in ("theme", "ascii", "keys"):
+            yield (name,), f"is not a key that cockpit knows; {_meant(name, ('theme', 'ascii', 'keys'))}"
+    if tables.get("theme", "dark") not in [*THEMES]:
+        yield ("theme",), f"is no theme; put one of {', '.join(THEMES)}, in quotes"
+    if not isinstance(tables.get("ascii", False), bool):
+        yield ("ascii",), "is true or false, without quotes"
+    table = tables.get("keys", {})
+    if not isinstance(table, dict):
+        yield ("keys",), 'is a table: put `[keys]` on a line, and below it names with keys, as `merge = "m"`'
+        return
+    sound = dict[str, tuple[str, ...]]()
+    for name, value in table.items():
+        if name not in EVERY:
+            yield ("keys", name), f"is nothing that has a key; {_meant(name, EVERY)}: docs/keys.md lists them"
+        elif not (keys := _keys(value)):
+            yield ("keys", name), 'is a key in quotes, as "m", or several: ["m", "f2"]'
+        elif whys := [why for key in keys if (why := _unfit(key, name))]:
+            yield from ((("keys", name), why) for why in whys)
+        else:
+            sound[name] = keys
+    yield from _clashes(sound, {*EVERY} - {*table} | {*sound})
+
+
+def _meant(said: str, known: Sequence[str] | Mapping[str, Any]) -> str:
+    near = get_close_matches(said, known, n=1)
+    return f"put `{near[0]}`, if that is meant" if near else "take it out"
+
+
+def _keys(value: object) -> tuple[str, ...]:
+    """The keys that a name is given, in Textual's names; none where it is given no keys at all."""
+    those = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+    sound = all(isinstance(one, str) and len(one.split()) == 1 for one in those)
+    return tuple(dict.fromkeys(map(pressed, those))) if sound else ()
+
+
+def _unfit(key: str, name: str) -> str:
+    """Why a name cannot have a key; nothing where it can."""
+    said, last = f'cannot be "{shown(key)}"', key.rpartition("+")[2]
+    if key in FIXED:
+        return f"{said}, which is {FIXED[key]} on every screen; put another"
+    if OWNED.get(key, name) != name:
+        return f"{said}: on a sheet that says {'yes' if key == 'enter' else 'no'}, so only {OWNED[key]} has it"
+    if key in TAKEN:
+        return f"{said}: {TAKEN[key]}; put another"
+    if key in SAME:
+        return f'{said}: a terminal sends "{SAME[key]}" for it; put another'
+    if key.startswith("shift+") and len(last) == 1:
+        return f'{said}; put "{last.upper()}"'
+    single = {*SHOWN, *(one.value for one in Keys if not one.value.startswith("<"))}
+    if key in single or (len(key) == 1 and key.isalnum()):
+        return ""
+    if key == f"alt+{last}" and (last in single or (len(last) == 1 and last.isalnum())):
+        return ""
+    near = [f'"{shown(one)}"' for one in get_close_matches(key.lower(), single, n=1)]
+    return f"{said}, which is no key; put {' '.join(near) or EXAMPLES}"
+
+
+def _clashes(given: Mapping[str, tuple[str, ...]], known: set[str]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The names that are given a key which another one, of those whose keys are known, has where both are at work."""
+    keymap = Keymap(given)
+    for at, (name, keys) in enumerate(given.items()):
+        later = {*list(given)[at:]}  # which are told themselves, of this one
+        beside = sorted({other for place in PLACES if name in place for other in place & known} - later)
+        for key in keys:
+            if those := [f"`{other}`" for other in beside if key in keymap.of(EVERY[other])]:
+                yield ("keys", name), f'cannot be "{shown(key)}", which is {" and ".join(those)}; put another'
+
+
+def written(configuration: Configuration, file: Path) -> str:
+    """All of it as a file: what is not as it comes, and as a comment all that is."""
+    there = file.exists()
+    lines = [f"# {file}" + ("" if there else ": there is none yet; this is one to begin with")]
+    lines += [
+        "",
+        "# dark, light, or terminal: your terminal's own 16 colours. Without it dark, or those where it has no more",
+    ]
+    lines += [_line("theme", configuration.theme or "dark", configuration.theme is not None)]
+    lines += ["", "# true draws nothing beyond ASCII. Without it the locale decides"]
+    lines += [f"{'' if configuration.ascii is not None else '# '}ascii = {str(configuration.is_ascii).lower()}"]
+    lines += [
+        "",
+        '[keys]  # a key in quotes, or several: ["m", "f2"]. What a name is given, it has in place of all others',
+    ]
+    groups: list[tuple[str, Sequence[Key]]] = [
+        (group, [key for key in KEYS if key.group == group]) for group in (DECIDE, LOOK, STEER)
+    ]
+    groups += [(f"{panel.number} {panel.title}", panel.keys) for panel in PANELS]
+    groups += [(TITLE, OF_PROCESSES)]
+    done = set[str]()
+    for title, keys in groups:
+        lines += ["", f"# {title}"]
+        for key in keys:
+            if key.name and key.name not in done:
+                done.add(key.name)
+                own = configuration.keys.of(key)
+                told = [shown(one) for one in own]
+                lines.append(_line(key.name, told[0] if len(told) == 1 else told, key.name in configuration.keys.given))
+    return "\n".join(lines) + "\n"
+
+
+def _line(name: str, value: str | list[str], given: bool) -> str:
+    return f"{'' if given else '# '}{name} = {json.dumps(value, ensure_ascii=False)}"

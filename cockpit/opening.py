@@ -1,0 +1,127 @@
+"""The short way to the screen: `cockpit [--readonly] [DIR]` does without what reads all other command lines.
+
+That is half of the time until something is shown.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from io import TextIOWrapper
+from pathlib import Path
+
+from store.place import Place, engine_pid, find
+
+COMMANDS = frozenset(
+    [
+        "config",
+        "context",
+        "demo",
+        "diff",
+        "end",
+        "experiments",
+        "frontier",
+        "ledger",
+        "logs",
+        "merge",
+        "new",
+        "note",
+        "open",
+        "pause",
+        "pin",
+        "processes",
+        "redo",
+        "reject",
+        "resume",
+        "show",
+        "status",
+        "stop",
+        "undo",
+        "unpin",
+        "yield",
+    ]
+)
+READONLY = "--readonly"
+
+
+def main() -> None:
+    """The console command."""
+    from cockpit import output
+
+    if (folder := plain(sys.argv[1:])) is None or output.no_screen():
+        from cockpit.cli import main as whole
+
+        return whole()
+    forgiving()
+    try:
+        status = screen(find(folder), None, None, readonly=READONLY in sys.argv)
+    except (Exception, KeyboardInterrupt) as error:
+        from cockpit.cli import answered
+
+        answered(partial(_raise, error))
+    else:
+        sys.exit(status)
+
+
+def plain(words: Sequence[str]) -> Path | None:
+    """The folder of a command line that asks for the screen and says no more; None of any other."""
+    folders = [word for word in words if word != READONLY]
+    if len(folders) > 1 or len(words) > len(folders) + 1 or any(one.startswith("-") for one in folders):
+        return None
+    return None if folders and folders[0] in COMMANDS else Path(*folders)
+
+
+def _raise(error: BaseException) -> None:
+    raise error
+
+
+def forgiving() -> None:
+    """A terminal that cannot show a letter still gets the line, and no error brings anything else there."""
+    from cockpit import output
+
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    output.complain_cleanly()
+
+
+def screen(
+    place: Place,
+    experiments: int | None,
+    seconds: float | None,
+    *,
+    readonly: bool = False,
+    ascii_only: bool = False,
+) -> int:
+    """Show a study, which begins if it never has, and goes on where a limit is given. The exit status.
+
+    Raises Misconfigured.
+    """
+    from cockpit import configuration, output
+    from cockpit.app import Cockpit
+    from cockpit.patch import MOST_BYTES
+    from cockpit.view import Repository
+    from loop.branches import file, patch
+    from store.trail import NOWHERE, SCREEN, Trail
+
+    own = configuration.read(configuration.place())
+    own = replace(own, ascii=True) if ascii_only else own
+    trail = NOWHERE if readonly else Trail(place.folder, SCREEN)
+
+    async def conflicts(place: Place, numbers: Sequence[int]) -> str:
+        from loop import foresee  # which imports what most screens never need
+
+        return await foresee.conflicts(place, numbers, trail)
+
+    if all(os.get_terminal_size()):  # it knows its size better than what a shell exported once
+        for name in ("COLUMNS", "LINES"):
+            os.environ.pop(name, None)
+    read = partial(patch, most=MOST_BYTES, trail=trail), partial(file, most=MOST_BYTES, trail=trail)
+    git = Repository(*read, conflicts, trail)
+    shown = Cockpit(place, git, experiments, seconds, readonly=readonly, configuration=own)
+    if (error := shown.run()) is not None:
+        raise error
+    if pid := engine_pid(place.folder):
+        here, stop = output.command(place.root), output.command(place.root, "stop")
+        output.line(f"the engine goes on, pid {pid}: `{here}` comes back, `{stop}` ends it")
+    return shown.return_code or 0
