@@ -152,7 +152,8 @@ class Decisions:
             found.add((one := ahead.pop()).number)
             for number in one.parents:
                 known = number in (one.root, incumbent, *found)
-                if not known and (part := await views.experiment(self.database, number)):
+                part = None if known else await views.experiment(self.database, number)
+                if part and not (number == one.parent and part.state is State.MERGED):  # trunk has what was pinned
                     ahead.append(part)
         return tuple(sorted(found))
 

@@ -1,6 +1,7 @@
 """What is to be run next. It follows from the record alone, so an engine goes on where one that was killed has stopped.
 
     verify           what several changes together have made trunk, before all else
+    another bench    the baseline, and what is trunk by now, before anything is held against them
     the incumbent    on its seeds, the second and third in turn with the first proposals; not on one where it failed
     race             what the judge asks for: a candidate on the incumbent's next seed, and the incumbent on it first
     confirm          the same on a fresh seed, for which nothing was chosen
@@ -76,8 +77,9 @@ def next_job(stand: Standing, study_seed: int, count: int | None = None) -> Job 
     lacking = [seed for seed in own if seed not in have]
     if stand.unverified:
         return Job(first, own[0], VERIFY)
-    if incumbent and len(known := runs.seeds(0)) < (wanted if runs.noisy() else 1):  # all that is frozen rests on these
-        return Job(stand.rows[0], next(seed for seed in seeds(study_seed) if seed not in known), BASELINE)
+    known = runs.seeds(0) | stand.failed_at_first
+    if incumbent and len(runs.seeds(0)) < (wanted if runs.noisy() else 1):  # all that is frozen rests on these
+        return Job(stand.rows[0], next(seed for seed in seeds(study_seed) if seed not in known), CHALLENGE)
     if incumbent and not have:  # on another bench, or merged for those that flatter it
         return Job(first, own[0], BASELINE)
     waiting = stand.waiting()
@@ -104,7 +106,8 @@ def next_job(stand: Standing, study_seed: int, count: int | None = None) -> Job 
         return Job(promising, seed, CONFIRM) if seed in have else Job(first, seed, CHALLENGE)
     if queued:
         seed = order(stand.pinned_on(queued[0]))[0][0]
-        unknown = seed not in have and ready(runs, incumbent)  # a merged one's, on which nothing was compared yet
+        # A merged one's, on which nothing was compared yet; or of what was made from a pinned one.
+        unknown = seed not in have and (seed != own[0] or ready(runs, incumbent))
         return Job(first, seed, CHALLENGE) if unknown else Job(queued[0], seed, SCREEN)
     if waiting and not ready(runs, incumbent):
         return Job(first, lacking[0], BASELINE)

@@ -1,7 +1,6 @@
 """Each thing that happens: an event with what it changes, in one transaction."""
 
 import json
-import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields, replace
@@ -115,14 +114,23 @@ async def bench_set(database: Database, digest: str, facts: dict[str, Any]) -> N
     async with database.transaction() as change:
         if not await change.rows("SELECT 1 FROM benches WHERE hash = ?", digest):
             await change.insert("benches", hash=digest, facts=facts, at=time.time())
-            if not await _before(change):
-                await say(change, "bench", f"bench {digest[:7]}", bench=digest)
-        if (before := await _before(change)) and before["hash"] != digest:
-            then = json.loads(before["facts"])
+        told = await change.rows(
+            """
+            SELECT hash, facts FROM benches WHERE hash = (
+                SELECT json_extract(data, '$.bench') FROM events WHERE kind = 'bench' ORDER BY seq DESC LIMIT 1
+            )
+            """
+        )
+        if not told:
+            await say(change, "bench", f"bench {digest[:7]}", bench=digest)
+        elif told[0]["hash"] != digest:
+            before, then = told[0]["hash"], json.loads(told[0]["facts"])
             others = sorted(name for name in {*facts, *then} if facts.get(name) != then.get(name))
-            text = f"bench {digest[:7]}, for {' and '.join(others)} changed: trunk is run first, and nothing is held "
-            text += f"against what was measured on {before['hash'][:7]}"
-            await say(change, "bench", text, bench=digest, before=before["hash"], changed=others)
+            text = (
+                f"bench {digest[:7]}, for {' and '.join(others)} changed: the baseline and trunk are run first where "
+            )
+            text += f"they have not been, and nothing is held against what was measured on {before[:7]}"
+            await say(change, "bench", text, bench=digest, before=before, changed=others)
         known = await change.rows(
             """
             SELECT DISTINCT experiment FROM runs JOIN experiments ON number = experiment
@@ -133,17 +141,6 @@ async def bench_set(database: Database, digest: str, facts: dict[str, Any]) -> N
         for row in known:
             await settle(change, row["experiment"], digest)
         await ledger.total(change)
-
-
-async def _before(change: Change) -> sqlite3.Row | None:
-    """The bench of the engine before this one."""
-    rows = await change.rows(
-        """
-        SELECT hash, benches.facts FROM engines JOIN benches ON hash = json_extract(engines.facts, '$.bench')
-        ORDER BY id DESC LIMIT 1 OFFSET 1
-        """
-    )
-    return rows[0] if rows else None
 
 
 # --- the life of an experiment ---------------------------------------------------------------------------------------

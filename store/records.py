@@ -237,7 +237,7 @@ class Proposal:
     wall_seconds: float = 0.0  # that it took to think of
     refusal: Refusal | None = None
     reason: str = ""
-    trunk: int | None = None  # what trunk was then, where that is not the parent
+    trunk: int | None = None  # what trunk was then; None is the parent
 
 
 @dataclass(frozen=True, slots=True)

@@ -422,6 +422,6 @@ ALTER TABLE stages ADD COLUMN peak_device_bytes INTEGER;               -- of the
 
 -- version 9
 
-ALTER TABLE proposals ADD COLUMN trunk INTEGER REFERENCES experiments (number);    -- then; NULL where it is the parent
+ALTER TABLE proposals ADD COLUMN trunk INTEGER REFERENCES experiments (number);    -- then; NULL is the parent
 -- What was ever shown to be better is looked at first, of however many verdicts.
 CREATE INDEX verdicts_shown ON verdicts (experiment, word) WHERE evidence <> 'screened';

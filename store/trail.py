@@ -16,7 +16,7 @@ import os
 import stat
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -247,8 +247,9 @@ def _turned_over(folder: Path, descriptor: int) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    if os.lstat(folder / FILE).st_ino == os.fstat(descriptor).st_ino:
-        (folder / FILE).replace(folder / OLDER)
+    with suppress(FileNotFoundError):  # another one has just done so
+        if os.lstat(folder / FILE).st_ino == os.fstat(descriptor).st_ino:
+            (folder / FILE).replace(folder / OLDER)
     return True
 
 

@@ -259,8 +259,8 @@ def _word(figures: Sequence[Figure], tempting: float, hopeful: float) -> Word:
     costs = [one for one in figures if one.axis.kind is not Kind.QUALITY and one.moved is not Moved.EQUAL]
     costs = [one for one in costs if not one.axis.deterministic]
     rest = [figure for figure in figures if figure not in costs]
-    # A dead change: the same to the last digit at the same seed. Times and peaks of memory never are the same, so of
-    # them it is asked that none looks better; after two runs, that none is likely to be.
+    # A dead change: the same to the last digit at the same seed. Times, peaks of memory and other costs with noise are
+    # never the same, so of them it is asked that none looks better; after two runs, that none is likely to be.
     if rest and all(figure.moved is Moved.EQUAL for figure in rest):
         less = [one for one in costs if one.better > (tempting if one.difference.n < 2 else hopeful)]
         if not less and all(one.moved in (Moved.SAFE, Moved.OPEN) for one in costs):

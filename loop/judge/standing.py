@@ -45,6 +45,7 @@ class Standing:
         self.before: list[int] = [0]  # what trunk was, one after the other
         self.chosen: set[int] = set()  # the seeds on which the incumbent was chosen
         self.spoiled: set[int] = set()  # those on which it has failed
+        self.failed_at_first: set[int] = set()  # those on which the baseline has, here
         self.rows: dict[int, Experiment] = {}
         self.runs = Runs(settings)
         self.frozen: dict[str, Reference] = {}
@@ -83,6 +84,9 @@ class Standing:
         (*before, incumbent), runs = await views.trunks(database), []
         if incumbent != self.incumbent or any(row.number == incumbent for row in rows):
             runs = await views.incumbents_runs(database, incumbent)
+        if any(row.number == 0 for row in rows):
+            own = await views.incumbents_runs(database, 0)
+            self.failed_at_first = {run.seed for run in own if run.bench == self.bench and run.failed}
         self._seen = seen
         for row in rows:
             self.runs.forget(row.number)
@@ -186,7 +190,8 @@ class Standing:
     def pinned_on(self, row: Experiment) -> set[int]:
         """The seeds on which what was pinned for an experiment was run: for those it was chosen."""
         seeds = set[int]()
-        while self.runs.noisy() and row.parent is not None and row.parent != row.root:
+        while self.runs.noisy() and row.parent not in (None, row.root, self.incumbent):
+            assert row.parent is not None
             row = self.rows[row.parent]
             seeds |= self.runs.seeds(row.number)
         return seeds

@@ -109,8 +109,7 @@ async def joined(own: Preparation, numbers: Sequence[int]) -> Joined:
     # Code first: beside a knob that has moved, git sees lines that are others by now.
     turned = [_turns(rows, one, {knob.key for knob in own.knobs}) for one in chosen]
     for one, sets in sorted(zip(chosen, turned, strict=True), key=lambda each: each[1]):
-        assert one.root is not None
-        await (_set if sets else _merged)(own, rows[one.root], one, trunk, found)
+        await (_set if sets else _merged)(own, rows[_base(rows, one)], one, trunk, found)
     before, after = await own.branches.files(trunk.tree), await own.branches.files(found.tree)
     changed = [path for path, facts in after.items() if facts != before.get(path)]
     if not changed:
@@ -123,10 +122,19 @@ async def joined(own: Preparation, numbers: Sequence[int]) -> Joined:
     return Joined(chosen, names, edit, change)
 
 
+def _base(rows: Sequence[Experiment], one: Experiment) -> int:
+    """What an experiment has changed: what trunk was, or the nearest that was pinned for it and is in trunk now."""
+    assert one.parent is not None
+    if one.parent == one.root or rows[one.parent].state is State.MERGED:
+        return one.parent
+    return _base(rows, rows[one.parent])
+
+
 def _turns(rows: Sequence[Experiment], one: Experiment, known: Collection[str]) -> bool:
-    """Whether an experiment is what trunk was with other values of known knobs, and nothing else."""
+    """Whether an experiment has given known knobs other values, and nothing else, since what trunk has of it."""
     own = one.operator == MERGE or (one.operator == KNOBS and all(key in known for key in one.knobs))
-    return own and all(_turns(rows, rows[number], known) for number in one.parents if number != one.root)
+    there = (one.root, _base(rows, one))
+    return own and all(_turns(rows, rows[number], known) for number in one.parents if number not in there)
 
 
 def _usable(twin: Experiment, found: str) -> Experiment:
@@ -142,15 +150,15 @@ def _usable(twin: Experiment, found: str) -> Experiment:
     return twin
 
 
-async def _set(own: Preparation, root: Experiment, one: Experiment, trunk: Experiment, found: Sum) -> None:
+async def _set(own: Preparation, base: Experiment, one: Experiment, trunk: Experiment, found: Sum) -> None:
     """Give the knobs the values that an experiment has given them."""
-    base, its = own.values(root), own.values(one)
-    moves = {key: value for key, value in its.items() if not same(value, base[key])}
+    then, its = own.values(base), own.values(one)
+    moves = {key: value for key, value in its.items() if not same(value, then[key])}
     for key, value in moves.items():
         now = found.values[key]
-        if not same(now, base[key]) and not same(now, value):
+        if not same(now, then[key]) and not same(now, value):
             who = found.givers.get(key, f"trunk, {trunk.id},")
-            text = f"{one.id} moves {key} from {base[key]} to {value}, and {who} has it at {now}: nothing is merged"
+            text = f"{one.id} moves {key} from {then[key]} to {value}, and {who} has it at {now}: nothing is merged"
             raise Refused(Refusal.INVALID, text)
     edit = Setting(own.knobs, found.values, moves).onto(found.values)
     sources = await own.branches.contents(found.tree, edit.paths)
@@ -163,14 +171,14 @@ async def _set(own: Preparation, root: Experiment, one: Experiment, trunk: Exper
     found.givers |= dict.fromkeys(moves, one.id)
 
 
-async def _merged(own: Preparation, root: Experiment, one: Experiment, trunk: Experiment, found: Sum) -> None:
-    """Merge what an experiment has changed of what trunk was."""
+async def _merged(own: Preparation, base: Experiment, one: Experiment, trunk: Experiment, found: Sum) -> None:
+    """Merge what an experiment has changed of its base."""
     try:
-        found.tree = await own.branches.merged(root.tree, found.tree, one.tree)
+        found.tree = await own.branches.merged(base.tree, found.tree, one.tree)
     except Conflict as conflict:
         text = f"{one.id} changes lines of {conflict} that are others by now, in {trunk.id} or by one beside it"
         raise Refused(Refusal.INVALID, f"{text}: nothing is merged") from None
-    base, its = own.values(root), own.values(one)
-    moves = {key: value for key, value in its.items() if not same(value, base[key])}
+    then, its = own.values(base), own.values(one)
+    moves = {key: value for key, value in its.items() if not same(value, then[key])}
     found.values |= moves
     found.givers |= dict.fromkeys(moves, one.id)

@@ -315,7 +315,7 @@ async def test_decisions_stand_over_a_change_of_bench_and_back(searched: Place) 
     async with await Database.open(searched.folder) as database:
         (there,) = [event.text for event in await events.events_after(database, 0) if event.kind == "bench"][1:]
         runs = await views.runs(database, 0)
-    assert ", for commands changed: trunk is run first, and nothing is held against what was measured on " in there
+    assert ", for commands changed: the baseline and trunk are run first where they have not been, " in there
     benches = [run.bench for run in runs]
     assert benches.count(benches[-1]) == 3, "what is frozen there rests on as many runs as it did before"
     await decide(searched, "undo")  # of the rejection

@@ -79,6 +79,18 @@ async def test_a_child_follows_trunk_to_its_parent_and_is_stale_elsewhere(apart:
     assert "return 0.25" in text and "return 0.5" in text, "both changes are there, on what trunk is"
 
 
+async def test_what_trunk_has_of_it_by_now_is_not_merged_again(apart: Place) -> None:
+    assert (await pin(apart, 1)).done
+    await more(apart)
+    child = (await rows(apart))[10]
+    assert child.knobs != (await rows(apart))[1].knobs
+    assert (await merge(apart, 1)).done and (await merge(apart, 6)).done
+    answer = await merge(apart, 10)
+    assert answer.text.startswith("e0010 merged as e0012: "), answer.text
+    assert (await rows(apart))[12].knobs == child.knobs, "also where it has moved what its parent had moved"
+    assert "return 0.25" in await source(apart)
+
+
 @pytest.mark.parametrize(
     ("number", "said"),
     [

@@ -130,6 +130,25 @@ def test_what_is_made_from_a_pinned_one_is_run_on_seeds_on_which_that_was_not() 
         before |= {job.seed for job in own}
 
 
+def test_a_child_of_what_is_trunk_by_now_is_run_on_trunks_seeds() -> None:
+    study = Simulated(2, [5], promising=2)
+    study.whole()
+    study.stand.put(replace(experiment(2), parent=1))
+    study.merge(1)
+    before = len(study.jobs)
+    assert {job.experiment.number for job in study.whole()[before:]} == {1, 2}, "and it comes to an end"
+
+
+def test_the_baseline_is_run_no_more_on_a_seed_on_which_it_has_failed() -> None:
+    study = Simulated(3, [1])
+    study.whole()
+    study.merge(1)
+    study.stand.runs = study.runs = Runs(SETTINGS)
+    study.stand.failed_at_first = {FIRST[0]}
+    job = next_job(study.stand, 0)
+    assert job and (job.experiment.number, job.seed) == (0, FIRST[1])
+
+
 def test_on_another_bench_the_baseline_and_trunk_are_run_before_anything_is_held_against_them() -> None:
     study = Simulated(3, [1])
     study.whole()
@@ -139,7 +158,7 @@ def test_on_another_bench_the_baseline_and_trunk_are_run_before_anything_is_held
     before = len(study.jobs)
     jobs = study.whole()[before:]
     assert [(job.experiment.number, job.purpose) for job in jobs[:5]] == [
-        (0, BASELINE), (0, BASELINE), (0, BASELINE), (1, BASELINE), (2, SCREEN),
+        (0, CHALLENGE), (0, CHALLENGE), (0, CHALLENGE), (1, BASELINE), (2, SCREEN),
     ]  # fmt: skip
 
 
@@ -193,7 +212,7 @@ def test_what_is_screened_after_a_merge_is_compared_on_the_same_seed() -> None:
     study.merge(1)
     later = study.whole()[6:]
     assert [(job.experiment.number, job.purpose, job.seed) for job in later] == [
-        (0, BASELINE, FIRST[1]), (0, BASELINE, FIRST[2]), (1, CHALLENGE, FIRST[2]), (2, SCREEN, FIRST[2]),
+        (0, CHALLENGE, FIRST[1]), (0, CHALLENGE, FIRST[2]), (1, CHALLENGE, FIRST[2]), (2, SCREEN, FIRST[2]),
     ]  # fmt: skip
 
 
