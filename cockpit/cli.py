@@ -11,8 +11,8 @@ from typer.core import TyperGroup
 
 from cockpit import decide, look
 from cockpit.look import Directory, Identifier, Json, Usage, limits, wait
-from cockpit.opening import forgiving
-from store.place import CONFIG, EngineRuns, NoStudy, Place, find
+from cockpit.opening import forgiving, screen
+from store.place import CONFIG, EngineRuns, NoStudy, find
 from store.records import name_of
 
 CONFIGURATION, USAGE, OTHER_ENGINE, MACHINE, NOT_DONE = 1, 2, 4, 5, 6
@@ -151,24 +151,11 @@ def open_study(
         raise Usage("--json goes with --batch")
     if readonly and (experiments, seconds) != (None, None):
         raise Usage("--readonly starts no engine, so it takes no limit")
-    raise typer.Exit(_screen(place, experiments, seconds, readonly=readonly, ascii_only=ascii_only))
-
-
-def _screen(
-    place: Place,
-    experiments: int | None,
-    seconds: float | None,
-    *,
-    readonly: bool = False,
-    ascii_only: bool = False,
-) -> int:
-    """The screen of a study, where there can be one. The exit status."""
     from cockpit import output
-    from cockpit.opening import screen
 
     if why := output.no_screen():
         raise Usage(f"{why}: `cockpit --batch` runs the study without a screen, `cockpit status` looks at it")
-    return screen(place, experiments, seconds, readonly=readonly, ascii_only=ascii_only)
+    raise typer.Exit(screen(place, experiments, seconds, readonly=readonly, ascii_only=ascii_only))
 
 
 @app.command()
@@ -221,7 +208,7 @@ def demo(
     if not as_json:
         output.line(f"study {place.name} in {directory} {'is here already' if there else 'is made for this demo'}")
         if not (why := output.no_screen()):
-            raise typer.Exit(_screen(place, None, None))
+            raise typer.Exit(screen(place, None, None))
         output.line(f"{why}, so it runs in batch, until it has {DEMO_EXPERIMENTS} experiments: a few minutes")
     raise typer.Exit(wait(batch.run(place, DEMO_EXPERIMENTS, None, as_json)))
 

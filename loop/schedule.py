@@ -77,9 +77,9 @@ def next_job(stand: Standing, study_seed: int, count: int | None = None) -> Job 
     lacking = [seed for seed in own if seed not in have]
     if stand.unverified:
         return Job(first, own[0], VERIFY)
-    known = runs.seeds(0) | stand.failed_at_first
-    if incumbent and len(runs.seeds(0)) < (wanted if runs.noisy() else 1):  # all that is frozen rests on these
-        return Job(stand.rows[0], next(seed for seed in seeds(study_seed) if seed not in known), CHALLENGE)
+    if incumbent and len(good := runs.seeds(0)) < (wanted if runs.noisy() else 1):  # all that is frozen rests on these
+        tried = good | stand.failed_at_first
+        return Job(stand.rows[0], next(seed for seed in seeds(study_seed) if seed not in tried), CHALLENGE)
     if incumbent and not have:  # on another bench, or merged for those that flatter it
         return Job(first, own[0], BASELINE)
     waiting = stand.waiting()
