@@ -27,7 +27,7 @@ def slim(drawn: str) -> str:
     (page, _), *_ = Counter(grounds.findall(drawn)).most_common(1)
     drawn = grounds.sub(lambda rect: "" if rect[1] == page else f"{rect[0]}\n", drawn)
     drawn = re.sub(r'(<rect) fill="#\w+" (stroke=)', rf'\1 fill="{page}" \2', drawn, count=1)  # the window
-    drawn = re.sub(r"\d+\.\d{3,}", lambda number: f"{float(number[0]):.1f}", drawn)
+    drawn = re.sub(r"<[^>]*>", lambda tag: re.sub(r"\d+\.\d{3,}", lambda one: f"{float(one[0]):.1f}", tag[0]), drawn)
     return re.sub(r"\n\s*\n+", "\n", drawn.replace("</text><text", "</text>\n<text"))
 
 

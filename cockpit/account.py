@@ -89,6 +89,8 @@ def bought(amount: float | None) -> str:
     """How many experiments a loss would have bought; `?` where that is not known."""
     if amount is None:
         return "?"
+    if amount >= 99.95:
+        return f"{amount:.0f}"
     return f"{amount:.1f}" if amount >= 0.05 else NOTHING if not amount else "<0.1"
 
 

@@ -1,6 +1,7 @@
 """The screen: wiring. What is shown is made by the panels, from what `feed` reads; what is asked is a command."""
 
 import asyncio
+import gc
 import signal
 import sqlite3
 import time
@@ -14,6 +15,9 @@ from textual.app import ComposeResult
 from textual.containers import Container
 from textual.events import Click, Event, Key, Paste, Resize
 from textual.geometry import Size
+from textual.reactive import Reactive
+from textual.screen import Screen
+from textual.widget import Widget
 from textual.widgets import Input
 
 from cockpit import bars, feed, keys, sheets
@@ -39,7 +43,14 @@ AWAY_SECONDS = 3600.0  # after which what has happened is the first thing shown
 MARK_SECONDS = 60.0  # between two marks that somebody is at the keys
 SEEN = "seen"  # in the study's folder: when somebody was at a screen's keys last
 COPIED = "copied.txt"  # in the study's folder: what was copied last
+FRESH_SECONDS = 0.5  # after it was drawn nothing is drawn anew for the time alone
 STILL_SECONDS = 1.0  # after a key nothing is listed in another order
+
+
+class Page(Screen[None]):
+    """What all of it stands on. Textual's own is painted as a whole whenever the keys go elsewhere."""
+
+    focused: Reactive[Widget | None] = Reactive(None, repaint=False)
 
 
 class Tabs(Lines):
@@ -63,7 +74,7 @@ class Cockpit(Deciding):
     #gap { height: 1; }
     #tabs { height: 2; display: none; }
     #panels { height: 1fr; layout: grid; grid-gutter: 0 1; }
-    #panels { grid-size: 2; grid-columns: 12fr 11fr; grid-rows: 1fr 1fr 5; }
+    #panels { grid-size: 2; grid-columns: 12fr 11fr; grid-rows: 10fr 11fr 5; }
     #experiments { row-span: 2; }
     #ledger { column-span: 2; }
     .narrow #tabs { display: block; }
@@ -113,12 +124,18 @@ class Cockpit(Deciding):
         self._detail = 3  # the panel that is shown of those about one experiment
         self._zoomed = self._quitting = False
         self._minute = 0
+        self._begun = asyncio.Event()
         self._marked_at = time.monotonic()
+        self._seen_at = 0.0  # when it was drawn last, by the clock that only goes on
         self._key_at = 0.0  # when a key was pressed last, by the same clock
         self._arrangement = Arrangement.NONE
         self._room = Size(0, 0)
 
     # --- what there is ------------------------------------------------------------------------------------------------
+
+    def get_default_screen(self) -> Screen[None]:
+        """The one on which all of it stands."""
+        return Page(id="_default")
 
     def compose(self) -> ComposeResult:
         """Status, panels, strip, keys."""
@@ -133,17 +150,18 @@ class Cockpit(Deciding):
         yield self.small
 
     def on_mount(self) -> None:
-        """Follow the study, and end so that the terminal is restored whatever ends us."""
+        """Read the study, and end so that the terminal is restored whatever ends us."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, partial(self.exit, return_code=128 + number))
         self._room = self.size
         self._arrange()
         self.set_interval(1.0, self._tick)
+        self._follow()
 
     def on_ready(self) -> None:
-        """Only now: what Textual has drawn while it was starting may not have reached the terminal."""
-        self._follow()
+        """Only now is the study shown: what Textual draws while it is starting may not have reached the terminal."""
+        self._begun.set()
 
     @property
     def panel(self) -> Panel:
@@ -158,7 +176,8 @@ class Cockpit(Deciding):
             async with await Database.open(self.place.folder, create=mine, migrate=mine) as database:
                 self.database = database
                 seen = await asyncio.to_thread(self._seen_before)
-                async for study in feed.follow(self.place, database):
+                async for study in feed.follow(self.place, database, self._counts):
+                    await self._begun.wait()
                     if self.study is not None and self.study.whole:  # who presses keys sees the list stand still
                         await asyncio.sleep(max(0.0, self._key_at + STILL_SECONDS - time.monotonic()))
                     if self.study is not None and study.last_event < self.study.last_event:
@@ -175,6 +194,10 @@ class Cockpit(Deciding):
             self.exit(error if alive else RecordTooOld(told))
         except (RecordTooNew, sqlite3.Error, OSError) as error:
             self.exit(error)
+
+    def _counts(self) -> bool:
+        """Whether what came of what was spent is on the screen."""
+        return any(panel.display and panel.counts for panel in self.panels)
 
     def _seen_before(self) -> float | None:
         """When somebody looked last, where anybody did; and that somebody looks now."""
@@ -206,6 +229,9 @@ class Cockpit(Deciding):
             self.set_timer(1.0, self.refresh)  # some of a first picture has been seen to be lost on its way
             if not self.readonly and (self._start or (study.engine is None and study.pid is None)):
                 self.go_on()
+        if study.whole and not gc.isenabled():
+            gc.freeze()
+            gc.enable()
         if self.study and (self.study.pid is None) is not (study.pid is None):
             self.said = None  # it was said of an engine that is no more, or is only now
         self.study = study
@@ -233,6 +259,7 @@ class Cockpit(Deciding):
         """Draw what there is; while the time ticks, only what changes with it."""
         if (view := self._view()) is None:
             return
+        self._seen_at = time.monotonic()
         columns, rows = self._room
         if self._arrangement is Arrangement.NONE:
             self.small.show(bars.too_small(view, self.place.name, columns, rows))
@@ -243,7 +270,8 @@ class Cockpit(Deciding):
         self.status.show([bars.status(view.study, name, view.now, columns, self.keymap)])
         lines = 2 if self._arrangement is Arrangement.HUGE else 1
         self.strip.show(bars.strip(view.study, self.said, lines, columns, len(self.marks), self.keymap))
-        self.keys.show([keys.footer(self._shown, self.panel.keys, columns, self._would(), self.keymap)])
+        foot = keys.footer(self._shown, self.panel.keys, columns, self._would(), self.keymap)
+        self.keys.show([keys.foot(Search.KEYS) if self.search.display else foot])
         if self._arrangement is Arrangement.NARROW:
             self.tabs.show(bars.tabs(self._shown, columns))
         for panel in self.panels:
@@ -256,7 +284,7 @@ class Cockpit(Deciding):
         before, self.choices = self.choices, choices
         sought = (choices.search, choices.inverted) != (before.search, before.inverted)
         shown = listed(self.study, choices, spaced=False) if sought and self.study else None
-        if shown and shown.numbers and self.selected not in shown.places:
+        if shown and shown.numbers and self.selected not in shown.numbers:
             self.selected = shown.numbers[0]  # nobody decides on what is not listed
         self.see()
 
@@ -268,7 +296,13 @@ class Cockpit(Deciding):
                 self._read(self.database, want, event)
 
     def _wants(self, view: View) -> list[Want[Any]]:
-        return [want for panel in self.panels if panel.display for want in panel.wants(view)]
+        panels = [want for panel in self.panels if panel.display for want in panel.wants(view)]
+        return [*panels, *(want for sheet in self._merging for want in sheet.wants())]
+
+    @property
+    def _merging(self) -> list[sheets.Merge]:
+        """The sheet that says what a merge will do, while it is in front."""
+        return [screen for screen in self.screen_stack if isinstance(screen, sheets.Merge)]
 
     @work(group="read")
     async def _read(self, database: Database, want: Want[Any], event: int) -> None:
@@ -276,8 +310,12 @@ class Cockpit(Deciding):
             view = self._view()
             return view is not None and want in self._wants(view)
 
-        if await self.reader.read(want, lambda: self._source(database), event, wanted):
-            self.see()
+        if await self.reader.read(want, lambda: self._source(database), event, wanted) and (view := self._view()):
+            for panel in self.panels:
+                panel.see(view, draw=want in panel.wants(view))
+            for sheet in self._merging:
+                sheet.count(self.reader.found)
+            self._read_what_is_wanted(view)
 
     def _source(self, database: Database) -> Source:
         return Source(self.place, database, self.git, self.reader.found)
@@ -291,6 +329,8 @@ class Cockpit(Deciding):
     def _tick(self) -> None:
         """What runs is watched by the second, all else by the minute."""
         minute, self._minute = self._minute, int(time.time() // 60)
+        if time.monotonic() - self._seen_at < FRESH_SECONDS:
+            return  # all of it has just been drawn
         if self.study and (self.study.running or self.said or minute != self._minute):
             self.see(ticking=True)
         elif self.study and self.study.pid is not None and (view := self._view()):
@@ -302,7 +342,8 @@ class Cockpit(Deciding):
         self._arrange()
         self.see()
 
-    def _arrange(self) -> None:
+    def _arrange(self) -> bool:
+        """Show the panels for which there is room. Whether they are others than before."""
         room = arrangement(*self._room)
         self._arrangement = Arrangement.NARROW if self._zoomed and room is not Arrangement.NONE else room
         while self._arrangement is Arrangement.NONE and len(self.screen_stack) > 1:
@@ -314,7 +355,10 @@ class Cockpit(Deciding):
             self._detail = self._shown
         huge = self._arrangement is Arrangement.HUGE
         container = self.query_one("#panels", Container)
-        container.sort_children(key=lambda one: HUGE.index(one.number) if huge else one.cell)  # type: ignore[attr-defined]
+        order = sorted(self.panels, key=lambda one: HUGE.index(one.number) if huge else one.cell)
+        if order != list(container.children):  # else all of it would be laid out and painted anew
+            container.sort_children(key=order.index)  # type: ignore[arg-type]
+        displayed = [panel.display for panel in self.panels]
         # What is shown is shown before the rest is hidden: so the keys are never with a panel that nobody sees.
         for panel in sorted(self.panels, key=lambda one: one.number != self._shown):
             shares = panel.cell is Cell.DETAIL and self._arrangement is Arrangement.WIDE
@@ -323,6 +367,7 @@ class Cockpit(Deciding):
             panel.behind = [one for one in self.panels if shares and one.cell is panel.cell and one is not panel]
             if panel.number == self._shown:
                 screen.set_focus(panel, scroll_visible=False)  # now, for the next key may be here already
+        return displayed != [panel.display for panel in self.panels]
 
     # --- looking ------------------------------------------------------------------------------------------------------
 
@@ -353,8 +398,9 @@ class Cockpit(Deciding):
     def action_panel(self, number: int) -> None:
         """Show a panel, and give it the keys."""
         self._shown = number
-        self._arrange()
-        self.call_after_refresh(self.see)
+        if self._arrange():
+            self.call_after_refresh(self.see)  # what is wanted depends on the room there is
+        self.see()
 
     def action_next_panel(self, by: int) -> None:
         """The next panel, or the one before."""
@@ -362,8 +408,8 @@ class Cockpit(Deciding):
 
     def action_open(self) -> None:
         """The diff of what is selected."""
-        if self._shown in (1, 2):
-            self.action_panel(3)
+        if self._shown in (1, 2) and self.selected is not None:
+            self.open_diff(self.selected)
 
     async def action_back(self) -> None:
         """To the list; in the list, forget what is marked, and then what was searched."""
@@ -386,9 +432,9 @@ class Cockpit(Deciding):
 
     def action_search(self) -> None:
         """Write what is searched for; the list follows at every letter, and what is selected is in it."""
-        self.action_panel(1)
         self.search.began_at = self.selected
         self.search.display = True
+        self.action_panel(1)
         self.screen.set_focus(self.search)
 
     def _write_search(self, event: Key) -> bool:
@@ -494,8 +540,9 @@ class Cockpit(Deciding):
             self.say(f"{len(self.marks)} marked", "dim")
 
     def open_diff(self, number: int) -> None:
-        """Select an experiment, and show its diff."""
+        """Select an experiment, and show its diff from the top; the key of that panel goes to where one has been."""
         self.select(number)
+        self.panels[2].begin()
         self.action_panel(3)
 
     def action_move(self, by: int) -> None:

@@ -9,11 +9,13 @@ from cockpit.keys import TABLE, Keymap
 from cockpit.line import Line, Piece, fit, line, wrap
 from cockpit.pages import clock, count, few, verified
 from cockpit.panels.ledger import SECONDS, TOKENS, shares
+from cockpit.progress import brief
 from store.away import Happened
 from store.records import CallOutcome, Ended, Experiment, Outcome, Refusal, name_of, offers
 
 NAME = 14  # columns of what a row is about
 MOST = 4  # offers that are named
+APART = ("trunk", "offers", "experiments", "failed most", "guards")  # rows with a blank line above
 LOST = ("failed", "refused", "infra", "idle", "no engine")  # parts of the ledger's bars
 MENDED = {  # of each loss, the first thing to try
     f"refused: {Refusal.INVALID}": "a larger model, or a smaller [space] edit: it has to quote code to change it",
@@ -46,7 +48,7 @@ def away(study: Snapshot, since: Happened, now: float, width: int, keys: Keymap 
         rows.append(("trunk", told(doubt, "bad")))
     rows.append(("offers", _offers(study, width - NAME)))
     kept = study.keeps
-    luck = f" (of all {kept.confirmed} {few(kept.expected_false)} by luck)" if kept and since.confirmed else ""
+    luck = f" ({few(kept.expected_false)} of all {kept.confirmed} by luck)" if kept and since.confirmed else ""
     ran = f"{since.ran} ran, {since.measured} measured, {since.confirmed} confirmed{luck}, {since.failed} failed"
     rows.append(("experiments", told(ran)))
     if study.reference:
@@ -69,7 +71,7 @@ def away(study: Snapshot, since: Happened, now: float, width: int, keys: Keymap 
         rows.append(("guards", [[(fit(guards, width - NAME).rstrip(), "infra" if facts.get("no_wall") else "dim")]]))
     lines = [line((f"since {clock(since.since)[:5]}, {figures.lasted(now - since.since)}", "dim"))]
     for name, texts in rows:
-        lines.append(line())
+        lines += [line()] if name in APART else []
         lines += [line((f"{'' if at else name:{NAME}}", "dim"), *pieces) for at, pieces in enumerate(texts)]
     return lines
 
@@ -80,7 +82,7 @@ def _offers(study: Snapshot, width: int) -> list[list[Piece]]:
 
     def said(one: Experiment) -> list[Piece]:
         end = "  balanced pick" if one.number in picked else ""
-        sentence = one.verdict.sentence if one.verdict else ""
+        sentence = brief(one.verdict.sentence) if one.verdict else ""
         text = fit(sentence, width - len(one.id) - 4 - len(end)).rstrip()
         return [(f"{OFFER.glyph} ", OFFER.style), (f"{one.id}  ", "bold"), text, (end, "pick")]
 

@@ -127,17 +127,25 @@ def strip(
 
 def too_small(view: View, name: str, columns: int, rows: int) -> Sequence[Line]:
     """What is said where there is no room for more."""
-    texts = (
-        f"cockpit needs {LEAST_COLUMNS}x{LEAST_ROWS}",
-        f"this terminal is {columns}x{rows}",
-        "",
-        f"{name}: {len(view.study.experiments)} experiments",
-        "",
-        "make it larger, or use",
-        "cockpit status",
-        "cockpit experiments",
-        "",
-        f"{view.keys['quit']} quit, the engine goes on",
+    study, waiting = view.study, view.study.offers
+    experiments = f"{len(study.experiments)} experiments"
+    offers: Piece = (f"◊ {waiting} offer{'s wait' if waiting > 1 else ' waits'} for you", "bold offer")
+    texts: tuple[Sequence[Piece], ...] = (
+        [f"cockpit needs {LEAST_COLUMNS}x{LEAST_ROWS}"],
+        [f"this terminal is {columns}x{rows}"],
+        [],
+        [(f"{name}  ", "bold"), *state(study, view.now, view.keys, slim=True)],
+        [offers if waiting else experiments],
+        [],
+        ["make it larger, or use"],
+        ["cockpit status"],
+        ["cockpit experiments"],
+        [],
+        [f"{view.keys['quit']} quit, the engine goes on"],
     )
     margin = " " * max(0, (columns - 26) // 2)
-    return [line(), *(line(fit(margin + text, columns)) for text in texts)]
+    lines = [line(), *(line(margin, *text) for text in texts)]
+    for blank in [at for at, text in enumerate(lines) if not text.text.strip()][::-1]:  # give way, the last first
+        if len(lines) > rows:
+            del lines[blank]
+    return lines

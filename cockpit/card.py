@@ -6,6 +6,7 @@ is always to the right, and the band of what does not matter is as wide in each 
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from rich.cells import cell_len
@@ -73,8 +74,10 @@ LAYOUTS = (  # from so many columns on
 )
 
 
-def card(study: Snapshot, candidate: Experiment, against: Experiment | None, width: int) -> list[Line]:
-    """The card of an experiment, against what it was judged against."""
+def card(
+    study: Snapshot, candidate: Experiment, against: Experiment | None, width: int, *, brief: bool = False
+) -> list[Line]:
+    """The card of an experiment, against what it was judged against. `brief`: what it was not judged by is one line."""
     said = candidate.verdict
     figures_of: Mapping[str, Any] = said.figures if said else {}
     own = {m.objective: m for m in candidate.measurements}
@@ -86,11 +89,17 @@ def card(study: Snapshot, candidate: Experiment, against: Experiment | None, wid
     rows = [_head(of if before else "", candidate.id, columns, judged=bool(figures_of))]
     shown = [one for one in study.quantities if one.name in own]
     quiet = said is None or said.evidence is Evidence.SCREENED
+    also = [one for one in shown if one.name not in figures_of and not one.bound] if brief and figures_of else []
+    shown = [one for one in shown if one not in also]
     rows += [
         _row(one, own[one.name], before.get(one.name), figures_of.get(one.name), columns, quiet=quiet) for one in shown
     ]
+    if also:
+        text = f"also {', '.join(_both(one, own[one.name], before.get(one.name)) for one in also)}"
+        rows.append(line((fit(text, width).rstrip(), "faint")))
     if not columns.sources:
-        rows.append(line((fit(_sources(shown, own, before), width).rstrip(), "faint")))
+        judged = [one for one in shown if one.name in figures_of] or shown  # the others' rows say it
+        rows.append(line((fit(_sources(judged, own, before), width).rstrip(), "faint")))
     elif figures_of:
         legend = "░ too small to matter; safe: not worse by more; ─ 95 % interval; log scale"
         rows.append(line((fit(legend, width).rstrip(), "faint")))
@@ -115,11 +124,22 @@ def _sources(shown: Sequence[Objective], own: Mapping[str, Measurement], before:
     seeds, others = (max((one.n for one in values.values()), default=0) for values in (own, before))
     labels: dict[str, list[str]] = {}
     for one in shown:
-        labels.setdefault(own[one.name].source, []).append(one.label)
+        labels.setdefault(own[one.name].said, []).append(one.label)
     said = f"{seeds} seed{'s' * (seeds > 1)}{f' against {others}' if others else ''}"
+    if not labels:
+        return said
     if len(labels) == 1:
         return f"{said}; all {next(iter(labels))}"
-    return "; ".join([said, *(f"{source}: {', '.join(names)}" for source, names in labels.items())])
+    *few, (most, names) = sorted(labels.items(), key=lambda one: len(one[1]))
+    parts = [*few, (most, names if len(names) == 1 else ["the rest"])]
+    return "; ".join([said, *(f"{source}: {', '.join(names)}" for source, names in parts)])
+
+
+def _both(objective: Objective, own: Measurement, before: Measurement | None) -> str:
+    """What it is, and was, in a few words."""
+    said = partial(figures.value, quality=objective.quality)
+    was = f"{said(before.value)} → " if before else ""
+    return f"{objective.label} {was}{said(own.value)} {objective.unit}".rstrip()
 
 
 def changed(objective: Objective, figure: Mapping[str, Any], base: float | None) -> tuple[str, str, str]:
@@ -142,20 +162,18 @@ def _row(
 ) -> Line:
     """One objective. What is only screened is `quiet`: grey, for there is no evidence for it yet."""
     names, half = columns.names, columns.half
+    said = partial(figures.value, quality=objective.quality)
     label = fit(objective.label, min(names - 1, cell_len(one_line(objective.label))))
     unit = f" {objective.unit}" if cell_len(label) + cell_len(objective.unit) + 2 <= names else ""
     pieces: list[Piece] = [(label, "text"), (fit(unit, names - cell_len(label)), "faint")]
 
-    def say(measured: Measurement) -> str:
-        return figures.value(measured.value, quality=objective.quality)
-
-    pieces += [(right(say(before), 6), "dim"), (" → ", "dim")] if before else [" " * 9]
-    pieces.append((right(say(own), 6), "text" if quiet or figure is None else "bold text"))
-    source = f"{own.n:>3} {own.source}" if columns.sources else ""
+    pieces += [(right(said(before.value), 6), "dim"), (" → ", "dim")] if before else [" " * 9]
+    pieces.append((right(said(own.value), 6), "text" if quiet or figure is None else "bold text"))
+    source = f"{own.n:>3} {'selected' if own.selected else own.source}" if columns.sources else ""
     end = columns.middle + half + 9  # of the word
     if figure is None:
         why = objective.bound or ("" if objective.steers else "not steering")
-        why = why if source or objective.bound or not why else f"{own.source}, {why}"
+        why = why if source or objective.bound or not why else f"{own.said}, {why}"
         text = f"   {why}" if half and why else ""
         return line(*pieces, (fit(text, end - names - 15) if source else text, "faint"), (source, "faint"))
     word, tone = SAID.get(figure["moved"], SAID["open"])

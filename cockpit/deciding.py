@@ -121,7 +121,7 @@ class Deciding(App[Exception | None]):
             self.refused(verb, READ_FIRST)
             return []
         chosen = [study.experiments[number] for number in sorted(self.marks)] or [one]
-        if not self.marks and one.number not in listed(study, self.choices, spaced=False).lines:
+        if not self.marks and one.number not in listed(study, self.choices, spaced=False).numbers:
             self.refused(verb, f"{one.id} is selected, and not in the list: {self.keymap['back']} there shows all")
             return []
         for each in chosen:
@@ -159,10 +159,11 @@ class Deciding(App[Exception | None]):
             elif answer == "diff":
                 self.open_diff(chosen[0].number)
 
-        patch = patch_of(self.study, chosen[0])
-        changes = self.reader.found.get(patch) if patch else None
-        sheet = sheets.Merge(self.study, chosen, changes, self.keymap)
+        patch = patch_of(self.study, chosen[0]) if len(chosen) == 1 else None  # of several it is not counted
+        sheet = sheets.Merge(self.study, chosen, patch, self.keymap)
+        sheet.count(self.reader.found)
         self.push_screen(sheet, answered)
+        self.see(ticking=True)  # and have read what the sheet wants
         if sheets.is_apart(self.study, chosen) and not self.readonly:  # for that git makes objects
             self._foresee(sheet, [one.number for one in chosen])
 

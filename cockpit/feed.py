@@ -2,18 +2,35 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, overload
+from itertools import compress
+from pathlib import Path
+from typing import Any, TypeVar, TypeVarTuple, overload
 
 from cockpit.figures import named
 from cockpit.glyphs import promising
+from cockpit.made import Made
 from store import account, budgets, events, spawn, views
 from store.account import NOTHING, Account
 from store.database import Database
 from store.place import RECORD, Place, engine_pid
-from store.records import Decision, Engine, Event, Experiment, Frontier, Keeps, Ledger, Limit, Reference, Run, Study
+from store.records import (
+    Decision,
+    Engine,
+    Event,
+    Experiment,
+    Frontier,
+    Keeps,
+    Ledger,
+    Limit,
+    Reference,
+    Run,
+    State,
+    Study,
+)
 
 POLL_SECONDS = 0.2
 LEAST_SECONDS = 0.5  # between two pictures, so that a burst of events becomes one
@@ -21,6 +38,8 @@ ACCOUNT_SECONDS = 2.0  # between two readings of what came of what was spent, at
 ACCOUNT_SHARE = 0.01  # of the time, for it takes the longer the longer a study is
 NEWEST = 8  # events for the strip
 FEW = 500  # experiments that are read before anything is shown
+One = TypeVar("One")
+Ts = TypeVarTuple("Ts")
 
 
 class Some(Sequence[Experiment]):
@@ -88,6 +107,7 @@ class Snapshot:
     events: tuple[Event, ...]  # the newest, oldest first
     pinned: int | None = None  # the experiment that proposals start from, in trunk's place
     died: str = ""  # why the engine is gone, where it went without a word
+    made: Made = field(default_factory=Made)
 
     @property
     def whole(self) -> bool:
@@ -99,20 +119,35 @@ class Snapshot:
         """The number of the newest event; 0 before the first."""
         return self.events[-1].seq if self.events else 0
 
+    def each(self, make: Callable[[Experiment, *Ts], One], *given: *Ts) -> list[One]:
+        """What a function says of each experiment that is read: it is asked of those that are not as they were."""
+        rows = self.experiments if self.whole else tuple(self.experiments)
+        return self.made.each(rows, make, *given)
+
+    @cached_property
+    def open(self) -> list[Experiment]:
+        """Those that wait for a person, or may come to that, and those that go on."""
+        return list(compress(self.experiments, self.each(is_open)))
+
     @cached_property
     def offers(self) -> int:
         """How many wait for a person."""
-        return sum(one.offered for one in self.experiments)
+        return sum(one.offered for one in self.open)
 
     @cached_property
     def hopeful(self) -> int:
         """How many are promising, and neither confirmed nor decided."""
-        return sum(map(promising, self.experiments))
+        return sum(map(promising, self.open))
 
     @property
     def ledger(self) -> Ledger:
         """What was spent."""
         return self.account.ledger
+
+    @property
+    def counted(self) -> bool:
+        """Whether it is known what came of what was spent, and not only how much that was."""
+        return self.account.funnel is not NOTHING.funnel
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -160,50 +195,74 @@ class Snapshot:
         return {point.experiment for point in self.frontier.points}
 
 
-async def follow(place: Place, database: Database) -> AsyncIterator[Snapshot]:
+def is_open(one: Experiment) -> bool:
+    """Whether a person may have to do with it yet, or it goes on."""
+    return one.offered or promising(one) or one.state in (State.RUNNING, State.QUEUED)
+
+
+async def follow(
+    place: Place, database: Database, looked_at: Callable[[], bool] = lambda: True
+) -> AsyncIterator[Snapshot]:
     """A snapshot now, and one whenever something has changed. Raises sqlite3.Error, and OSError: the record is gone.
 
-    Of a study of many experiments the first one has what is looked at first, and the second one all.
+    Of a study of many experiments the first one has what is looked at first, and the second one all. While nobody looks
+    at what came of what was spent, only the ledger is read of the account.
     """
     if await views.count(database) > FEW:
         yield await read(place, database, first=True)
     seen: tuple[int, int | None] | None = None
     before: Snapshot | None = None
     counted, behind = 0.0, False  # when the account may be read again, and whether something has happened since
+    full = False  # whether it was read as a whole then
     while True:
         now = await events.last_event(database), await asyncio.to_thread(_engine, place)
-        began = time.monotonic()
-        due = before is None or began >= counted
-        if now == seen and not (behind and due):
+        began, whole = time.monotonic(), looked_at()
+        lacks = whole and not full
+        due = before is None or lacks or began >= counted
+        if now == seen and not lacks and not (behind and due):
             await asyncio.sleep(POLL_SECONDS)
             continue
-        seen, before = now, await read(place, database, before, count=due)
+        seen, before = now, await read(place, database, before, count=due, whole=whole)
         took = time.monotonic() - began
-        counted, behind = began + max(ACCOUNT_SECONDS, took / ACCOUNT_SHARE) if due else counted, not due
+        if due:
+            counted, full = began + max(ACCOUNT_SECONDS, took / ACCOUNT_SHARE), whole
+        behind = not due
         yield before
         await asyncio.sleep(max(POLL_SECONDS, LEAST_SECONDS - (time.monotonic() - began)))
 
 
 def _engine(place: Place) -> int | None:
+    """The engine that runs the study; not one that lives for a command alone, which ends once that is answered."""
     if not (place.folder / RECORD).exists():
         raise FileNotFoundError(f"the record is gone: {place.folder / RECORD}")
-    return engine_pid(place.folder)
+    pid = engine_pid(place.folder)
+    with suppress(OSError):  # where there is no /proc, that one is taken for an engine that starts
+        if b"loop.obey" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+            return None
+    return pid
 
 
 async def read(
-    place: Place, database: Database, before: Snapshot | None = None, *, count: bool = True, first: bool = False
+    place: Place,
+    database: Database,
+    before: Snapshot | None = None,
+    *,
+    count: bool = True,
+    whole: bool = True,
+    first: bool = False,
 ) -> Snapshot:
     """The study as it stands now. Of what was known before only what has changed is read; the account if it counts.
 
-    `first` is for what is looked at first, and for no more. The engine is looked for first: one that ends in between
-    has not died.
+    Of that the ledger alone, where it is not to be `whole`. `first` is for what is looked at first, and for no more.
+    The engine is looked for first: one that ends in between has not died.
     """
     pid = await asyncio.to_thread(_engine, place)
     before = before if before is None or before.whole else None  # what is known in part is read as a whole
     async with database.reading():
-        engine, heard = await views.last_engine(database), await events.newest(database)
-        drawn, reference = await views.frontier(database)
+        engine = await views.last_engine(database)
+        drawn, reference = await views.frontier(database, engine)
         last = await events.last_event(database)
+        told = tuple(await events.events_after(database, max(0, last - NEWEST)))
         # Another engine may have set up another bench, on which all is otherwise.
         same = before is not None and before.engine is not None and engine is not None and before.engine.id == engine.id
         rows = await _experiments(database, before if same else None, first=first)
@@ -212,7 +271,7 @@ async def read(
             study=await views.study(database),
             engine=engine,
             pid=pid,
-            paused=await views.paused(database),
+            paused=await views.paused(database, engine),
             experiments=rows,
             incumbent=incumbent,
             pinned=None if first else await views.pinned(database, rows, incumbent),
@@ -220,14 +279,18 @@ async def read(
             frontier=drawn,
             keeps=await views.keeps(database),
             reference=tuple(reference),
-            account=NOTHING if first else before.account if before and not count else await account.read(database),
+            account=NOTHING if first else await _account(database, before, count=count, whole=whole),
             limits=tuple(await budgets.read(database)),
             seconds={} if first else await _seconds(database, before if same else None),
             running=tuple(await views.unfinished_runs(database)),
-            events=tuple(await events.events_after(database, max(0, last - NEWEST))),
+            events=told,
+            made=before.made if before else Made(),
         )
     if pid is None and engine is not None and engine.ended_at is None:
-        return replace(snapshot, died=await asyncio.to_thread(spawn.last_word, place, engine.started_at, heard))
+        return replace(
+            snapshot,
+            died=await asyncio.to_thread(spawn.last_word, place, engine.started_at, told[-1].at if told else 0.0),
+        )
     return snapshot
 
 
@@ -237,6 +300,13 @@ async def _experiments(database: Database, before: Snapshot | None, *, first: bo
     if before is None:
         return tuple(await views.experiments(database))
     return await views.renewed(database, before.experiments, before.last_event)
+
+
+async def _account(database: Database, before: Snapshot | None, *, count: bool, whole: bool) -> Account:
+    known = before.account if before else NOTHING
+    if not count and before:
+        return known
+    return await account.read(database) if whole else replace(known, ledger=await views.ledger(database))
 
 
 async def _seconds(database: Database, before: Snapshot | None) -> Mapping[int, float]:

@@ -14,6 +14,7 @@ UNITS = (  # of a name: what its end says
 )
 
 MOST = 1e300  # of what can be reckoned with
+SHORT = 999.5e12  # what is more has no three digits and a letter
 
 
 def named(name: str, label: str | None = None, unit: str | None = None) -> tuple[str, str]:
@@ -28,9 +29,9 @@ def value(number: float, *, quality: bool) -> str:
     """A value of an objective, in six columns: four digits of a quality, without a leading zero; three of a cost."""
     size = abs(number)
     for factor, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if factor * 0.9995 <= size < 1e15:
+        if factor * 0.9995 <= size < SHORT:
             return _shown(f"{number / factor:#.3g}".rstrip(".") + letter)
-    if size and not 1e-4 <= size < 1e15:
+    if size and not 1e-4 <= size < SHORT:
         return _shown(_scientific(f"{number:.0e}"))
     if quality:
         return _shown(f"{number:.4g}" if size >= 1 or not size else f"{number:.4f}")

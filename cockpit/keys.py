@@ -9,9 +9,11 @@ from textual.binding import Binding, BindingType
 from textual.keys import _character_to_key
 
 from cockpit.glyphs import BASELINE, FAILS, OFFER, STATES, WORDS, Look
-from cockpit.line import Line, Piece, beside, fit, line
+from cockpit.line import Line, Piece, beside, fit, line, wrap
 
 LOOK, DECIDE, STEER = "Look", "Decide", "Steer"
+STAY = ("run", "undo", "quit", "help")  # in the footer, where there is little room: the first of them gives way first
+LEAST_BESIDE = 108  # columns of the help, from which on no line of two beside each other is cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +45,14 @@ KEYS = (
     Key("undo", "u", "ask('undo')", DECIDE, "undo the last decision, then the one before", "undo"),
     Key("redo", "U", "ask('redo')", DECIDE, "redo what was undone, until you decide anew"),
     Key("note", "c", "note", STEER, "a note, which the next proposals read", "note"),
-    Key("pin", "P", "pin", STEER, "pin: proposals start from it; {pin} again, from trunk"),
+    Key("pin", "P", "pin", STEER, "pin as parent of the next; {pin} again: trunk"),
     Key("end_run", "K", "end_run", STEER, "end the run of what is selected"),
     Key("yield", "H", "ask('yield')", STEER, "hand the device back now; {run} goes on"),
     Key("stop", "Q", "ask('stop')", STEER, "stop after the current runs; twice: now"),
     Key("panel_1", "1", "panel(1)", LOOK, "the panels; tab the next"),
     *(Key(f"panel_{number}", str(number), f"panel({number})", LOOK, "") for number in range(2, 7)),
     Key("zoom", "z", "zoom", LOOK, "this panel alone, or all", "zoom"),
-    Key("back", "escape", "back", LOOK, "back; in the list, forget marks, then filter"),
+    Key("back", "escape", "back", LOOK, "back; in the list forget marks, then filter"),
     Key("first", "g,home", "end(False)", LOOK, "first line, last line"),
     Key("last", "G,end", "end(True)", LOOK, ""),
     Key("half_down", "ctrl+d", "page(0.5)", LOOK, "half a page down, up"),
@@ -134,17 +136,22 @@ def bindings(keys: Sequence[Key] = KEYS) -> list[BindingType]:
 
 
 def footer(panel: int, own: Sequence[Key], width: int, run_or_pause: str, keymap: Keymap = TABLE) -> Line:
-    """The keys of a panel, its own before those of all, as many as there is room for. The help is always said."""
+    """The keys of a panel, its own before those of all, as many as there is room for; those that STAY while they can.
+
+    The help is always said.
+    """
     every = [(keys, key) for keys, key in keymap.rows(KEYS) if not key.panels or panel in key.panels]
     first, rest = ([one for one in every if bool(one[1].panels) is here] for here in (True, False))
     chosen = [(keys, key) for keys, key in (*first, *keymap.rows(own), *rest) if key.footer]
-    words = [(keys, run_or_pause if key.name == "run" else key.footer) for keys, key in chosen]
+    words = {key.name: (keys, run_or_pause if key.name == "run" else key.footer) for keys, key in chosen}
+    way = [*(name for name in reversed(words) if name not in STAY), *STAY]
+    while len(way) > 1 and sum(cell_len(key) + cell_len(says) + 3 for key, says in words.values()) - 1 > width:
+        del words[way.pop(0)]
+    return foot(words.values())
 
-    def width_of_all() -> int:
-        return sum(cell_len(key) + cell_len(says) + 3 for key, says in words) - 1
 
-    while len(words) > 1 and width_of_all() > width:
-        words.pop(-1 if words[-1][1] == NAMED["quit"].footer else -2)
+def foot(words: Iterable[tuple[str, str]]) -> Line:
+    """Keys, and what each does."""
     pieces: list[Piece] = []
     for key, says in words:
         pieces += [("  " if pieces else " ", ""), (key, "bold sky"), (f" {says}", "dim")]
@@ -153,13 +160,12 @@ def footer(panel: int, own: Sequence[Key], width: int, run_or_pause: str, keymap
 
 def help_lines(width: int, title: str = "", own: Sequence[Key] = (), keymap: Keymap = TABLE) -> list[Line]:
     """All keys, those of the panel that has them first, and all glyphs with what they mean."""
-    half = width // 2 if width >= 90 else width
+    half = width // 2 if width >= LEAST_BESIDE else width
+    room = max(cell_len(those) + 1 for those, _ in (*keymap.rows(KEYS), *keymap.rows(own)))
 
     def block(title: str, keys: Sequence[Key]) -> list[Line]:
-        rows = keymap.rows(keys)
-        room = max(8, *(cell_len(those) + 1 for those, _ in rows))
-        texts = [(those, fit(keymap.says(key), half - room - 1)) for those, key in rows]
-        return [line((title, "bold")), *(line((fit(those, room), "bold sky"), (text, "text")) for those, text in texts)]
+        texts = [(those, fit(keymap.says(key), half - room - 1)) for those, key in keymap.rows(keys)]
+        return [line((title, "bold")), *(line((fit(those, room), "bold sky"), (text, "dim")) for those, text in texts)]
 
     decide, steer, look = (block(group, [key for key in KEYS if key.group == group]) for group in (DECIDE, STEER, LOOK))
     left = [*decide, line(), *steer]
@@ -171,17 +177,14 @@ def help_lines(width: int, title: str = "", own: Sequence[Key] = (), keymap: Key
     words = _looks("The verdicts, against trunk", list(WORDS.values()), half)
     lines += [line(), *(beside(states, words, half) if half < width else [*states, line(), *words])]
     said = (
-        ("Evidence", "screened: a first look, a part is chance; promising: on several seeds;"),
-        ("", "confirmed: on seeds never used for choosing, and so an offer"),
-        ("Badges", "* is marked; stale is open, and was made from what trunk is no more; pin is what the"),
-        ("", "next proposals start from, in trunk's place"),
+        ("Evidence", "screened: a first look; promising: on several seeds; confirmed: on seeds never used to choose"),
+        ("Badges", "* is marked; stale: made from what trunk is no more; pin: what the next proposals start from"),
         ("Figures", "changes against trunk in per cent; ± is half a 95 % interval; P a probability"),
     )
-    return [
-        *lines,
-        line(),
-        *(line((fit(f"{name:10}", 10), "bold"), (fit(text, width - 10), "dim")) for name, text in said),
+    rows = [
+        (name if not at else "", text) for name, whole in said for at, text in enumerate(wrap(whole, width - 10, 3))
     ]
+    return [*lines, line(), *(line((f"{name:10}", "bold"), (text, "dim")) for name, text in rows)]
 
 
 def markdown(panels: Iterable[tuple[int | str, str, Sequence[Key]]]) -> str:

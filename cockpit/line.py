@@ -4,6 +4,7 @@ Foreign text is cleaned here, where a line is made, so nothing that a log, a dif
 the terminal as anything but text. Markup is not interpreted at all.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,6 +22,8 @@ from cockpit.themes import Theme
 Piece = str | tuple[str, str]  # a text, and the names of its styles
 
 MARKS = {"bold", "reverse", "underline"}
+NO_BREAK = "\u00a0"
+BOUND = re.compile(r"\([^()]{1,20}\)| %")  # what is not broken by `wrap`
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,22 +104,32 @@ def beside(left: Sequence[Line], others: Sequence[Line], column: int) -> list[Li
 
 
 def wrap(text: str, columns: int, most: int) -> list[str]:
-    """A text on at most so many lines, broken between words where that can be."""
-    words, lines = [part for word in one_line(text).split(" ") for part in _parts(word, columns)], [""]
+    """A text on at most so many lines, broken between words where that can be.
+
+    Not before a `%`, and not within a few words in brackets.
+    """
+    joined = BOUND.sub(lambda found: found[0].replace(" ", NO_BREAK), one_line(text))
+    words, lines = [part for word in joined.split(" ") for part in _parts(word, columns)], [""]
     for word in words:
-        joined = f"{lines[-1]} {word}" if lines[-1] else word
-        if cell_len(joined) <= columns or not lines[-1]:
-            lines[-1] = joined
+        longer = f"{lines[-1]} {word}" if lines[-1] else word
+        if cell_len(longer) <= columns or not lines[-1]:
+            lines[-1] = longer
         else:
             lines.append(word)
     if len(lines) > most:
         lines[most - 1 :] = [" ".join(lines[most - 1 :])]
-    return [fit(one, columns).rstrip() for one in lines]
+    return [fit(one.replace(NO_BREAK, " "), columns).rstrip() for one in lines]
 
 
 def _parts(word: str, columns: int) -> list[str]:
     """A word, in parts that each fit on a line."""
-    return [word] if cell_len(word) <= columns else chop_cells(word, columns)
+    if cell_len(word) <= columns:
+        return [word]
+    return [
+        part
+        for one in word.split(NO_BREAK)
+        for part in ([one] if cell_len(one) <= columns else chop_cells(one, columns))
+    ]
 
 
 @lru_cache(maxsize=512)

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
+from itertools import compress
+from operator import attrgetter
 
-from cockpit.feed import Objective, Snapshot
+from cockpit.feed import Objective, Snapshot, is_open
 from cockpit.glyphs import look, promising
 from cockpit.view import Choices
 from store.records import Evidence, Experiment, State, Verification, offers
@@ -15,23 +16,33 @@ EARLIER = "Earlier"
 GAIN = "gain: "  # before the name of an objective, which may be called like a column
 NESTED = 4  # generations that are set in; the later ones stand below the fourth
 EVIDENCE = tuple(Evidence)
+NUMBER, SLUG = attrgetter("number"), attrgetter("slug")
 # A heading with its style and how many there are (None is not known yet), an experiment, or a blank line.
 Entry = tuple[str, str, int | None] | int | None
 
 
-def groups(rows: Sequence[Experiment], incumbent: int = 0) -> list[tuple[str, str, list[int]]]:
-    """Title, its style and the numbers: what waits for a person, what goes on, what has been."""
-    waiting = [one.number for one in rows if one.number == incumbent and one.verification is Verification.FAILS]
-    waiting += [one.number for one in offers(rows)]
-    hopeful = [one.number for one in rows if promising(one)]
-    active = [one.number for one in rows if one.state is State.RUNNING]
-    coming = [one.number for one in rows if one.state is State.QUEUED]
-    rest = {one.number for one in rows} - {*waiting, *hopeful, *active, *coming}
+Group = tuple[str, str, list[int]]  # its title and the style of that, and its numbers
+
+
+def groups(rows: Sequence[Experiment], incumbent: int = 0) -> list[Group]:
+    """What waits for a person, what goes on, what has been."""
+    trunk = next((one for one in rows if one.number == incumbent), None)
+    return grouped([one.number for one in rows], [one for one in rows if is_open(one)], trunk)
+
+
+def grouped(numbers: Sequence[int], those: Sequence[Experiment], trunk: Experiment | None) -> list[Group]:
+    """The same of some numbers, among which `those` are open, and trunk may be."""
+    waiting = [trunk.number] if trunk and trunk.verification is Verification.FAILS else []
+    waiting += [one.number for one in offers(those)]
+    hopeful = [one.number for one in those if promising(one)]
+    active = [one.number for one in those if one.state is State.RUNNING]
+    coming = [one.number for one in those if one.state is State.QUEUED]
+    apart = {*waiting, *hopeful, *active, *coming}
     every = [
         ("Waiting for you", "bold offer", waiting),
         ("Promising, not confirmed", "bold good", sorted(hopeful, reverse=True)),
-        ("Now", "bold dim", [*active, *coming]),
-        (EARLIER, "bold dim", sorted(rest, reverse=True)),
+        ("Now" if active else "Queued", "bold dim", [*active, *coming]),
+        (EARLIER, "bold dim", sorted((number for number in numbers if number not in apart), reverse=True)),
     ]
     return [group for group in every if group[2]]
 
@@ -43,19 +54,13 @@ def sorts(study: Snapshot) -> dict[str, str]:
     return {name: steering.get(name, name) for name in names}
 
 
-@lru_cache(maxsize=1)
-def texts(study: Snapshot) -> list[str]:
-    """What is searched in each experiment, made once for all the letters that are typed."""
-    return [words(study, one) for one in study.experiments]
-
-
-def words(study: Snapshot, one: Experiment) -> str:
+def words(one: Experiment, incumbent: int, pinned: int | None) -> str:
     """What is searched in an experiment: how it is called, how it stands, what was said, who proposed it."""
     said = one.verdict
     parts = [one.id, one.slug, one.state, look(one).word, one.failure or "", one.detail, one.hypothesis]
     parts += [said.word, said.evidence, said.sentence] if said and one.number else []
-    parts += [one.proposer or "", one.operator or "", "stale" if one.stale(study.incumbent) else ""]
-    parts += ["pin" if one.number == study.pinned else ""]
+    parts += [one.proposer or "", one.operator or "", "stale" if one.stale(incumbent) else ""]
+    parts += ["pin" if one.number == pinned else ""]
     return " ".join(parts).casefold()
 
 
@@ -68,7 +73,7 @@ def matches(study: Snapshot, choices: Choices) -> list[Experiment]:
     def found(text: str) -> bool:
         return all(word in text for word in sought) is not choices.inverted
 
-    return [one for one, text in zip(study.experiments, texts(study), strict=True) if found(text)]
+    return list(compress(study.experiments, map(found, study.each(words, study.incumbent, study.pinned))))
 
 
 def ordered(study: Snapshot, rows: Sequence[Experiment], choices: Choices) -> list[Experiment]:
@@ -76,25 +81,22 @@ def ordered(study: Snapshot, rows: Sequence[Experiment], choices: Choices) -> li
     if choices.sort == ATTENTION:
         listed = [study.experiments[number] for _, _, numbers in groups(rows, study.incumbent) for number in numbers]
         return listed[::-1] if choices.backwards else listed
-    key = _key(study, choices.sort)
-    valued = [(value, one) for one in rows if (value := key(one)) is not None]
+    values = dict(zip(study.each(NUMBER), _values(study, choices.sort), strict=True))
+    valued = [(value, one) for one in rows if (value := values[one.number]) is not None]
     valued.sort(key=lambda pair: (pair[0], -pair[1].number), reverse=choices.backwards)
     known = {one.number for _, one in valued}
     return [*(one for _, one in valued), *(one for one in reversed(rows) if one.number not in known)]
 
 
-def _key(study: Snapshot, sort: str) -> Callable[[Experiment], Any]:
-    """What experiments are sorted by, the first least."""
+def _values(study: Snapshot, sort: str) -> Sequence[object]:
+    """What each experiment is sorted by, the first least; None where it has nothing."""
+    if sort == "cost":
+        return [-study.seconds[number] if number in study.seconds else None for number in study.each(NUMBER)]
     objective = next((one for one in study.objectives if f"{GAIN}{one.name}" == sort), None)
     if objective is not None:
-        return lambda one: _gain(one, objective)
-    keys: dict[str, Callable[[Experiment], Any]] = {
-        "state": lambda one: look(one).word,
-        "name": lambda one: one.slug,
-        "evidence": _evidence,
-        "cost": lambda one: -study.seconds[one.number] if one.number in study.seconds else None,
-    }
-    return keys.get(sort, lambda one: -one.number)  # by age: also where what it was sorted by is no objective any more
+        return study.each(_gain, objective)
+    keys: dict[str, Callable[[Experiment], object]] = {"state": _state, "name": SLUG, "evidence": _evidence}
+    return study.each(keys.get(sort, _age))  # by age: also where what it was sorted by is no objective any more
 
 
 def _gain(one: Experiment, objective: Objective) -> float | None:
@@ -104,6 +106,14 @@ def _gain(one: Experiment, objective: Objective) -> float | None:
 
 def _evidence(one: Experiment) -> tuple[int, int] | None:
     return None if one.verdict is None else (-EVIDENCE.index(one.verdict.evidence), -one.verdict.runs)
+
+
+def _state(one: Experiment) -> str:
+    return look(one).word
+
+
+def _age(one: Experiment) -> int:
+    return -one.number
 
 
 def nested(rows: Sequence[Experiment], study: Snapshot) -> Iterator[tuple[Experiment, int]]:
@@ -125,6 +135,13 @@ def nested(rows: Sequence[Experiment], study: Snapshot) -> Iterator[tuple[Experi
         ahead += [(child, generation + 1) for child in reversed(children.get(one.number, []))]
 
 
+def _groups(study: Snapshot, rows: Sequence[Experiment], choices: Choices) -> list[Group]:
+    """Of a study of which all are listed it is known which of them are open."""
+    if choices.search:
+        return groups(rows, study.incumbent)
+    return grouped(study.each(NUMBER), study.open, study.experiment(study.incumbent))
+
+
 @dataclass(frozen=True)
 class Listed:
     """The list: its entries line by line, and how far each experiment is set in."""
@@ -133,23 +150,26 @@ class Listed:
     generations: dict[int, int]  # where it is a tree
 
     @cached_property
+    def experiments(self) -> list[int | None]:
+        """The experiment on each line, where there is one."""
+        return [entry if isinstance(entry, int) else None for entry in self.entries]
+
+    @cached_property
     def numbers(self) -> list[int]:
         """The experiments, from the first to the last."""
         return [entry for entry in self.entries if isinstance(entry, int)]
 
-    @cached_property
-    def lines(self) -> dict[int, int]:
-        """The line on which each experiment stands."""
-        return {entry: line for line, entry in enumerate(self.entries) if isinstance(entry, int)}
+    def line(self, number: int) -> int | None:
+        """The line on which an experiment stands."""
+        return self.entries.index(number) if number in self.entries else None
 
-    @cached_property
-    def places(self) -> dict[int, int]:
-        """The place of each experiment among them."""
-        return {number: place for place, number in enumerate(self.numbers)}
+    def place(self, number: int) -> int | None:
+        """The place of an experiment among them."""
+        return self.numbers.index(number) if number in self.numbers else None
 
     def between(self, one: int, other: int) -> list[int]:
         """The experiments from one to another; where only one of them is listed, that one."""
-        ends = sorted(self.places[number] for number in (one, other) if number in self.places)
+        ends = sorted(place for number in (one, other) if (place := self.place(number)) is not None)
         return self.numbers[ends[0] : ends[-1] + 1] if ends else []
 
 
@@ -166,7 +186,7 @@ def listed(study: Snapshot, choices: Choices, *, spaced: bool) -> Listed:
     if choices.sort != ATTENTION or choices.backwards:
         return Listed([one.number for one in ordered(study, rows, choices)], {})
     entries: list[Entry] = []
-    for title, style, numbers in groups(rows, study.incumbent):
+    for title, style, numbers in _groups(study, rows, choices):
         if spaced and entries:
             entries.append(None)
         known = study.whole or title != EARLIER  # all but these are read first

@@ -3,6 +3,7 @@
 That is half of the time until something is shown.
 """
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -97,6 +98,7 @@ def screen(
 
     Raises Misconfigured.
     """
+    gc.disable()  # until all is read: what is made by then stays, and to go through it is a fifth of the time
     from cockpit import configuration, output
     from cockpit.app import Cockpit
     from cockpit.patch import MOST_BYTES
@@ -124,4 +126,6 @@ def screen(
     if pid := engine_pid(place.folder):
         here, stop = output.command(place.root), output.command(place.root, "stop")
         output.line(f"the engine goes on, pid {pid}: `{here}` comes back, `{stop}` ends it")
+    elif not readonly:
+        output.line(f"no engine runs: `{output.command(place.root, 'resume')}` starts one")
     return shown.return_code or 0

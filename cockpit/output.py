@@ -208,7 +208,10 @@ def event_keys(event: Event) -> dict[str, Any]:
 
 def measurement_keys(measurements: Iterable[Measurement]) -> dict[str, Any]:
     """The measurements of an experiment, by objective."""
-    return {m.objective: {"mean": m.value, "n": m.n, "source": m.source} for m in measurements}
+    return {
+        m.objective: {"mean": m.value, "n": m.n, "source": m.source, "selected": m.selected or None}
+        for m in measurements
+    }
 
 
 def experiment_keys(experiment: Experiment, incumbent: int) -> dict[str, Any]:

@@ -137,7 +137,7 @@ def experiment_page(experiment: Experiment, runs: Iterable[Run], calls: Iterable
         sentences = re.split(r"(?<=\.) (?=[A-Z])", said.explanation)
         lines += [f"{head}{part}" for head, part in zip(heads, sentences, strict=False) if part]
         lines += [f"worth   {said.worth:+.3g}, at the rates of [study] worth"] if said.worth is not None else []
-    lines += [f"  {m.objective:24} {m.value:<14.6g} {m.source}, {count(m.n, 'run')}" for m in experiment.measurements]
+    lines += [f"  {m.objective:24} {m.value:<14.6g} {m.said}, {count(m.n, 'run')}" for m in experiment.measurements]
     for run in runs:
         how = run.outcome or "running"
         again = f", attempt {run.attempt}" if run.attempt > 1 else ""

@@ -1,5 +1,6 @@
 """A scatter plot of cells: points, their intervals, the front as steps, and the values of one point on the axes."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from cockpit.line import Line, line
 from cockpit.scale import Scale, reach, scale
 
 LEFT, SPARE = 3, 8  # columns of the plot in which no point lies: on the left, and in all
+OUT = {(-1, 0): "◄", (1, 0): "►", (0, -1): "▴", (0, 1): "▾"}  # what lies outside: to which side
 BARS, LABELS = 24, 40  # of the weightiest points, so many have their intervals and their names drawn
 
 Interval = tuple[float, float]
@@ -74,29 +76,39 @@ class Frame:
     def _row(self, at: int) -> int:
         return self.ys.cells - 1 - at if self.up.maximize else at
 
-    def places(self, xs: Sequence[float], ys: Sequence[float]) -> list[tuple[int, int, bool]]:
-        """The column and the row of each point, and whether it lies there; of one outside, those of the nearest."""
-        return [
-            (self._column(x), self._row(y), here and there)
-            for (x, here), (y, there) in zip(self.xs.places(xs), self.ys.places(ys), strict=True)
-        ]
+    def places(self, xs: Sequence[float], ys: Sequence[float]) -> list[tuple[int, int, str]]:
+        """The column and the row of each point; of one outside those of the edge, and the arrow that stands there."""
+        found = list[tuple[int, int, str]]()
+        for (x, aside), (y, above) in zip(self.xs.places(xs), self.ys.places(ys), strict=True):
+            column, row, out = self._column(x), self._row(y), ""
+            if aside or above:
+                across = -aside if self.across.maximize else aside
+                column = {-1: 1, 0: column, 1: self.xs.cells + SPARE - 2}[across]
+                out = OUT[(across, 0) if across else (0, -above if self.up.maximize else above)]
+            found.append((column, row, out))
+        return found
 
 
 class Crowd:
-    """Points that all look alike, of which there may be ten thousand. In which cells they lie is asked once a frame."""
+    """Points that all look alike, of which there may be ten thousand. In which cell one lies is asked once a frame.
+
+    `before` is a crowd of which most points were already.
+    """
 
     glyph, style = "∙", "dim"
 
-    def __init__(self, places: Sequence[tuple[float, float]] = ()) -> None:
-        self.xs = [x for x, _ in places]
-        self.ys = [y for _, y in places]
-        self._last: tuple[Frame, set[tuple[int, int]]] | None = None
+    def __init__(self, places: Sequence[tuple[float, float]] = (), before: "Crowd | None" = None) -> None:
+        self.places = places
+        self._frame: Frame | None = before._frame if before else None
+        self._cells: dict[tuple[float, float], tuple[int, int, str]] = before._cells if before else {}
 
-    def cells(self, frame: Frame) -> set[tuple[int, int]]:
-        """Those in which there is one or more."""
-        if self._last is None or self._last[0] != frame:
-            self._last = frame, {(x, y) for x, y, _ in frame.places(self.xs, self.ys)}
-        return self._last[1]
+    def cells(self, frame: Frame) -> Counter[tuple[int, int, str]]:
+        """Those in which there is one or more, as `places` says them; and how many."""
+        known = self._cells if frame == self._frame else {}
+        fresh = [one for one in self.places if one not in known]
+        found = frame.places([x for x, _ in fresh], [y for _, y in fresh])
+        self._frame, self._cells = frame, known | dict(zip(fresh, found, strict=True))
+        return Counter(self._cells[one] for one in self.places)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +120,9 @@ class Ranges:
 
 
 def ranges(dots: Sequence[Dot], crowd: Crowd) -> Ranges:
-    """All dots lie within, and what is central of the crowd."""
-    return Ranges(reach([dot.x for dot in dots], crowd.xs), reach([dot.y for dot in dots], crowd.ys))
+    """All dots lie within, and what of the crowd is near to them."""
+    xs, ys = [x for x, _ in crowd.places], [y for _, y in crowd.places]
+    return Ranges(reach([dot.x for dot in dots], xs), reach([dot.y for dot in dots], ys))
 
 
 def draw(
@@ -123,8 +136,8 @@ def draw(
 ) -> list[Line]:
     """The plot in exactly so many columns and lines.
 
-    `front` is drawn as steps, `dots` as they look, the `crowd` below them. The axes go as far as `within` says, and to
-    what is selected; what lies outside is drawn at the edge.
+    `front` is drawn as steps, `dots` as they look, the `crowd` below them. The axes go as far as `within` says; what
+    lies outside is an arrow at the edge, and counted.
     """
     (across, up), crowd = axes, crowd or Crowd()
     within = within or ranges(dots, crowd)
@@ -132,27 +145,35 @@ def draw(
     chosen = next((dot for dot in dots if dot.selected), None)
     log = across.log if across.ranks else False
     frame = Frame(
-        scale(*within.across, max(2, canvas.width - SPARE), 8, log=log, also=chosen.x if chosen else None),
-        scale(*within.up, canvas.height, 2 if canvas.height < 16 else 3, log=up.log, also=chosen.y if chosen else None),
+        scale(*within.across, max(2, canvas.width - SPARE), 8, log=log),
+        scale(*within.up, canvas.height, 2 if canvas.height < 16 else 3, log=up.log),
         across,
         up,
     )
     steps(canvas, [(frame.column(dot.x), frame.row(dot.y)) for dot in front], "sky")
-    for x, y in crowd.cells(frame):
-        canvas.put(x, y, crowd.glyph, crowd.style)
+    lying = crowd.cells(frame)
+    for x, y, out in sorted(lying, key=lambda cell: bool(cell[2])):
+        canvas.put(x, y, out or crowd.glyph, crowd.style)
     ordered = sorted(dots, key=lambda one: one.weight)
     placed = list(zip(ordered, frame.places([dot.x for dot in ordered], [dot.y for dot in ordered]), strict=True))
-    for dot, (x, y, inside) in placed:
-        glyph, style = (dot.glyph, dot.style) if inside else (Crowd.glyph, Crowd.style)
+    for dot, (x, y, out) in placed:
+        glyph, style = (out, Crowd.style) if out else (dot.glyph, dot.style)
         if dot.selected:
             canvas.put(x - 1, y, f"[{glyph}]", "bold sky")
         canvas.put(x, y, glyph, style)
-    barred = [(dot, x, y) for dot, (x, y, inside) in reversed(placed) if inside and (dot.across or dot.up)]
+    barred = [(dot, x, y) for dot, (x, y, out) in reversed(placed) if not out and (dot.across or dot.up)]
     for dot, x, y in barred[:BARS]:
         _bars(canvas, frame, dot, x, y)
     for dot, (x, y, _) in [one for one in reversed(placed) if one[0].label][:LABELS]:
         _label(canvas, dot, x, y)
-    return [*_rows(canvas, frame, chosen), *_across(canvas, frame, chosen)]
+    beyond = [(dot, out) for dot, (*_, out) in placed if out]
+    twice = any(dot is chosen and (dot.x, dot.y) in crowd.places for dot, _ in beyond)
+    outside = Counter(out for dot, out in beyond if not (twice and dot is chosen))
+    for (*_, out), number in lying.items():
+        if out:
+            outside[out] += number
+    here = next(((x, y) for dot, (x, y, _) in placed if dot is chosen), (0, 0))
+    return [*_rows(canvas, frame, chosen, here[1]), *_across(canvas, frame, chosen, here[0], outside)]
 
 
 def _bars(canvas: Canvas, frame: Frame, dot: Dot, x: int, y: int) -> None:
@@ -191,20 +212,21 @@ def _label(canvas: Canvas, dot: Dot, x: int, y: int) -> None:
     ways = [(False, 1), (False, 0), (True, 1), (True, 0)]  # whether over lines, and how far from what is beside it
     for over, gap in ways if dot.selected else ways[::2]:
         for at, row in [one for one in places if one[1] == y or dot.selected or not over]:
-            if canvas.free(at - gap, row, min(size + 2 * gap, canvas.width - at + gap), over=over):
+            room = min(size + 2 * gap, canvas.width - at + gap)
+            if at + size <= canvas.width and canvas.free(at - gap, row, room, over=over):
                 for text, style in dot.label:
                     canvas.put(at, row, text, style)
                     at += cell_len(text)
                 return
 
 
-def _rows(canvas: Canvas, frame: Frame, chosen: Dot | None) -> list[Line]:
+def _rows(canvas: Canvas, frame: Frame, chosen: Dot | None, here: int) -> list[Line]:
     """The canvas, with the values of the vertical axis before it."""
-    axis, here = frame.up, frame.row(chosen.y) if chosen else None
+    axis = frame.up
     marks = {frame.row(tick): text for tick, text in axis.ticks(frame.ys)}
     lines = []
     for y in range(canvas.height):
-        if y == here and chosen:
+        if chosen and y == here:
             before = gutter(axis.say(chosen.y), "bold sky", ("┼", "sky"))
         else:
             before = gutter(marks.get(y, ""))
@@ -212,8 +234,8 @@ def _rows(canvas: Canvas, frame: Frame, chosen: Dot | None) -> list[Line]:
     return lines
 
 
-def _across(canvas: Canvas, frame: Frame, chosen: Dot | None) -> list[Line]:
-    """The horizontal axis, and its values beneath."""
+def _across(canvas: Canvas, frame: Frame, chosen: Dot | None, here: int, outside: Counter[str]) -> list[Line]:
+    """The horizontal axis, with how many points lie outside, and its values beneath."""
     axis = frame.across
     title = [(f" {axis.label}", "text"), (f" {axis.unit}" if axis.unit else "", "dim")]
     title.append((", log" if frame.xs.log else "", "dim"))
@@ -221,9 +243,9 @@ def _across(canvas: Canvas, frame: Frame, chosen: Dot | None) -> list[Line]:
     stroke, values = Canvas(canvas.width, 1), Canvas(canvas.width, 1)
     stroke.put(0, 0, "─" * start, "rule")
     if chosen:
-        x, text = frame.column(chosen.x), axis.say(chosen.x)
-        stroke.put(x, 0, "┼", "sky")
-        values.put(min(max(1, x - len(text) // 2), canvas.width - len(text)), 0, text, "bold sky")
+        text = axis.say(chosen.x)
+        stroke.put(here, 0, "┼", "sky")
+        values.put(min(max(1, here - len(text) // 2), canvas.width - len(text)), 0, text, "bold sky")
     for tick, text in axis.ticks(frame.xs):
         x = frame.column(tick)
         at = x - len(text) // 2
@@ -231,6 +253,12 @@ def _across(canvas: Canvas, frame: Frame, chosen: Dot | None) -> list[Line]:
             values.put(at, 0, text, "dim")
             if x < start:
                 stroke.put(x, 0, "┬", "rule")
+    counts = "  ".join(f"{number} {out}" for out, number in sorted(outside.items()))
+    for text in (f" {counts} outside ", f" {counts} ") if outside else ():
+        places = [at for at in (1, here + 1) if at + len(text) < start and not (chosen and at <= here < at + len(text))]
+        if places:
+            stroke.put(places[0], 0, text, "dim")
+            break
     for text, style in title:
         stroke.put(start, 0, text, style)
         start += cell_len(text)

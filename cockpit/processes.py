@@ -33,10 +33,10 @@ from store.trail import FILE, OLDER, Ran, Tail
 
 TITLE = "Commands and processes"
 KEYS = (
-    keys.Key("open", "enter", "whole", LOOK, "the whole of one: its words, its folder, what it said", "all of it"),
+    keys.Key("open", "enter", "whole", LOOK, "one whole: its words, folder and output", "all of it"),
     keys.Key("down", "j,down", "move(1)", LOOK, "down, up"),
     keys.Key("up", "k,up", "move(-1)", LOOK, ""),
-    keys.Key("filter", "slash", "filter", LOOK, "filter as you type: a command, a folder, failed", "filter"),
+    keys.Key("filter", "slash", "filter", LOOK, "filter: a command, a folder, failed", "filter"),
     keys.Key("changing", "w", "changing", LOOK, "only what may change something, or all", "what changes"),
     keys.Key("last", "G,end,f", "end(True)", LOOK, "the newest, and follow", "newest"),
     keys.Key("first", "g,home", "end(False)", LOOK, "the oldest"),

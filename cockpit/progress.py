@@ -1,10 +1,14 @@
 """How far a study is, and each of its experiments, in a line: on the screen, and without one."""
 
+import re
+
 from cockpit import figures
 from cockpit.feed import Snapshot
 from cockpit.keys import TABLE, Keymap
 from cockpit.pages import count
 from store.records import Experiment, State
+
+SURENESS = re.compile(r" \(P [=<>] [\d.]+\)|, P [=<>] [\d.]+(?=\))")
 
 
 def sentence(study: Snapshot, one: Experiment, now: float, keys: Keymap = TABLE) -> str:
@@ -23,10 +27,15 @@ def sentence(study: Snapshot, one: Experiment, now: float, keys: Keymap = TABLE)
     if one.state is State.QUEUED:
         return one.hypothesis or "the unchanged code"
     if said := one.verdict:
-        return said.sentence.partition("; ")[0]
+        return brief(said.sentence)
     if one.number == 0:
         return "the unchanged code, with which all is compared"
     return "waits for its verdict"
+
+
+def brief(said: str) -> str:
+    """A verdict's sentence without its probabilities and its seeds, for where its evidence stands beside it."""
+    return SURENESS.sub("", said).partition("; ")[0]
 
 
 def progress(study: Snapshot, now: float) -> str:

@@ -8,12 +8,12 @@ from statistics import median
 LEAST, MOST = 1e-150, 1e150  # values of a logarithmic scale, so that their ratio is a number
 FARTHEST = 1e300  # of a linear one, so that their difference is
 LOG_FROM = 4.0  # a scale is logarithmic where the largest value is so many times the smallest
-CENTRAL = 6.0  # median distances from the median: four standard deviations of what is normal
+NEAR = 3.0  # times as far as the sure are apart, or median distances: two standard deviations of what is normal
 ASKED = 1024  # single runs, at most
 FINEST = 1e-9  # of the larger end: a range is at least so wide
 ROUND = (1, 2, 5)
 SIZES = ((1, 1.5, 2, 3, 4, 5, 6, 8), (1, 2, 3, 5), (1, 2, 5), (1, 3), (1,))  # of round values on a logarithmic scale
-NARROW, BROAD = 3.0, 20.0  # ratios of its ends: below, it has the ticks of a linear one; from there on, few round ends
+NARROW, BROAD = 3.0, 1000.0  # ratios of its ends: below, ticks of a linear one; from there on, few round ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +29,16 @@ class Scale:
     ticks: tuple[float, ...]
     even: bool = False  # whether its ticks are as far apart from one another
 
-    def places(self, values: Sequence[float]) -> list[tuple[int, bool]]:
-        """The cell of each value, and whether it lies there; of one that lies outside it is the nearest.
+    def places(self, values: Sequence[float]) -> list[tuple[int, int]]:
+        """The cell of each value, and on which side of the scale it lies: 0 within, -1 below it, 1 beyond it.
 
-        Of all at once, for there may be ten thousand.
+        Of one outside it is the nearest cell. Of all at once, for there may be ten thousand.
         """
         low, high = _read(self.low, self.log), _read(self.high, self.log)
-        size = (self.last - self.first) / (high - low)
-        start, end = self.first - low * size, self.cells - 1
-        found = (round(start + size * _read(value, self.log)) for value in values)
-        return [(cell, True) if 0 <= cell <= end else (0 if cell < 0 else end, False) for cell in found]
+        first, cells, far, end = self.first, self.last - self.first, self.cells, self.cells - 1
+        shares = ((_read(value, self.log) - low) / (high - low) for value in values)
+        found = (round(first + cells * min(max(share, -far), far)) for share in shares)
+        return [(cell, 0) if 0 <= cell <= end else (0, -1) if cell < 0 else (end, 1) for cell in found]
 
     def at(self, value: float) -> int:
         """The cell of a value; of one that lies outside, the nearest."""
@@ -46,7 +46,7 @@ class Scale:
 
     def holds(self, value: float) -> bool:
         """Whether a value lies within the cells."""
-        return self.places([value])[0][1]
+        return not self.places([value])[0][1]
 
 
 def _within(value: float) -> float:
@@ -64,8 +64,8 @@ def reach(sure: Sequence[float], crowd: Sequence[float]) -> tuple[float, float]:
 
     All that is sure lies within. Of the crowd, the single runs in the order of their numbers, only as many are asked as
     the last power of two, so that they change it only when their number has doubled, and not at all once there are
-    many; and of those the central ones: nearer to the median of all than six times the median distance from it, by
-    ratio where all are positive. What lies outside is drawn at the edge.
+    many; and of those only what lies near to what is sure: no farther than three times as far as the sure are apart, or
+    as all are from their median, by ratio where all are positive. What lies outside is drawn at the edge.
     """
     asked = crowd[: min(1 << (len(crowd).bit_length() - 1), ASKED)] if crowd else []
     every = [*sure, *asked]
@@ -74,9 +74,11 @@ def reach(sure: Sequence[float], crowd: Sequence[float]) -> tuple[float, float]:
     log = min(every) > LEAST
     seen = [_read(value, log) for value in every]
     middle = median(seen)
-    far = CENTRAL * median(abs(one - middle) for one in seen)
+    known = seen[: len(sure)] or [middle]
+    far = NEAR * max(max(known) - min(known), median(abs(one - middle) for one in seen))
     if far:
-        central = [value for value in asked if abs(_read(value, log) - middle) <= far]
+        start, end = min(known) - far, max(known) + far
+        central = [value for value in asked if start <= _read(value, log) <= end]
     else:  # more than half are the same: the middle four fifths
         tenth = len(asked) // 10
         central = sorted(asked)[tenth : len(asked) - tenth]
@@ -89,18 +91,13 @@ def logarithmic(low: float, high: float, wanted: bool | None = None) -> bool:
     return low > LEAST and high < MOST and (high / low >= LOG_FROM if wanted is None else wanted)
 
 
-def scale(
-    low: float, high: float, cells: int, every: int, *, log: bool | None = None, also: float | None = None
-) -> Scale:
+def scale(low: float, high: float, cells: int, every: int, *, log: bool | None = None) -> Scale:
     """A scale from one value to another in so many cells, with ticks at least so many cells apart.
 
     Its ends are round, so that small changes leave it as it is. `log` is whether it is logarithmic, where it can be;
-    None is by the ratio of its ends. `also` is one more value that lies within, if it can, which does not decide that.
+    None is by the ratio of its ends.
     """
-    ratio = logarithmic(low, high, log)
-    if also is not None and (not ratio or LEAST < also < MOST):
-        low, high = min(low, also), max(high, also)
-    return (_logarithmic if ratio else _linear)(*_apart(low, high), cells, every)
+    return (_logarithmic if logarithmic(low, high, log) else _linear)(*_apart(low, high), cells, every)
 
 
 def tight(low: float, high: float, cells: int, most: int, *, log: bool) -> Scale:

@@ -21,7 +21,8 @@ from cockpit.feed import Objective, Snapshot
 from cockpit.keys import TABLE, Keymap, help_lines
 from cockpit.line import Line, Piece, fit, line, one_line, wrap
 from cockpit.pages import count, verified
-from cockpit.patch import Change, Kind
+from cockpit.patch import Change, Kind, Patch
+from cockpit.view import Want
 from cockpit.widgets.panel import Foot, Lines
 from store.away import Happened
 from store.records import Experiment, State, Word, name_of
@@ -38,7 +39,7 @@ class Sheet(ModalScreen[str | None]):
     Sheet > Vertical { background: $background; border: solid $border; border-title-color: $foreground;
         border-title-style: bold; padding: 1 2 0 2; height: auto; width: auto; }
     Sheet Lines { background: $background; }
-    Sheet Input { border: none; height: 1; padding: 0; background: $surface; color: $foreground; }
+    Sheet Input { border: none; height: 1; margin: 0 0 1 0; padding: 0; background: $surface; color: $foreground; }
     """
     BINDINGS = [
         Binding("escape,ctrl+c", "leave", show=False),
@@ -59,6 +60,7 @@ class Sheet(ModalScreen[str | None]):
         super().__init__()
         self._title, self.keymap = one_line(title), keys
         self.said, self.foot = Lines(), Foot()
+        self._room = Size(0, 0)
 
     def lines(self, width: int) -> Sequence[Line]:
         """What it says."""
@@ -73,37 +75,39 @@ class Sheet(ModalScreen[str | None]):
         return ()
 
     def compose(self) -> ComposeResult:
-        """A frame with the lines in it."""
+        """A frame with the lines in it, which takes the room that it needs at once."""
+        self.take_room(self.app.size)
         with Vertical() as frame:
             frame.border_title = Content(fit(self._title, min(cell_len(self._title), 60)))
             yield self.said
             yield from self.below()
             yield self.foot
 
-    def on_mount(self) -> None:
-        """It takes the room that it needs."""
-        self.take_room(self.app.size)
-
     def on_resize(self, event: Resize) -> None:
-        """There may be more, or less."""
-        self.take_room(event.size)
+        """There may be more room, or less."""
+        if event.size != self._room:
+            self.take_room(event.size)
 
     def take_room(self, room: Size) -> None:
         """As wide as it is meant to be, as high as its lines are; what does not fit is scrolled, its keys are not."""
+        self._room = room
         width = max(20, min(self.WIDTH, room.width - 8))
-        rows = [*self.lines(width), line()]
-        height = max(1, min(len(rows), room.height - 5 - len(self.below())))
-        pieces: list[Piece] = (
-            [] if height == len(rows) else [(f"{self.keymap['down']} {self.keymap['up']}", "bold sky"), " more   "]
-        )
-        for key, does in self.keys():
-            pieces += [(key, "bold sky"), f" {does}   "]
-        for one, many in ((self.said, height), (self.foot, 2)):
+        rows = self.lines(width)
+        most = room.height - 4 - 2 * len(self.below())  # what is blank below the keys, or above them, gives way
+        height, under = max(1, min(len(rows) + 1, most)), 2 if len(rows) + 1 < most else 1
+        pieces, keys = list[Piece](), self.keys()
+        if height < len(rows):
+            keys = ((f"{self.keymap['down']} {self.keymap['up']}", "more"), *keys)
+        for key, does in keys:
+            pieces += [*(["   "] if pieces else []), (key, "bold sky"), f" {does}"]
+        for one, many, body in ((self.said, height, rows), (self.foot, under, [line(*pieces)])):
             one.styles.width, one.styles.height = width, many
+            if one.is_attached:
+                self.call_after_refresh(one.show, body)
+            else:
+                one.body = body
         for widget in self.below():
             widget.styles.width = width
-        self.call_after_refresh(self.said.show, rows)
-        self.call_after_refresh(self.foot.show, [line(*pieces)])
 
     def action_leave(self) -> None:
         """No."""
@@ -118,7 +122,7 @@ class Help(Sheet):
     """The keys and the glyphs."""
 
     BINDINGS = [Binding("enter", "leave", show=False), Binding("question_mark", "leave", show=False, id="help")]
-    WIDTH = 104
+    WIDTH = 112
 
     def __init__(self, panel: str, own: Sequence[table.Key], keys: Keymap) -> None:
         super().__init__(f"Help: {panel}", keys)
@@ -178,13 +182,23 @@ class Merge(Sheet):
         Binding("3", "answer('diff')", show=False, id="panel_3"),
     ]
 
-    def __init__(
-        self, study: Snapshot, chosen: Sequence[Experiment], changes: Sequence[Change] | str | None, keys: Keymap
-    ) -> None:
+    def __init__(self, study: Snapshot, chosen: Sequence[Experiment], patch: Patch | None, keys: Keymap) -> None:
         several = f"{len(chosen)} experiments together" if len(chosen) > 1 else f"{chosen[0].id} {chosen[0].slug}"
         super().__init__(f"Merge {several} into trunk?", keys)
-        self._study, self._chosen, self._changes = study, chosen, changes
+        self._study, self._chosen, self._patch = study, chosen, patch
+        self._changes: Sequence[Change] | str | None = None
         self._foreseen: str | None = None
+
+    def wants(self) -> Sequence[Want[Any]]:
+        """What it changes, until that is read."""
+        return (self._patch,) if self._patch and self._changes is None else ()
+
+    def count(self, found: Mapping[Want[Any], Any]) -> None:
+        """What it changes, where that is among what was read."""
+        if self._patch and self._patch in found and self._changes is None:
+            self._changes = found[self._patch]
+            if self.is_attached:
+                self.take_room(self.app.size)
 
     def foresee(self, conflicts: str) -> None:
         """Why they cannot be merged together; nothing where they can."""
@@ -277,6 +291,7 @@ def merge_lines(
             if parts:
                 texts = wrap("   ".join(parts), width - 14, 3)
                 rows += [(title if not index else "", [(text, style)]) for index, text in enumerate(texts)]
+    rows += [("", [])] if rows else []
     files = [change for change in changes or () if isinstance(change, Change) and change.kind is Kind.FILE]
     counted = f"   {count(len(files), 'file')}, +{sum(one.added for one in files)} −{sum(one.removed for one in files)}"
     trunk = study.study.trunk[:7] if study.study else "?"
@@ -308,7 +323,8 @@ def merge_lines(
         rows.append(("to verify", [("nothing", "text"), ("   the tree stays as measured", "dim")]))
     taken = {each.number for each in chosen}
     if stale := sum(row.stale(-1) for row in study.experiments if row.number not in taken):
-        rows.append(("then stale", [(f"{stale} open, made from what trunk was", "dim")]))
+        texts = wrap(f"{stale} open: judged by what trunk was, can still be merged", width - 14, 2)
+        rows += [("then stale" if not index else "", [(text, "dim")]) for index, text in enumerate(texts)]
     rows.append(("not touched", [("your branch, your files", "text"), ("   git merge takes it", "dim")]))
     rows.append(("undo", [(keys["undo"], "bold sky"), ("   while it is the last decision", "dim")]))
     body = [line((f"{name:14}", "dim"), *pieces) for name, pieces in rows]
@@ -350,7 +366,6 @@ class Written(Sheet, inherit_bindings=False):
 
     def on_mount(self) -> None:
         """It is written on at once."""
-        super().on_mount()
         self.words.focus()
 
     def on_key(self, event: Key) -> None:
@@ -371,12 +386,12 @@ class Reject(Written):
     """Why it is rejected; no reason is a reason too."""
 
     BINDINGS = [Binding("tab,down", "reason(1)", show=False), Binding("shift+tab,up", "reason(-1)", show=False)]
-    KEYS = (("enter", "reject"), ("tab", "a reason from the list"), ("esc", "back"))
+    KEYS = (("enter", "reject"), ("tab", "one of the reasons"), ("esc", "back"))
 
     def __init__(self, chosen: Sequence[Experiment], keys: Keymap) -> None:
         one = chosen[0]
         title = f"Reject {one.id} {one.slug}?" if len(chosen) == 1 else f"Reject {len(chosen)} experiments?"
-        super().__init__(title, "optional", keys)
+        super().__init__(title, "why, if you like", keys)
         self._chosen = chosen
         self._own = ""
 
@@ -394,7 +409,7 @@ class Reject(Written):
             else "Its branch keeps its name and leaves"
         )
         rest = wrap(f"{names} `git branch`. {self.keymap['undo']} takes it back.", width, 2)
-        texts = [line((text, "dim")) for text in [*rest, "", *wrap(f"Reasons: {', '.join(REASONS)}", width, 2)]]
+        texts = [line((text, "dim")) for text in [*rest, "", *wrap(f"tab: {', '.join(REASONS)}", width, 2)]]
         return [*(line((text, "bold")) for text in head), line(), *texts]
 
     def action_reason(self, by: int) -> None:
@@ -418,7 +433,7 @@ class Note(Written):
     KEYS = (("enter", "leave the note"), ("esc", "back"))
 
     def __init__(self, keys: Keymap) -> None:
-        super().__init__("A note for the next proposals", "one line", keys)
+        super().__init__("A note for the next proposals", "your note, on one line", keys)
 
     def lines(self, width: int) -> Sequence[Line]:
         """Who reads it."""

@@ -38,12 +38,12 @@ def head(study: Snapshot, run: Run, runs: Sequence[Run], width: int) -> Line:
     more = [f"   {seed_of(study, run, runs)}"]
     more += [f"   attempt {run.attempt}"] if run.attempt > 1 else []
     more += [f"   {run.slot}", f"   wall {run.wall}"]
-    room = width - width_of([*pieces, more[0], *place]) - 2
+    room = width - width_of([*pieces, more[0], *place]) - 4
     slug = one.slug if one and one.slug != run.purpose else ""
     if slug:
         pieces.append((f" {fit(slug, min(len(slug), max(8, room))).rstrip()}", "bold"))
     for text in more:
-        if width_of([*pieces, text, *place]) < width:
+        if width_of([*pieces, text, *place]) + 2 < width:
             pieces.append((text, "dim"))
     return apart(pieces, place, width)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
 from cockpit.logs import stage_logs
-from cockpit.series import Series
+from cockpit.series import LARGEST, MOST_METRICS, Curve, Series
 from cockpit.text import LONGEST_LINE
 from cockpit.view import Source, View, Want
 from store import views
@@ -27,6 +27,8 @@ LOOK_BYTES = 8_000_000  # of a log, at one look: of one that has grown by more, 
 KEPT_LINES = 20_000  # of a log
 KEPT_COLUMNS = 500  # of such a line
 SAID_BYTES = 256_000  # of what a supervisor has written
+STEPS = ("step", "global_step", "iter", "iteration")  # of a log, that are those of a file, too
+CURVES_BYTES = 4_000_000  # of the curves of a run
 FRESH_SECONDS = 5.0  # that its word about what is used holds
 STAGE = re.compile(r"[\w-]{1,40}", re.ASCII)
 
@@ -127,11 +129,22 @@ class Seen:
     ended: Sequence[str] = ()  # the stages before it
     use: Use | None = None
     lack: str = ""  # why there is nothing to see
+    written: Mapping[str, Curve] = field(default_factory=dict)  # of what it has left in files, once it has ended
+
+    @property
+    def logged(self) -> Series:
+        """The metrics of the log of the first stage, which trains."""
+        return self.logs[0].series if self.logs else Series()
 
     @property
     def series(self) -> Series:
-        """The metrics of the log of the first stage, which trains."""
-        return self.logs[0].series if self.logs else Series()
+        """The metrics of that log; before them those that the run has left in files."""
+        said = self.logged
+        if not self.written:
+            return said
+        beside = said.curves if said.word in STEPS else {}  # what has other steps has no place beside them
+        end = max(one.points[-1][0] for one in self.written.values())
+        return Series({**self.written, **{n: one for n, one in beside.items() if n not in self.written}}, "step", end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +195,9 @@ def look(folder: Path, before: Seen, now: float) -> Seen:
         stage = last["name"] if going else ""
         since = _number(last.get("started_at")) or 0.0
         ended = [one["name"] for one in begun if "ended_by" in one]
-        return Seen(logs, names, limits, stage, since, ended, _use(_said(folder / "now.json"), stage, now))
+        use = _use(_said(folder / "now.json"), stage, now)
+        written = {} if going else _curves(_said(folder / "curves.json", CURVES_BYTES))  # written once it has ended
+        return Seen(logs, names, limits, stage, since, ended, use, written=written)
     except OSError as error:
         return Seen(lack=f"its folder cannot be read: {error.strerror or error}")
 
@@ -234,13 +249,13 @@ def _opened(path: Path) -> BinaryIO | None:
     return None
 
 
-def _said(path: Path) -> dict[str, Any]:
-    """What a supervisor has written; nothing where it is not whole."""
+def _said(path: Path, most: int = SAID_BYTES) -> dict[str, Any]:
+    """What a supervisor, or the engine, has written; nothing where it is not whole."""
     if (file := _opened(path)) is None:
         return {}
     try:
         with file:
-            said = json.loads(file.read(SAID_BYTES))
+            said = json.loads(file.read(most))
     except (OSError, ValueError, RecursionError):
         return {}
     return said if isinstance(said, dict) else {}
@@ -254,6 +269,19 @@ def _stages(said: Mapping[str, Any]) -> list[dict[str, Any]]:
         for one in (every if isinstance(every, list) else [])
         if isinstance(one, dict) and isinstance(one.get("name"), str) and STAGE.fullmatch(one["name"])
     ]
+
+
+def _curves(said: Mapping[str, Any]) -> dict[str, Curve]:
+    """What the engine has read of a run's files, by metric."""
+    found: dict[str, Curve] = {}
+    for name, points in list(said.items())[:MOST_METRICS]:
+        try:
+            every = [(float(x), float(y)) for x, y in points]
+        except (TypeError, ValueError, OverflowError):  # where there is no wall, it can be written over
+            continue
+        if every and all(abs(x) <= LARGEST and abs(y) <= LARGEST for x, y in every):
+            found[name] = Curve(every, every[-1], count=len(every))
+    return found
 
 
 def _number(value: object) -> float | None:

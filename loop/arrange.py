@@ -18,9 +18,9 @@ async def arrange(branches: Branches, database: Database, *numbers: int) -> None
     One that somebody has moved or works on is theirs. Raises GitError where one is missing and cannot be made.
     """
     async with branches.turn:
-        stand, checked_out = await branches.stand()
         found = [await views.experiment(database, number) for number in numbers] or await views.experiments(database)
         places = [belongs(one) for one in found if one is not None]
+        stand, checked_out = await branches.stand(*(name for place in places for name in place if numbers))
         if not numbers and (study := await views.study(database)):
             trunk = f"{SHOWN}cockpit/{study.name}/trunk"
             places += [] if trunk in stand else [{trunk: study.trunk}]
@@ -58,7 +58,7 @@ async def admit_baseline(
     if why := effect.hindered(stand, checked_out):
         raise GitError(why)
     if before is None:
-        baseline = Experiment(0, "baseline", State.QUEUED, tree, commit, branch, time.time())
+        baseline = Experiment(0, "baseline", State.QUEUED, tree, commit, branch, time.time(), lines=0)
         wanted = await journal.queued(database, baseline, moves)
     elif before.commit != commit:
         moved = replace(before, commit=commit, tree=tree)

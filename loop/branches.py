@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,10 +41,12 @@ SAFE = {
 }
 READS = {  # the commands that change nothing, with the words with which they are run here
     "config", "rev-parse", "for-each-ref", "ls-tree", "ls-files", "cat-file", "diff-tree", "status", "merge-file",
+    "worktree",
 }  # fmt: skip
 HUNK = re.compile(rb"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")  # so many lines away, and so many in their place
 SHOWN, HIDDEN = "refs/heads/", "refs/"  # what `git branch` lists, and what it does not
 OID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")  # the whole name of an object, in either format
+DESCRIBED = re.compile(r"-g[0-9a-f]{4,}$")  # a name that git takes for that of an object where there is none such
 LISTED = 8  # trees whose files are kept in mind: trunk, what is proposed from, what has just been run
 NOBODY = {  # what cockpit commits, cockpit signs
     "GIT_AUTHOR_NAME": "cockpit",
@@ -200,22 +202,38 @@ class Branches:
             .strip()
         )
 
-    async def references(self) -> dict[str, str]:
-        """The references of all studies here, each with the commit at which it stands.
+    async def references(self, *names: str) -> dict[str, str]:
+        """The references of all studies here, or of these names, each with the commit at which it stands.
 
         The branches are under SHOWN, those out of the way under HIDDEN. A hidden one keeps its name, for git looks
         under `refs/` too: `git log cockpit/…`, but no line of `git branch`.
         """
-        return (await self.stand())[0]
+        return (await self.stand(*names))[0]
 
-    async def stand(self) -> tuple[dict[str, str], set[str]]:
-        """The references, and the branches among them that a working tree has checked out, in one look."""
+    async def stand(self, *names: str) -> tuple[dict[str, str], set[str]]:
+        """The references, and the branches among them that a working tree has checked out, in one look.
+
+        Of ten thousand names git reads all even where one is asked for, unless it is asked as for an object.
+        """
+        if names and not any(map(DESCRIBED.search, names)):
+            return await self._named(names)
         out = await self._git(
             "for-each-ref", "--format=%(refname) %(objectname) %(worktreepath)%00",  # a path may hold a line feed
-            f"{SHOWN}cockpit/", f"{HIDDEN}cockpit/",
+            *(names or (f"{SHOWN}cockpit/", f"{HIDDEN}cockpit/")),
         )  # fmt: skip
         words = [entry.split(" ", 2) for entry in out.decode(errors="replace").split("\0\n") if entry]
         return {name: commit for name, commit, _ in words}, {name.removeprefix(SHOWN) for name, _, at in words if at}
+
+    async def _named(self, names: Sequence[str]) -> tuple[dict[str, str], set[str]]:
+        """The same of a few names, whatever else there is."""
+        out = await self._git(
+            "cat-file", "--batch-check=%(objectname)", stdin="".join(f"{name}\n" for name in names).encode()
+        )
+        found = {name: said for name, said in zip(names, out.decode().splitlines(), strict=True) if OID.fullmatch(said)}
+        if not found:
+            return {}, set()
+        lines = (await self._git("worktree", "list", "--porcelain")).decode(errors="replace").splitlines()
+        return found, {name.removeprefix(SHOWN) for name in found if f"branch {name}" in lines}
 
     async def tree(self, commit: str) -> str:
         """The tree of a commit."""
@@ -307,7 +325,7 @@ class Branches:
 
         Raises GitError where one stands elsewhere than was said: somebody else has moved it.
         """
-        stand, orders = await self.references(), []
+        stand, orders = await self.references(*moves), []
         for name, (old, new) in moves.items():
             now = stand.get(name)
             if now == new:

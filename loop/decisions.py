@@ -374,7 +374,7 @@ class Decisions:
         before = await views.experiment(self.database, incumbent)
         then = {m.objective: m for m in before.measurements} if before else {}
         lines = [
-            f"{m.objective}: {m.value:.6g} ({m.source}, n = {m.n})"
+            f"{m.objective}: {m.value:.6g} ({m.said}, n = {m.n})"
             + (f", was {then[m.objective].value:.6g} (n = {then[m.objective].n})" if m.objective in then else "")
             for m in one.measurements
         ]

@@ -73,12 +73,12 @@ class References:
 
     async def look(self) -> bool:
         """Whether each stands where it is to."""
-        stand = await self.branches.references()
+        stand = await self.branches.references(*self.moves)
         return all(stand.get(name) == new for name, (_, new) in self.moves.items())
 
     async def hindrance(self) -> str:
         """What a person has done with one of them meanwhile: then it is theirs."""
-        return self.hindered(*await self.branches.stand())
+        return self.hindered(*await self.branches.stand(*self.moves))
 
     def hindered(self, stand: Mapping[str, str], checked_out: Container[str]) -> str:
         """What hinders them, where all references stand so and these branches are checked out."""

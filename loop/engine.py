@@ -150,7 +150,7 @@ class Engine:
         tree = await self.branches.tree(commit)
         trail = self.branches.trail
         found = await meter.look(trail)
-        self.bench = await bench.set_up(self.place, settings, self.branches, self.database, tree, found)
+        self.bench = await bench.set_up(self.place, self.revision, self.branches, self.database, tree, found)
         lent = [bench.lent(self.place, path) for path in settings.data.read]
         sealed = [bench.sealed(self.place, path) for path in settings.data.sealed]
         variables = stages.environment(self.place.folder, "tree")

@@ -1,6 +1,7 @@
 """The question asked: `cockpit.toml`, read and checked. Every error names the file, the line, the key and the fix."""
 
 import hashlib
+import os
 import re
 import shlex
 import tomllib
@@ -32,12 +33,14 @@ NOT_YET = {
     ("fidelity",),
 }
 CHANGED_LINES, PRICE = "changed_lines", "price_per_million_items"  # what cockpit works out itself: loop/run/costs.py
+KNOB = r"[^:]+\.py:[^\W\d]\w*(\.[^\W\d]\w*)*"
 PLAIN = r"[0-9]+\.?[0-9]*|\.[0-9]+"
 SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 BYTES = {
     "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
     "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40,
 }  # fmt: skip
+TABLES = (".csv", ".tsv", ".json", ".jsonl")  # the files that a metric may stand in, by how their names end
 UNITS = {"seconds": SECONDS, "bytes": BYTES}  # in which a bound may be written, by how the name of its quantity ends
 
 
@@ -117,6 +120,32 @@ def _command(*placeholders: str) -> AfterValidator:
         return command
 
     return AfterValidator(check)
+
+
+def _take(value: object) -> object:
+    if isinstance(value, str) and re.fullmatch(r"last|min|max|mean of last [1-9][0-9]{0,3}", value):
+        return value
+    raise ValueError('what counts is "last", "min", "max" or, as an example, "mean of last 5"')
+
+
+def _searched(pattern: str) -> str:
+    """A pattern that finds one value."""
+    try:
+        found = re.compile(pattern)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise ValueError(f"it is no regular expression: {error}") from None
+    if set(found.groupindex) - {"value", "step"}:
+        raise ValueError("a group may be called `value` or `step`, as in `(?P<step>[0-9]+)`")
+    if "value" not in found.groupindex and (found.groups != 1 or found.groupindex):
+        raise ValueError("put the value in parentheses, and nothing else: `val loss ([0-9.]+)`")
+    return pattern
+
+
+def _seed(seed: str) -> str:
+    """How the seed reaches train: words for its command, or a name in a Python file."""
+    if "{seed}" not in seed and not re.fullmatch(KNOB, seed):
+        raise ValueError('it is words for train that hold {seed}, as "--seed {seed}", or a name: "train.py:SEED"')
+    return seed
 
 
 def _inside(path: str) -> str:
@@ -199,7 +228,7 @@ class Space(Table):
     @classmethod
     def _places(cls, knobs: dict[str, Listed]) -> dict[str, Listed]:
         for name in knobs:
-            if not re.fullmatch(r"[^:]+\.py:[^\W\d]\w*(\.[^\W\d]\w*)*", name):
+            if not re.fullmatch(KNOB, name):
                 raise ValueError(f'"{name}" is no `file.py:NAME`; this version serves names in Python files alone')
         return knobs
 
@@ -210,7 +239,7 @@ class Commands(Table):
     train: Tested
     predict: Tested | None = None
     score: Trusted | None = None
-    seed: Annotated[str, _command("seed")] | None = None
+    seed: Annotated[str, _command("seed"), AfterValidator(_seed)] | None = None
     timeout: Seconds = 20 * 60.0
     python: str | None = None
     slots: int = Field(default=1, ge=1)  # of runs side by side
@@ -221,6 +250,14 @@ class Commands(Table):
         if slots > 1:
             raise ValueError("this version of cockpit makes one run at a time; put 1, or take it out")
         return slots
+
+    @property
+    def seed_knob(self) -> tuple[str, str] | None:
+        """The file and the name in it that hold the seed, where that is how it reaches train."""
+        if self.seed is None or "{seed}" in self.seed:
+            return None
+        path, _, name = self.seed.partition(":")
+        return path, name
 
     @model_validator(mode="after")
     def _pair(self) -> "Commands":
@@ -239,7 +276,8 @@ class Data(Table):
     @classmethod
     def _lent(cls, paths: tuple[str, ...]) -> tuple[str, ...]:
         for path in paths:
-            if not Path(path).expanduser().is_absolute():
+            # A `~` of nobody's is a name.
+            if not Path(os.path.expanduser(path)).is_absolute():  # noqa: PTH111
                 _inside(path)
         return paths
 
@@ -249,6 +287,44 @@ class Data(Table):
         for path in paths:
             _inside(path.removeprefix("{study}/"))
         return paths
+
+
+class From(Table):
+    """`from` of an objective: where its values stand, and which of them counts."""
+
+    pattern: Annotated[str, AfterValidator(_searched)] | None = None  # in what a stage prints
+    file: str | None = None  # that the code under test writes; `*` stands for a part of a name
+    name: str | None = Field(default=None, min_length=1)  # of a column, a key or a tag; else the objective's own
+    step: str | None = Field(default=None, min_length=1)  # of that of the steps; else as they are usually called
+    take: Annotated[str, BeforeValidator(_take)] = "last"
+
+    @field_validator("file")
+    @classmethod
+    def _known(cls, file: str | None) -> str | None:
+        if file is None:
+            return None
+        inside = _inside(file.removeprefix("{output}/"))
+        if "**" in inside or set("{}") & set(inside):
+            raise ValueError(
+                "a file is named from the checkout on, or begins with `{output}/`; `*` is a part of a name"
+            )
+        name = Path(inside).name
+        if name != "wandb" and "tfevents" not in name and Path(name).suffix not in TABLES:
+            raise ValueError(f"a file is one of {', '.join(TABLES)}, `events.out.tfevents.*`, or `wandb`, W&B's folder")
+        return file
+
+    @model_validator(mode="after")
+    def _one(self) -> "From":
+        if (self.pattern is None) == (self.file is None):
+            raise ValueError("it has `pattern` or `file`: what is printed, or what is written")
+        if self.pattern is not None and (self.name or self.step):
+            raise ValueError("`name` and `step` are of a `file`; in a pattern, a step is a group `(?P<step>[0-9]+)`")
+        return self
+
+    @property
+    def selects(self) -> bool:
+        """Whether the best value counts, which is better than what a run comes to."""
+        return self.take in ("min", "max")
 
 
 class Objective(Table):
@@ -262,6 +338,7 @@ class Objective(Table):
     unit: str | None = None
     deterministic: bool = False
     steers: bool = True
+    source: From | None = Field(default=None, alias="from")  # else a line `name: value` of a stage
 
 
 class Constraint(Table):
@@ -450,6 +527,8 @@ def parse(text: str, file: Path) -> Revision:
 def _misfits(settings: Settings) -> Iterator[tuple[tuple[str, ...], str]]:
     """The keys that do not fit the rest of the file, each with why, and what to do."""
     steering, worth = settings.steering, settings.study.worth
+    if settings.run.seed in settings.space.knobs:
+        yield ("space", "knobs", settings.run.seed), "holds the seed, `[run] seed`; take it out of one of the two"
     if worth and len(steering) < 2:
         yield ("study", "worth"), f"weighs objectives against each other, and {steering[0]} alone steers; take it out"
     for name in worth if len(steering) > 1 else ():
@@ -492,12 +571,14 @@ def _sentence(file: Path, text: str, loc: tuple[int | str, ...], kind: str, mess
         message = "is missing; the smallest file has `[run] train` and one objective"
     elif kind == "extra_forbidden":
         message = "is not a key that cockpit knows; docs/trial.md lists them"
+    elif kind == "too_short":
+        message = 'holds no objective; put one, as `val_loss = { direction = "minimize" }`'
     elif kind in ("model_type", "dict_type"):
         message = "it is a table, `{ key = value }`; docs/trial.md lists its keys"
     else:
         message = f"{message[0].lower()}{message[1:]}"
     return (
         f"{at}: `{key(path)}` {message}"
-        if kind in ("missing", "extra_forbidden", "literal_error")
+        if kind in ("missing", "extra_forbidden", "literal_error", "too_short")
         else f"{at}: `{key(path)}`: {message}"
     )

@@ -59,7 +59,8 @@ def _no_noise(place: Place, revision: Revision, name: str) -> str:
     direction = revision.settings.objectives[name].direction
     return (
         f"{at}: `[objectives] {name}` is the same to the last digit on every seed of the baseline, so any change of it "
-        'would look like a gain. If train ignores its seed, hand it over: `[run] seed = "--seed {seed}"`, or read '
+        'would look like a gain. If train ignores its seed, hand it over: `[run] seed = "--seed {seed}"`, or '
+        '`"train.py:SEED"` where a constant holds it, or read '
         "$COCKPIT_SEED. If it was chance, ask for more: `[seeds] baseline = 5`. If it is meant so: "
         f'`{name} = {{ direction = "{direction}", deterministic = true }}`'
     )

@@ -36,6 +36,12 @@ async def events_after(database: Database, seq: int) -> list[Event]:
     ]
 
 
+async def first_of_runs(database: Database, first: int, since: int) -> int | None:
+    """The number of the first event after `since` of run `first` or a later one; None where there is none."""
+    rows = await database.rows("SELECT seq FROM events WHERE seq > ? AND run >= ? ORDER BY seq LIMIT 1", since, first)
+    return int(rows[0]["seq"]) if rows else None
+
+
 async def newest(database: Database) -> float:
     """When the newest event was told; 0 before the first."""
     rows = await database.rows("SELECT at FROM events ORDER BY seq DESC LIMIT 1")

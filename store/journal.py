@@ -193,6 +193,7 @@ async def queued(
             branch=experiment.branch,
             created_at=experiment.created_at,
             knobs=experiment.knobs,
+            lines=experiment.lines,
         )
         text = f"{experiment.id} {experiment.slug} queued"
         if proposal is not None:

@@ -67,6 +67,7 @@ class Outcome(StrEnum):
     NO_METRICS = "no metrics"
     DIVERGED = "diverged"
     TAMPERING = "tampering"  # what it left for the scorer would lead the scorer elsewhere
+    SHADOWED = "shadowed by an editable install"  # an editable file was loaded from elsewhere than the run folder
     INTERRUPTED = "interrupted"  # ended from outside: says nothing of the tree, and is tried again
 
 
@@ -169,6 +170,12 @@ class Measurement:
     value: float
     source: Source
     n: int = 1
+    selected: str = ""  # `min` or `max`, where it is that of a curve: better than what was to be had
+
+    @property
+    def said(self) -> str:
+        """Its source, and whether it was selected."""
+        return f"{self.source}, {self.selected} of its curve: selected" if self.selected else self.source
 
 
 @dataclass(frozen=True, slots=True)
@@ -406,6 +413,7 @@ class Experiment:
     detail: str = ""
     measurements: tuple[Measurement, ...] = ()
     knobs: Mapping[str, Any] = field(default_factory=dict)  # their values in its tree, by key
+    lines: int | None = None  # by which its tree differs from e0000's; None where an older cockpit made it
     parent: int | None = None  # what it changes: what trunk was, or one that a person had pinned
     root: int | None = None  # what trunk was, when it was proposed
     parents: tuple[int, ...] = ()  # that one, and those whose changes it takes to it

@@ -425,3 +425,8 @@ ALTER TABLE stages ADD COLUMN peak_device_bytes INTEGER;               -- of the
 ALTER TABLE proposals ADD COLUMN trunk INTEGER REFERENCES experiments (number);    -- then; NULL is the parent
 -- What was ever shown to be better is looked at first, of however many verdicts.
 CREATE INDEX verdicts_shown ON verdicts (experiment, word) WHERE evidence <> 'screened';
+
+-- version 10
+
+ALTER TABLE experiments ADD COLUMN lines INTEGER;      -- by which its tree differs from e0000's; NULL where nobody counted
+UPDATE experiments SET lines = 0 WHERE number = 0;

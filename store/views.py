@@ -2,8 +2,9 @@
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from sys import intern
 from typing import Any
 
@@ -90,28 +91,46 @@ async def last_engine(database: Database) -> Engine | None:
     return Engine(row["id"], row["pid"], row["started_at"], row["ended_at"], ended_by, json.loads(row["facts"]))
 
 
-async def paused(database: Database) -> bool:
+async def paused(database: Database, engine: Engine | None = None) -> bool:
     """Whether the last engine is paused; one that has ended is not. Whether it still runs is said by its lock."""
-    engine = await last_engine(database)
+    engine = engine or await last_engine(database)
     return engine is not None and engine.ended_at is None and await paused_since(database) is not None
 
 
 async def experiments(database: Database, since: int | None = None) -> list[Experiment]:
     """All experiments, or those that an event after `since` names. Oldest first, with the means of measurements."""
-    if since is not None:
-        return await _experiments(database, f"IN {NAMED}", since)
+    return [one for which in await _parts(database, since) for one in await _experiments(database, *which)]
+
+
+async def bare(database: Database, since: int | None = None) -> list[Experiment]:
+    """The same without measurements and verdicts."""
     every = list[Experiment]()
-    for first in range(0, await count(database), AT_ONCE):
-        every += await _experiments(database, "BETWEEN ? AND ?", first, first + AT_ONCE - 1)
+    for which, *given in await _parts(database, since):
+        rows = await database.rows(f"{EXPERIMENTS} WHERE number {which} ORDER BY number", *given)
+        every += [_experiment(row, {}, {}) for row in rows]
     return every
+
+
+async def _parts(database: Database, since: int | None) -> list[tuple[Any, ...]]:
+    """The conditions by which these are read, one after another, each with what is given for it."""
+    if since is not None:
+        return [(f"IN {NAMED}", since)]
+    firsts = range(0, await count(database), AT_ONCE)
+    return [("BETWEEN ? AND ?", first, first + AT_ONCE - 1) for first in firsts]
+
+
+async def these(database: Database, numbers: Iterable[int]) -> list[Experiment]:
+    """The experiments of these numbers, oldest first, with the means of measurements."""
+    return await _experiments(database, "IN (SELECT value FROM json_each(?))", json.dumps(list(numbers)))
 
 
 async def first_looked_at(database: Database) -> list[Experiment]:
     """What a person looks at first: trunk, what goes on, what is better and not decided, the newest. Oldest first."""
-    return await _experiments(database, f"IN {FIRST}")
+    numbers = [row[0] for row in await database.rows(f"SELECT * FROM {FIRST}")]
+    return await _experiments(database, "IN (SELECT value FROM json_each(?))", json.dumps(numbers))
 
 
-async def _experiments(database: Database, which: str, *given: int) -> list[Experiment]:
+async def _experiments(database: Database, which: str, *given: Any) -> list[Experiment]:
     """Those of which this is said."""
     trees = f"runs.tree IN (SELECT tree FROM experiments WHERE number {which})"
     means = await _means(database, trees, *given)
@@ -150,7 +169,7 @@ async def experiment(database: Database, number: int) -> Experiment | None:
 async def runs(database: Database, number: int) -> list[Run]:
     """All runs of an experiment, oldest first, with their stages."""
     rows = await database.rows("SELECT * FROM runs WHERE experiment = ? ORDER BY id", number)
-    return [await _run(database, row) for row in rows]
+    return await _runs(database, rows)
 
 
 async def values(database: Database, bench: str, before: int | None = None, since: int | None = None) -> list[Value]:
@@ -222,10 +241,9 @@ async def newest_run(database: Database) -> int:
     return int((await database.rows("SELECT coalesce(max(id), 0) FROM runs"))[0][0])
 
 
-async def last_runs(database: Database) -> dict[int, int]:
-    """The newest run of each experiment, by its number; those that have run."""
-    rows = await database.rows("SELECT experiment, max(id) AS run FROM runs GROUP BY experiment")
-    return {row["experiment"]: row["run"] for row in rows}
+async def run_since(database: Database, first: int) -> set[int]:
+    """The experiments that have had run `first`, or a later one."""
+    return {row["experiment"] for row in await database.rows("SELECT experiment FROM runs WHERE id >= ?", first)}
 
 
 async def first_run(database: Database, number: int, bench: str) -> int | None:
@@ -236,7 +254,10 @@ async def first_run(database: Database, number: int, bench: str) -> int | None:
 
 async def incumbent(database: Database) -> int:
     """The experiment whose tree is trunk's: that of the last merge that stands, else the baseline."""
-    return (await trunks(database))[-1]
+    rows = await database.rows(
+        f"SELECT experiment FROM decisions WHERE verb = 'merge' AND {STANDING} ORDER BY id DESC LIMIT 1"
+    )
+    return int(rows[0]["experiment"]) if rows else 0
 
 
 async def trunks(database: Database) -> list[int]:
@@ -247,11 +268,16 @@ async def trunks(database: Database) -> list[int]:
 
 async def pinned(database: Database, experiments: Sequence[Experiment], incumbent: int) -> int | None:
     """The one of all experiments that proposals start from in trunk's place, for it is pinned, and they still can."""
+    number = await pin(database)
+    return number if number is not None and experiments[number].bears(incumbent) else None
+
+
+async def pin(database: Database) -> int | None:
+    """The experiment that was pinned last, whatever became of it; None where none was, or it is no more."""
     rows = await database.rows(
         "SELECT arguments FROM commands WHERE verb IN ('pin', 'unpin') AND done ORDER BY id DESC LIMIT 1"
     )
-    number = json.loads(rows[0]["arguments"]).get("experiment") if rows else None
-    return number if number is not None and experiments[number].bears(incumbent) else None
+    return json.loads(rows[0]["arguments"]).get("experiment") if rows else None
 
 
 async def last_decision(database: Database) -> Decision | None:
@@ -284,9 +310,10 @@ async def stage_seconds(database: Database, bench: str, fidelity: str) -> dict[s
 
 async def unfinished_runs(database: Database) -> list[Run]:
     """The runs that no engine has closed yet."""
-    return [
-        await _run(database, row) for row in await database.rows("SELECT * FROM runs WHERE outcome IS NULL ORDER BY id")
-    ]
+    rows = await database.rows(
+        "SELECT * FROM runs WHERE outcome IS NULL ORDER BY +id"
+    )  # +: by the index of these alone
+    return await _runs(database, rows)
 
 
 async def last_log(database: Database, run: int) -> str | None:
@@ -342,7 +369,7 @@ async def drawn_on(database: Database) -> str | None:
     return str(rows[0]["bench"]) if rows else None
 
 
-async def frontier(database: Database) -> tuple[Frontier, list[Reference]]:
+async def frontier(database: Database, engine: Engine | None = None) -> tuple[Frontier, list[Reference]]:
     """The frontier that stands now, on the bench of the last engine, and its reference point, of what steers."""
     points = [
         Point(row["experiment"], bool(row["balanced"]), row["probability"])
@@ -353,7 +380,7 @@ async def frontier(database: Database) -> tuple[Frontier, list[Reference]]:
     )
     if not rows:
         return Frontier(), []
-    engine = await last_engine(database)
+    engine = engine or await last_engine(database)
     steering = engine.facts["steering"] if engine else []
     frozen = {one.objective: one for one in await reference(database, rows[0]["bench"])}
     drawn = Frontier(tuple(points), rows[0]["hypervolume"], rows[0]["optimistic"], rows[0]["experiments"])
@@ -497,7 +524,8 @@ async def _means(database: Database, which: str, *given: Any) -> dict[str, list[
     """The mean of each objective by tree, over the good runs of the bench that the last engine set up."""
     rows = await database.rows(
         f"""
-        SELECT runs.tree, objective, avg(value) AS value, source, count(*) AS n
+        SELECT runs.tree, objective, avg(value) AS value, source, count(*) AS n,
+               (SELECT json_extract(facts, '$.selected') FROM benches WHERE hash = {BENCH}) AS selected
         FROM runs JOIN measurements ON measurements.run = runs.id
         WHERE outcome = 'ok' AND {which} AND bench = {BENCH}
         GROUP BY runs.tree, objective, source ORDER BY min(measurements.rowid)
@@ -505,14 +533,16 @@ async def _means(database: Database, which: str, *given: Any) -> dict[str, list[
         *given,
     )
     means: dict[str, list[Measurement]] = {}
+    selected: dict[str, str] = json.loads(rows[0]["selected"] or "{}") if rows else {}
     for row in rows:
+        name = intern(row["objective"])
         means.setdefault(row["tree"], []).append(
-            Measurement(intern(row["objective"]), row["value"], Source(row["source"]), row["n"])
+            Measurement(name, row["value"], Source(row["source"]), row["n"], selected.get(name, ""))
         )
     return means
 
 
-async def _verdicts(database: Database, which: str, *given: int) -> dict[int, Verdict]:
+async def _verdicts(database: Database, which: str, *given: Any) -> dict[int, Verdict]:
     """The newest verdict on each experiment, on the bench that the last engine set up."""
     newest = f"SELECT max(id) FROM verdicts WHERE bench = {BENCH} AND {which} GROUP BY experiment"
     rows = await database.rows(f"SELECT * FROM verdicts WHERE id IN ({newest})", *given)
@@ -549,34 +579,52 @@ def _experiment(row: sqlite3.Row, means: dict[str, list[Measurement]], said: dic
         detail=row["detail"],
         measurements=tuple(means.get(row["tree"], ())),
         knobs=Kept(row["knobs"]),
+        lines=row["lines"],
         parent=row["parent"],
         root=row["root"],
-        parents=tuple(json.loads(row["parents"])),
-        proposer=row["proposer"],
-        operator=row["operator"],
+        parents=_numbers(row["parents"]),
+        proposer=row["proposer"] and intern(row["proposer"]),
+        operator=row["operator"] and intern(row["operator"]),
         hypothesis=row["hypothesis"] or "",
         verdict=said.get(row["number"]),
         ended=bool(row["ended"]),
     )
 
 
-async def _run(database: Database, row: sqlite3.Row) -> Run:
-    stages = await database.rows(
+@lru_cache(maxsize=256)  # most experiments have the parents of others
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(json.loads(text))
+
+
+async def _runs(database: Database, rows: Sequence[sqlite3.Row]) -> list[Run]:
+    """Rows of runs, with their stages and measurements."""
+    those = json.dumps([row["id"] for row in rows])
+    stages, measured = dict[int, list[Stage]](), dict[int, list[Measurement]]()
+    for run, name, outcome, *rest in await database.rows(
         """
-        SELECT name, outcome, exit_status, started_at, wall_seconds, cpu_seconds, peak_bytes, log, detail,
+        SELECT run, name, outcome, exit_status, started_at, wall_seconds, cpu_seconds, peak_bytes, log, detail,
                energy_joules, peak_device_bytes
-        FROM stages WHERE run = ? ORDER BY position
+        FROM stages WHERE run IN (SELECT value FROM json_each(?)) ORDER BY run, position
         """,
-        row["id"],
-    )
-    measured = await database.rows(
-        "SELECT objective, value, source FROM measurements WHERE run = ? ORDER BY rowid", row["id"]
-    )
-    return replace(
-        _bare(row),
-        stages=tuple(Stage(name, Outcome(outcome), *rest) for name, outcome, *rest in stages),
-        measurements=tuple(Measurement(name, value, Source(source)) for name, value, source in measured),
-    )
+        those,
+    ):
+        stages.setdefault(run, []).append(Stage(name, Outcome(outcome), *rest))
+    for run, name, value, source in await database.rows(
+        """
+        SELECT run, objective, value, source FROM measurements
+        WHERE run IN (SELECT value FROM json_each(?)) ORDER BY rowid
+        """,
+        those,
+    ):
+        measured.setdefault(run, []).append(Measurement(name, value, Source(source)))
+    return [
+        replace(
+            _bare(row),
+            stages=tuple(stages.get(row["id"], ())),
+            measurements=tuple(measured.get(row["id"], ())),
+        )
+        for row in rows
+    ]
 
 
 def _bare(row: sqlite3.Row) -> Run:

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 STOREYS = ("store", "loop", "cockpit")
 HEAVY = {"torch", "accelerate"}
 LATE = {"optuna", "moocore", "numpy"}  # only when they are needed
-NUMERIC = {"frontier.py", "gains.py", "lift.py"}  # of the judge
+NUMERIC = {"frontier.py", "gains.py", "lift.py", "optimiser.py"}  # of the judge, and the estimator
 
 
 def imported(file: Path) -> Iterator[tuple[str, bool]]:
@@ -113,7 +113,7 @@ DRAWS_NOTHING = {
     *("rich.cells", "rich.color", "rich.color_triplet", "rich.style", "rich.terminal_theme", "rich.theme"),
     *("textual", "textual.app", "textual.binding", "textual.color", "textual.command", "textual.containers"),
     *("textual.css.query", "textual.driver", "textual.events", "textual.geometry", "textual.keys", "textual.message"),
-    *("textual.screen", "textual.scroll_view", "textual.theme", "textual.widget"),
+    *("textual.reactive", "textual.screen", "textual.scroll_view", "textual.theme", "textual.widget"),
 }
 PUTS = {  # names that do so when they are called, set or defined
     "print": {"output.py"},

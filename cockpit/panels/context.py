@@ -28,7 +28,7 @@ KEYS = (
         "enter",
         "look_into",
         LOOK,
-        "open what is under the cursor: a section, the answer; else what became of it",
+        "what the cursor is on, or what became of it",
         "open",
     ),
     Key("prompt", "t", "read('prompt')", LOOK, "the whole prompt, as it was sent", "prompt"),

@@ -17,9 +17,9 @@ from cockpit.card import card
 from cockpit.feed import Snapshot
 from cockpit.glyphs import look
 from cockpit.keys import DECIDE, LOOK, TABLE, Key, Keymap, bindings
-from cockpit.line import LazyLines, Line, Piece, apart, fit, line, one_line, right, wrap
+from cockpit.line import LazyLines, Line, Piece, apart, fit, line, one_line, right, width_of, wrap
 from cockpit.outside import editor, pager, show
-from cockpit.pages import verified
+from cockpit.pages import count, verified
 from cockpit.patch import Change, Changes, Copy, Kind, Patch, Text, words
 from cockpit.view import Arrangement, Drawing, View, Want
 from cockpit.widgets.panel import Cell, Panel
@@ -28,14 +28,17 @@ from store.records import Experiment, State, by, name_of
 LOOKS = {Kind.ADDED: ("+", "added"), Kind.REMOVED: ("−", "removed"), Kind.SAME: (" ", "")}
 WIDEST = 1000  # characters of a line that are looked at: a file may be one line
 MOST_QUOTED = 400  # lines of a hypothesis
+LEAST_SLUG = 8  # columns, or it is left out
+LEAST_BROAD = 79  # columns in which seeds are said to be seeds
+LEAST_HIGH = 24  # lines: below, the case is brief, so that code is in sight
 KEYS = (
     Key("next_hunk", "n", "hunk(1)", LOOK, "the next hunk; the one before", "hunk"),
     Key("previous_hunk", "N", "hunk(-1)", LOOK, ""),
     Key("next_file", "right_square_bracket", "file(1)", LOOK, "the next file; the one before"),
     Key("previous_file", "left_square_bracket", "file(-1)", LOOK, ""),
-    Key("hypothesis", "h", "fold", LOOK, "the hypothesis: all of it, or its first line", "hypothesis"),
+    Key("hypothesis", "h", "fold", LOOK, "why: the verdict's reasons, the hypothesis", "why"),
     Key("against", "d", "against", LOOK, "against trunk, or against the parent", "trunk"),
-    Key("editor", "e", "edit", DECIDE, "the file in $VISUAL or $EDITOR: a copy, yours are not touched", "editor"),
+    Key("editor", "e", "edit", DECIDE, "a copy of the file, in $VISUAL or $EDITOR", "editor"),
     Key("pager", "o", "page_out", DECIDE, "the whole patch in $PAGER"),
 )
 
@@ -102,13 +105,18 @@ class Body(LazyLines):
         return drawn
 
 
-def case(study: Snapshot, one: Experiment, width: int, keys: Keymap = TABLE, *, unfolded: bool = False) -> list[Line]:
-    """What stands above the diff."""
-    glyph, word, style, _ = look(one)
+def case(
+    study: Snapshot,
+    one: Experiment,
+    width: int,
+    keys: Keymap = TABLE,
+    *,
+    unfolded: bool = False,
+    brief: bool = False,
+) -> list[Line]:
+    """What stands above the diff. If `brief`, there is little room: how the verdict came about is folded, too."""
     said = one.verdict
-    how: list[Piece] = [said.word, (f", {said.evidence} {said.runs}", "dim")] if said and one.number else []
-    name: list[Piece] = [(f"{glyph} {word}", f"bold {style}"), "  ", (one.id, "bold"), f"  {one.slug}"]
-    lines = [apart(name, how, width)]
+    lines = [_name(one, width)]
     if one.stale(study.incumbent):
         stale = f"stale: made from {name_of(one.root or 0)}, and trunk is {name_of(study.incumbent)} now"
         lines.append(line((fit(stale, width).rstrip(), "offer")))
@@ -120,24 +128,41 @@ def case(study: Snapshot, one: Experiment, width: int, keys: Keymap = TABLE, *, 
     doubt = verified(study.experiments, study.incumbent, study.decision, keys["undo"])
     if one.number == study.incumbent and doubt:
         lines += [line((text, "bad")) for text in wrap(doubt, width, 3)]
+    why = ""
     if one.state is State.FAILED:
         lines += [line((text, "bad")) for text in wrap(f"{one.failure}: {one.detail}", width, 3)]
     elif said and one.number:
+        why = said.explanation
         lines += [line((text, "bold")) for text in wrap(said.sentence, width, 2)]
-        lines += [line((text, "dim")) for text in wrap(said.explanation, width, 3) if said.explanation]
+        if why and (unfolded or not brief):
+            lines += [line((text, "dim")) for text in wrap(why, width, 5)]
     elif one.number == 0:
         lines.append(line("the unchanged code: all is compared with it"))
     else:
         lines.append(line(("no verdict yet", "dim")))
-    lines += quotation(one, width, unfolded=unfolded)
+    lines += quotation(one, width, unfolded=unfolded, lead="why  " if why and brief else "")
     against = study.experiment(said.incumbent if said else one.root or 0)
-    return [*lines, *card(study, one, against, width), line()]
+    return [*lines, *card(study, one, against, width, brief=brief), *([] if brief else [line()])]
 
 
-def quotation(one: Experiment, width: int, *, unfolded: bool) -> list[Line]:
-    """What its proposer says of it, quoted: on one line, or all of it."""
+def _name(one: Experiment, width: int) -> Line:
+    """Which it is, and what was said of it; its slug has what room is left."""
+    glyph, word, style, _ = look(one)
+    said = one.verdict
+    how: list[Piece] = []
+    if said and one.number:
+        seeds = f" on {count(said.runs, 'seed')}" if width >= LEAST_BROAD else f" {said.runs}"
+        how = [said.word, (f", {said.evidence}{seeds}", "dim")]
+    name: list[Piece] = [(f"{glyph} {word}", f"bold {style}"), "  ", (one.id, "bold")]
+    room = width - width_of(name) - width_of(how) - 4
+    slug = [f"  {fit(one.slug, room).rstrip()}"] if room >= min(LEAST_SLUG, len(one.slug)) else []
+    return apart([*name, *slug], how, width)
+
+
+def quotation(one: Experiment, width: int, *, unfolded: bool, lead: str = "") -> list[Line]:
+    """What its proposer says of it, quoted: on one line, with what is folded there, too, or all of it."""
     if not one.hypothesis:
-        return []
+        return [line(("▸ ", "sky"), (lead, "dim"))] if lead and not unfolded else []
     who = f"by {by(one.proposer)}" if one.proposer else ""
     if unfolded:
         said = f"{who}, {one.operator}" if one.operator else who
@@ -145,13 +170,12 @@ def quotation(one: Experiment, width: int, *, unfolded: bool) -> list[Line]:
         marks = [("▾ ", "sky"), *[("  ", "")] * (len(quoted) - 1)]
         rows = [line(mark, (text, "dim")) for mark, text in zip(marks, quoted, strict=True)]
         return [*rows, *([line((f"  {said}", "faint"))] if said else [])]
-    room = width - 4 - (len(who) + 2 if who else 0)
+    room = width - 4 - len(lead) - (len(who) + 2 if who else 0)
     if room < 24:  # the words before who said them
-        who, room = "", width - 4
+        who, room = "", width - 4 - len(lead)
     words = one_line(one.hypothesis[:WIDEST])
-    return [
-        apart([("▸ ", "sky"), (f"“{fit(words, room).rstrip()}”", "dim")], [(f"  {who}", "faint")] if who else [], width)
-    ]
+    left: list[Piece] = [("▸ ", "sky"), (lead, "dim"), (f"“{fit(words, room).rstrip()}”", "dim")]
+    return [apart(left, [(f"  {who}", "faint")] if who else [], width)]
 
 
 def patch_of(study: Snapshot, one: Experiment, *, against_trunk: bool = False) -> Patch | None:
@@ -191,7 +215,8 @@ class Diff(Panel):
         one, study = view.one, view.study
         if one is None:
             return Drawing([line(), line("  No experiment is selected.")])
-        head = case(study, one, width - 1, view.keys, unfolded=view.choices.unfolded)
+        brief = height < LEAST_HIGH
+        head = case(study, one, width - 1, view.keys, unfolded=view.choices.unfolded, brief=brief)
         if one.parent is None:
             return Drawing([_indented(text) for text in head])
         note = against(study, one, against_trunk=view.choices.against_trunk)

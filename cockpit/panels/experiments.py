@@ -1,7 +1,7 @@
 """Panel 1: the experiments, one a line, those that want a person first. Their columns give way as room gets less."""
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from rich.cells import cell_len
 
@@ -10,7 +10,7 @@ from cockpit.card import changed
 from cockpit.feed import Objective, Snapshot
 from cockpit.glyphs import look
 from cockpit.keys import LOOK, Key, Keymap, bindings
-from cockpit.line import LazyLines, Line, Piece, fit, line, right, wrap
+from cockpit.line import LazyLines, Line, Piece, fit, line, right, width_of, wrap
 from cockpit.listing import ATTENTION, Listed, listed, sorts
 from cockpit.pages import search_space
 from cockpit.panels.frontier import axes
@@ -19,7 +19,11 @@ from cockpit.view import Arrangement, Choices, Drawing, View
 from cockpit.widgets.panel import Cell, Panel
 from store.records import Ended, Evidence, Experiment, State
 
+GOING_ON = (State.RUNNING, State.QUEUED)
+MOST_ROWS = 200  # that are kept as they were drawn
 LEFT = 22  # columns of marker, id and state
+VOWELS = "aeiouy"
+RULE = 18  # of the panel's name on its rule, and of what is seen of that
 STARTING = "The engine looks at the repository and the interpreter."
 STEPS = (
     "The unchanged code runs on {seeds} seeds, to learn how far its numbers move by themselves.",
@@ -46,13 +50,31 @@ class Column(NamedTuple):
     draw: Callable[[Experiment], list[Piece]]
 
 
+class Rows:
+    """The lines of experiments that were drawn last: one is drawn anew where it would be another one."""
+
+    def __init__(self) -> None:
+        self._columns: object = None
+        self._lines: dict[int, tuple[object, Line]] = {}
+
+    def line(self, number: int, columns: object, of: object, draw: Callable[[], Line]) -> Line:
+        """The line of an experiment, in such columns, with all that is said `of` it."""
+        if columns != self._columns or len(self._lines) > MOST_ROWS:
+            self._columns, self._lines = columns, {}
+        before = self._lines.get(number)
+        if before is None or before[0] != of:
+            self._lines[number] = before = of, draw()
+        return before[1]
+
+
 class Listing(LazyLines):
     """The lines of the list."""
 
-    def __init__(self, view: View, shown: Listed, width: int) -> None:
-        self._view, self._shown = view, shown
+    def __init__(self, view: View, shown: Listed, width: int, rows: Rows | None = None) -> None:
+        self._view, self._shown, self._rows = view, shown, rows or Rows()
         self._indent = 2 * max(shown.generations.values(), default=0)
         self.columns = columns(view.study, width - self._indent, view.now, view.choices)
+        self._of = width, self._indent, view.study.objectives, axes(view.study, view.choices)
 
     @property
     def header(self) -> Line:
@@ -70,9 +92,18 @@ class Listing(LazyLines):
             return Line()
         if isinstance(entry, tuple):
             return line(" ", (entry[0], entry[1]), (" reading…" if entry[2] is None else f" {entry[2]}", "dim"))
-        depth = 2 * self._shown.generations.get(entry, 0)
-        branch = f"{'└ ' if depth else '':>{depth}}"
-        return row(self._view, self._view.study.experiments[entry], self.columns, branch, self._indent - depth)
+        view, study, depth = self._view, self._view.study, 2 * self._shown.generations.get(entry, 0)
+        one, branch = study.experiments[entry], f"{'└ ' if depth else '':>{depth}}"
+
+        def draw() -> Line:
+            return row(view, one, self.columns, branch, self._indent - depth)
+
+        if one.state in GOING_ON:  # what is said of it changes by the second
+            return draw()
+        trunk = study.experiment(one.verdict.incumbent) if one.verdict else None
+        marks = entry == view.selected, entry in view.marks, depth
+        ends = _badge(study, one), _cost(study, one), figures.brief(view.now - one.created_at)
+        return self._rows.line(entry, self._of, (one, trunk, marks, ends), draw)
 
 
 def columns(study: Snapshot, width: int, now: float, choices: Choices) -> list[Column]:
@@ -82,7 +113,7 @@ def columns(study: Snapshot, width: int, now: float, choices: Choices) -> list[C
     evidence = Column(14, fit("  evidence", 14), _evidence)
     steering = [one for one in study.objectives if one.steers]
     if width >= 82:
-        ends = [*(_delta(study, one, 11 if one.quality else 7) for one in steering[:3]), evidence, cost, age]
+        ends = [*_deltas(study, steering[:3], 11, 7), evidence, cost, age]
         room = width - LEFT - sum(column.width for column in ends)
         return [
             Column(room, fit("what", room), lambda one: [*_told(study, one, one.slug, room - 1, "dim"), " "]),
@@ -102,7 +133,7 @@ def columns(study: Snapshot, width: int, now: float, choices: Choices) -> list[C
         return [(right(badge, 6), "offer")] if badge else [" ", *age.draw(one)]
 
     aged = Column(6, right("age", 6), badged)
-    for column in (*(_delta(study, one, 12 if one.quality else 9 if width >= 63 else 8) for one in drawn), aged):
+    for column in (*_deltas(study, drawn, 12, 9 if width >= 63 else 8), aged):
         if column.width <= room:
             shown.append(column)
             room -= column.width
@@ -142,7 +173,7 @@ def row(view: View, one: Experiment, shown: Sequence[Column], branch: str = "", 
         (f"{glyph} ", style),
         (f"{word:13}{' ' * after}", style),
     ]
-    if one.state in (State.RUNNING, State.QUEUED, State.FAILED):  # nothing to measure by: what goes on, or went wrong
+    if one.state in (*GOING_ON, State.FAILED):  # nothing to measure by: what goes on, or went wrong
         ends = [column for column in shown if column.title.strip() in ("cost", "age")]
         room = sum(column.width for column in shown if column not in ends)
         pieces += [*_told(view.study, one, sentence(view.study, one, view.now, view.keys), room - 1, tone), " "]
@@ -163,11 +194,41 @@ def _evidence(one: Experiment) -> list[Piece]:
     return [(f"  {said.evidence:9}", style), (right(str(said.runs), 3), "dim")]
 
 
-def _delta(study: Snapshot, one: Objective, width: int) -> Column:
-    """How far from trunk's value, with half of the interval where it is a quality."""
-    arrow = "▴" if one.maximize else "▾"
-    title = f"{arrow} {one.label}" if cell_len(one.label) + 2 < width else f"{arrow}{one.label}"
-    title = fit(title, min(width - 1, cell_len(title)))
+def _deltas(study: Snapshot, those: Sequence[Objective], quality: int, cost: int) -> Iterator[Column]:
+    """A column each, so wide; what ends in its uncertainty leaves a blank before the next one's title."""
+    after = False
+    for one in those:
+        others, room = [other.label for other in those if other is not one], cost if after and not one.quality else 0
+        yield _delta(study, one, quality if one.quality else cost, room, others)
+        after = one.quality
+
+
+def abbreviated(label: str, columns: int, others: Sequence[str] = ()) -> str:
+    """A label in at most so many columns: whole, else its last word, else the beginning of that, before a vowel.
+
+    Where one of the others ends in that word, too, it is the beginning of the whole.
+    """
+    if cell_len(label) <= columns:
+        return label
+    word = label.split(" ")[-1]
+    if word in (other.split(" ")[-1] for other in others):
+        return fit(label, columns)
+    if cell_len(word) <= columns:
+        return word
+    ends = [at for at in range(2, min(columns, len(word))) if word[at] in VOWELS and word[at - 1] not in VOWELS]
+    ends = [at for at in ends if cell_len(word[:at]) < columns]
+    return f"{word[: ends[-1]]}." if ends else fit(word, columns)
+
+
+def _delta(study: Snapshot, one: Objective, width: int, room: int, others: Sequence[str]) -> Column:
+    """How far from trunk's value, with half of the interval where it is a quality.
+
+    `room` is for its title, where the column before it ends with a blank; `others` are shown beside it.
+    """
+    arrow, most = "▴" if one.maximize else "▾", room or width - 1 - one.quality
+    whole = cell_len(one.label) + 2 <= most
+    title = f"{arrow} {one.label}" if whole else f"{arrow}{abbreviated(one.label, most - 1, others)}"
+    title = f"{title} " if one.quality else title
 
     def draw(row: Experiment) -> list[Piece]:
         figure = row.verdict.figures.get(one.name) if row.verdict and row.state is not State.FAILED else None
@@ -225,7 +286,7 @@ def last_word(study: Snapshot, width: int, keys: Keymap) -> list[Line]:
     return [line(), *(line(f" {text}") for text in texts)]
 
 
-def _note(study: Snapshot, choices: Choices, shown: int, marked: int) -> list[Piece]:
+def _note(study: Snapshot, choices: Choices, shown: int, marked: int, back: str, room: int) -> list[Piece]:
     """How many there are, which of them are listed, in what order, and how many are marked."""
     if not study.experiments:
         return []
@@ -237,7 +298,9 @@ def _note(study: Snapshot, choices: Choices, shown: int, marked: int) -> list[Pi
         sought = fit(choices.search, min(16, len(choices.search)))
         said.append((f" {'not ' if choices.inverted else ''}/{sought}", "sky"))
     way = ", backwards" if choices.backwards else ""
-    return [*said, (f" · {'tree ' if choices.tree else ''}by {sorts(study).get(choices.sort, 'age')}{way}", "dim")]
+    said.append((f" · {'tree ' if choices.tree else ''}by {sorts(study).get(choices.sort, 'age')}{way}", "dim"))
+    undo: list[Piece] = ["  ", (back, "sky"), (" shows all", "dim")] if choices.search else []
+    return [*said, *undo] if width_of([*said, *undo]) <= room else said
 
 
 class Experiments(Panel):
@@ -250,11 +313,15 @@ class Experiments(Panel):
     keys = KEYS
     BINDINGS = bindings(KEYS)
 
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self._rows = Rows()
+
     def draw(self, view: View, width: int, height: int) -> Drawing:
         """The experiments that match; below them, while nothing is judged, what happens now."""
         study = view.study
         spaced, shown = view.arrangement is not Arrangement.NARROW, self._list(view)
-        listing = Listing(view, shown, width)
+        listing = Listing(view, shown, width, self._rows)
         body: Sequence[Line] = listing
         if not any(one.verdict for one in study.experiments):
             going_on = study.pid is not None or study.engine is None
@@ -267,13 +334,12 @@ class Experiments(Panel):
             found += f"{view.keys['back']} shows all."
             found = found if study.whole else " reading the experiments…"
             body = [line(), line((fit(found, width), "dim"))]
-        numbers = [entry if isinstance(entry, int) else None for entry in shown.entries]
-        note = _note(study, view.choices, len(shown.numbers), len(view.marks))
+        note = _note(study, view.choices, len(shown.numbers), len(view.marks), view.keys["back"], width - RULE)
         choices = view.choices
         otherwise = choices.search or choices.tree or choices.backwards or choices.sort != ATTENTION
         # Where there is no rule to say it on, what is hidden or in another order is said above.
         head = [line(" ", *note), listing.header] if otherwise and not spaced else [listing.header]
-        return Drawing(body, head, note, shown.lines.get(view.selected), numbers)
+        return Drawing(body, head, note, shown.line(view.selected), shown.experiments)
 
     def _list(self, view: View) -> Listed:
         return listed(view.study, view.choices, spaced=view.arrangement is not Arrangement.NARROW)
@@ -282,7 +348,7 @@ class Experiments(Panel):
         """The next one down or up; the first, where what is selected is not listed."""
         if self.view is None or not (numbers := self._list(self.view).numbers):
             return None
-        at = self._list(self.view).places.get(selected)
+        at = self._list(self.view).place(selected)
         return numbers[0 if at is None else min(max(at + by, 0), len(numbers) - 1)]
 
     # --- its keys -----------------------------------------------------------------------------------------------------

@@ -5,7 +5,8 @@ Its two axes are also what the list shows of each experiment, so that both say t
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import zip_longest
+from dataclasses import replace
+from itertools import compress, count
 from typing import Any
 
 from cockpit import growth, plot
@@ -13,7 +14,9 @@ from cockpit.feed import Objective, Snapshot
 from cockpit.glyphs import look, promising
 from cockpit.keys import LOOK, Key, bindings
 from cockpit.line import Line, Piece, apart, beside, fit, line, wrap
+from cockpit.made import renewed
 from cockpit.pages import chance
+from cockpit.progress import brief
 from cockpit.scale import logarithmic
 from cockpit.view import Arrangement, Choices, Drawing, View, Want
 from cockpit.widgets.panel import Cell, Panel
@@ -87,6 +90,16 @@ def values(one: Experiment, across: Objective, up: Objective) -> tuple[float, fl
     return None if x is None or y is None else (x, y)
 
 
+def place(one: Experiment, across: Objective, up: Objective) -> tuple[float, float] | None:
+    """Where it is drawn: nowhere, where it has failed."""
+    return None if one.state is State.FAILED else values(one, across, up)
+
+
+def alone(one: Experiment) -> bool:
+    """Whether it is a point of its own, and not one of a crowd, whatever is drawn."""
+    return shown(one) or one.state in (State.MERGED, State.REJECTED, State.RUNNING)
+
+
 def shown(one: Experiment) -> bool:
     """Whether several runs have shown it to be better somewhere, whatever was decided of it."""
     said = one.verdict
@@ -106,12 +119,8 @@ def front(study: Snapshot, across: Objective, up: Objective) -> list[int]:
     may break a bound.
     """
     start = study.front & {0, study.incumbent}
-    known = {
-        one.number: at
-        for one in study.experiments
-        if (shown(one) or one.number in start) and one.state is not State.FAILED
-        if (at := values(one, across, up))
-    }
+    those = [*compress(study.experiments, study.each(shown)), *filter(None, map(study.experiment, start))]
+    known = {one.number: at for one in those if (at := place(one, across, up))}
     signs = (-1 if across.maximize else 1, 1 if up.maximize else -1)
     chosen: list[int] = []
     for number in sorted(known, key=lambda one: (signs[0] * known[one][0], -signs[1] * known[one][1])):
@@ -175,24 +184,26 @@ def _label(study: Snapshot, one: Experiment, *, on: bool, selected: bool, balanc
 class Picture:
     """What is drawn of a study on two axes, whatever is selected, and however large the panel is.
 
-    The axes hold all that is not a single run, and of these the central ones (`scale.reach`).
+    The axes hold all that is not a single run, and of these what lies near to that (`scale.reach`); all numbers.
     """
 
-    def __init__(self, study: Snapshot, pair: Pair) -> None:
+    def __init__(self, study: Snapshot, pair: Pair, before: "Picture | None" = None) -> None:
         self.study, self.pair = study, pair
-        every = [one for one in study.experiments if one.state is not State.FAILED]
-        self.at = {one.number: place for one in every if (place := values(one, *pair))}
+        self.at = {one.number: at for one, at in zip(study.experiments, study.each(place, *pair), strict=True) if at}
         self.front = front(study, *pair)
         self.balanced = {point.experiment for point in study.frontier.points if point.balanced}
         self._on, self._members = set(self.front), study.front
-        known = [one for one in every if one.number in self.at]
-        sure = {one.number for one in known if supported(study, one)} | (self.balanced & self.at.keys())
-        marked = {one.number for one in known if one.state in (State.MERGED, State.REJECTED, State.RUNNING)}
-        own = sorted(sure | marked | (self._members & self.at.keys()))
+        those = {*compress(count(), study.each(alone)), 0, study.incumbent} & self.at.keys()
+        sure = {number for number in those if supported(study, study.experiments[number])}
+        sure |= self.balanced & self.at.keys()
+        own = sorted(those | sure | (self._members & self.at.keys()))
         self.dots = {number: self.dot(number) for number in own}
-        self.crowd = plot.Crowd([place for number, place in self.at.items() if number not in self.dots])
-        single = plot.Crowd([place for number, place in self.at.items() if number not in sure])
+        known = before.crowd if before else None
+        self.crowd: plot.Crowd = plot.Crowd([at for one, at in self.at.items() if one not in self.dots], known)
+        single = plot.Crowd([at for number, at in self.at.items() if number not in sure])
         self.within = plot.ranges([self.dots[number] for number in sorted(sure)], single)
+        if pair[0] is NUMBER and self.at:
+            self.within = replace(self.within, across=(min(self.at), max(self.at)))
 
     def dot(self, number: int, *, selected: bool = False) -> plot.Dot:
         """A point of it."""
@@ -203,9 +214,9 @@ class Picture:
         return plot.Dot(*at, glyph, style, 9 if selected else weight, label, selected, across, up)
 
 
-def picture(study: Snapshot, choices: Choices) -> Picture | None:
-    """What is drawn of a study; None where there is nothing to draw."""
-    drawn = Picture(study, pair) if (pair := axes(study, choices)) else None
+def picture(study: Snapshot, choices: Choices, before: Picture | None = None) -> Picture | None:
+    """What is drawn of a study, after what was drawn `before`; None where there is nothing to draw."""
+    drawn = Picture(study, pair, before) if (pair := axes(study, choices)) else None
     return drawn if drawn and drawn.at else None
 
 
@@ -250,6 +261,7 @@ def about(view: View, width: int) -> list[Line]:
     size = f"hypervolume {study.frontier.hypervolume:.3g}" + (f" to {most:.3g}" if most else "")
     pick = " · the balanced pick of the frontier" if balanced and width >= 100 else " · balanced" if balanced else ""
     sentence = said.sentence if said else "the baseline" if one.number == 0 else "no verdict yet"
+    sentence = sentence if len(sentence) + 3 <= width else brief(sentence)
     return [head, line(fit(f"   {sentence}", width)), line((fit(f"   {on}{pick} · {size}", width), "dim"))]
 
 
@@ -274,9 +286,11 @@ def _same(before: Snapshot, study: Snapshot, pair: Pair | None) -> bool:
         return True
     if (before.incumbent, before.frontier) != (study.incumbent, study.frontier) or pair is None:
         return False
-    both = zip_longest(before.experiments, study.experiments)
-    changed = [one for pair_of in both if pair_of[0] is not pair_of[1] and pair_of[0] != pair_of[1] for one in pair_of]
-    return all(one is None or values(one, *pair) is None for one in changed)
+    both = [
+        (before.experiment(number), study.experiment(number))
+        for number in renewed(study.experiments, before.experiments)
+    ]
+    return all(old == new or all(one is None or values(one, *pair) is None for one in (old, new)) for old, new in both)
 
 
 class Frontier(Panel):
@@ -297,7 +311,8 @@ class Frontier(Panel):
             return None
         kept, pair = self._kept, axes(view.study, view.choices)
         if kept is None or kept[1] != pair or not _same(kept[0], view.study, pair):
-            self._kept = kept = view.study, pair, picture(view.study, view.choices)
+            kept = view.study, pair, picture(view.study, view.choices, kept[2] if kept else None)
+        self._kept = view.study, pair, kept[2]
         return kept[2]
 
     def wants(self, view: View) -> Sequence[Want[Any]]:

@@ -20,10 +20,11 @@ from store.records import Limit
 SECONDS, MODEL_SECONDS, TOKENS = "seconds", "model_seconds", "tokens"
 KEYS = (
     Key("tokens", "t", "tokens_first", LOOK, "tokens first, or time", "time or tokens"),
-    Key("outcomes", "o", "outcomes_first", LOOK, "what came of it first, in figures; or as bars", "by outcome"),
+    Key("outcomes", "o", "outcomes_first", LOOK, "what came of it first: in figures, or bars", "by outcome"),
 )
 LATELY_SECONDS = 300.0  # whose answers say how fast the model writes now
 LEAST_BESIDE = 100  # columns, for the budgets beside the bars
+BRIEF = 6  # lines, in which there is room for the bars alone
 FEW = 5  # experiments: of fewer nothing is foretold
 SHORT = {"experiments": "exp.", "device_hours": "devices"}  # budgets, where there is little room
 
@@ -219,16 +220,21 @@ def funnel(study: Snapshot, width: int) -> list[Line]:
 
 
 def _step(step: Step, of: int, width: int) -> Line:
-    size = round(14 * step.number / of) if of else 0
+    cells = 14 if width >= LEAST_BESIDE else 8
+    size = round(cells * step.number / of) if of else 0
     head: list[Piece] = [f" {step.name:10}", (right(str(step.number), 5), "bold"), "  "]
-    pieces: list[Piece] = [*head, ("█" * size + " " * (15 - size), "dim")]
-    room = width - 33
+    pieces: list[Piece] = [*head, ("█" * size + " " * (cells + 1 - size), "dim")]
+    room = width - 19 - cells
     for by in By:
-        reasons = ", ".join(f"{stop.reason} {stop.number}" for stop in step.stops if stop.by is by)
+        those = [stop for stop in step.stops if stop.by is by]
         word = f"{step.lost(by)} {WORDS[by]} " if by in WORDS else ""
+        # Of one reason the number is said before who it is of, if it is of anybody.
+        reasons = (
+            those[0].reason if word and len(those) == 1 else ", ".join(f"{one.reason} {one.number}" for one in those)
+        )
         for text, style in ((word, STYLES.get(by, "dim")), (f"{reasons}  ", "dim")):
             if reasons and room > 0:
-                pieces.append((fit(text, min(len(text), room)), style))
+                pieces.append((fit(text.rstrip(), min(len(text), room)), style))
                 room -= len(text)
     return line(*pieces)
 
@@ -244,10 +250,16 @@ def lost(study: Snapshot, width: int, *, by_tokens: bool = False) -> list[Line]:
         lines.append(
             line(
                 (f" {fit(one.reason, name)}", STYLES.get(one.by, "text")),
-                (cells + right(account.bought(one.measured), 10), "dim"),
+                (cells + right(_bought(one.measured), 10), "dim"),
             )
         )
     return lines
+
+
+def _bought(amount: float | None) -> str:
+    """So many experiments."""
+    said = account.bought(amount)
+    return f"{said} exp." if said[-1].isdigit() else said
 
 
 def pace(speed: float | None) -> str:
@@ -255,11 +267,16 @@ def pace(speed: float | None) -> str:
     return "" if speed is None else f"{figures.amount(speed) if speed >= 9.95 else f'{speed:.1f}'} tokens/s now"
 
 
-def morning(study: Snapshot, width: int, speed: float | None = None) -> list[Line]:
-    """What the devices waited for, what is asked of the user, how fast the model writes, each lift over the floor."""
+def now(speed: float | None, width: int) -> list[Line]:
+    """How fast the model writes, where it does."""
+    text = f" the model writes {pace(speed)}, by its answers of the last 5 minutes"
+    return [] if speed is None else [line((fit(text, width).rstrip(), "dim"))]
+
+
+def morning(study: Snapshot, width: int) -> list[Line]:
+    """What the devices waited for, what is asked of the user, each lift over the floor."""
     found = study.account
     said = [*account.devices(found.devices)[1:2], account.asked(found.review)]
-    said += [f"the model writes {pace(speed)}, by its answers of the last 5 minutes"] if speed is not None else []
     said += [f"lift of {account.lift(one)}" for one in found.yields.lifts]
     return [
         line((f" {text}" if not index else f"   {text}", "dim"))
@@ -336,6 +353,11 @@ class Ledger(Panel):
         """How fast the model writes, while there is one at work."""
         return () if view.study.pid is None or view.study.facts.get("model", "none") == "none" else (Speed(),)
 
+    @property
+    def counts(self) -> bool:
+        """Where there is room for more than the bars."""
+        return self.size.height > BRIEF
+
     def draw(self, view: View, width: int, height: int) -> Drawing:
         """From coarse to fine."""
         study, by_tokens = view.study, view.choices.by_tokens
@@ -345,14 +367,18 @@ class Ledger(Panel):
             return Drawing([line(), line("  Nothing is spent yet.")])
         speed = view.get(Speed()) if self.wants(view) else None
         note = [(pace(speed), "dim")] if speed is not None else []
-        if height <= 6:
+        if height <= BRIEF:
             left = width * 2 // 3 if width >= LEAST_BESIDE else width
             budgets = slim_limits(study, view.now, width - left - 2) if left < width else []
             return Drawing(beside(bars(study, left, by_tokens=by_tokens), budgets, left + 2), note=note)
+        if not study.counted:
+            return Drawing(
+                [*bars(study, width, by_tokens=by_tokens), line(), line(("  reading what came of it…", "dim"))]
+            )
         figured, drawn = outcomes(study, width, by_tokens=by_tokens), bars(study, width, by_tokens=by_tokens)
-        steps = (funnel(study, width), morning(study, width, speed), limits(study, view.now, width, view.keys))
-        losses = lost(study, width, by_tokens=by_tokens)
-        parts = (figured, drawn, *steps, losses) if view.choices.outcomes else (drawn, *steps, losses, figured)
+        steps = [funnel(study, width), lost(study, width, by_tokens=by_tokens)]
+        rest = ([*limits(study, view.now, width, view.keys), *now(speed, width)], morning(study, width))
+        parts = [figured, drawn, *steps, *rest] if view.choices.outcomes else [drawn, *steps, *rest, figured]
         lines = [one for part in (*parts, proposers(study), yields(study, width)) if part for one in (*part, line())]
         return Drawing(lines[:-1], note=note)
 

@@ -27,7 +27,7 @@ KEYS = (
     Key("follow", "f", "follow", LOOK, "follow the end of the log again", "follow"),
     Key("previous_run", "left_square_bracket", "run(-1)", LOOK, "the run before, the next one", "run"),
     Key("next_run", "right_square_bracket", "run(1)", LOOK, ""),
-    Key("next_metric", "n", "metric(1)", LOOK, "the curve of the next metric, of the one before", "curve"),
+    Key("next_metric", "n", "metric(1)", LOOK, "the next metric's curve; the one before", "curve"),
     Key("previous_metric", "N", "metric(-1)", LOOK, ""),
     Key("running", "w", "now", LOOK, "what runs now; again, on the next slot", "what runs"),
 )
@@ -126,9 +126,11 @@ def curve(view: View, shown: Shown, found: Seen, width: int, height: int, kept: 
     reach = max(series.end, newest[0])
     for other in shown.others:
         past = seen(view, other)
-        if past and past.series.word == series.word and (points := past.series.curves.get(name)) and points.count > 1:
+        # What goes on has a log alone: where that counts otherwise than files do, the other's log is what is like it.
+        same = next((one for one in (past.series, past.logged) if one.word == series.word), None) if past else None
+        if same and (points := same.curves.get(name)) and points.count > 1:
             beside.append(points)
-            reach = max(reach, past.series.end)
+            reach = max(reach, same.end)
     last = figures.value(newest[1], quality=True)
     title: list[Piece] = [(f" {fit(name, min(len(name), width // 3)).rstrip()}", "bold"), (f" {last}", "sky")]
     legend: list[Piece] = [("⠒⠒ ", "bold sky"), (f"{name_of(run.experiment)}", "dim")]

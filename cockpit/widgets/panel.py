@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from rich.cells import cell_len
 from textual.binding import Binding
-from textual.events import Click, Resize
+from textual.events import Blur, Click, DescendantBlur, DescendantFocus, Event, Focus, Resize
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
@@ -31,6 +31,7 @@ class Lines(ScrollView, can_focus=False, inherit_bindings=False):
         self.head: Sequence[Line] = ()
         self.body = body
         self._asked: list[Line] = []  # to be painted, by line of the widget
+        self._room = Size(0, 0)  # that there was then
 
     def show(self, body: Sequence[Line], head: Sequence[Line] = ()) -> None:
         """Show these lines from now on."""
@@ -56,7 +57,7 @@ class Lines(ScrollView, can_focus=False, inherit_bindings=False):
         for y, one in enumerate(lines):
             if y >= len(self._asked) or self._asked[y] != one:
                 self.refresh(Region(0, y, self.size.width, 1))
-        self._asked = lines
+        self._asked, self._room = lines, self.size
 
     def _line(self, y: int) -> Line:
         if y < len(self.head):
@@ -66,7 +67,8 @@ class Lines(ScrollView, can_focus=False, inherit_bindings=False):
 
     def render_line(self, y: int) -> Strip:
         """One line, as Textual asks for it."""
-        return strip(self._line(y), self.size.width, drawn_in(self.app.theme))
+        asked = self._asked[y] if y < len(self._asked) else self._line(y)
+        return strip(asked, self.size.width, drawn_in(self.app.theme))
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """All of it is painted anew."""
@@ -74,8 +76,9 @@ class Lines(ScrollView, can_focus=False, inherit_bindings=False):
         self._asked = [self._line(y) for y in range(self.size.height)]
 
     def on_resize(self, _: Resize) -> None:
-        """Everything is drawn anew."""
-        self._asked.clear()
+        """Everything is drawn anew, but where it was hidden and is shown again, as it was asked for."""
+        if self.size != self._room:
+            self._asked.clear()
         self.show(self.body, self.head)
 
 
@@ -159,16 +162,25 @@ class Panel(Lines, can_focus=True, inherit_bindings=False):
         """What has to be read to draw a view, beyond what it holds."""
         return ()
 
+    @property
+    def counts(self) -> bool:
+        """Whether it shows what came of what was spent, which takes long to read."""
+        return False
+
     def choose(self, **changes: Any) -> None:
         """See it otherwise from now on: fields of Choices. At once, for a key may be typed ahead."""
         if self.view is not None:
             self._chosen(replace(self.view.choices, **changes))
 
-    def see(self, view: View) -> None:
-        """Show this view; a panel that is not on the screen does so when it comes to it."""
+    def see(self, view: View, *, draw: bool = True) -> None:
+        """Show this view, at once or later; a panel that is not on the screen does so when it comes to it."""
         self.view = view
-        if self.display and self.size.height and self.is_attached:
+        if draw and self.display and self.size.height and self.is_attached:
             self._redraw(view)
+
+    def begin(self) -> None:
+        """Show it from the top, when it is drawn next."""
+        self._last = None
 
     def _redraw(self, view: View) -> None:
         rules = 0 if view.arrangement is Arrangement.NARROW else 1
@@ -255,14 +267,19 @@ class Panel(Lines, can_focus=True, inherit_bindings=False):
         if self.view is not None:
             self.see(self.view)
 
-    def on_focus(self) -> None:
+    def on_focus(self, event: Focus) -> None:
         """The rule says where the keys go."""
-        self._refocused()
+        self._focused(event, DescendantFocus(self), has_focus=True)
 
-    def on_blur(self) -> None:
+    def on_blur(self, event: Blur) -> None:
         """The rule says where the keys go."""
-        self._refocused()
+        self._focused(event, DescendantBlur(self), has_focus=False)
 
-    def _refocused(self) -> None:
+    def _focused(self, event: Event, told: Event, *, has_focus: bool) -> None:
+        """As Textual does it, but that the rule alone is painted."""
+        event.prevent_default()
+        self.has_focus = has_focus
+        if self.parent is not None:
+            self.parent.post_message(told)
         if self.view is not None:
             self.see(self.view)

@@ -7,6 +7,8 @@ from textual.widgets import Input
 class Search(Input):
     """It is given its keys one by one, so that each finds what the one before has done."""
 
+    KEYS = (("enter", "keep"), ("esc", "drop"))
+
     def __init__(self) -> None:
         super().__init__(placeholder="words of a name, a state, a verdict, a hypothesis", compact=True)
         self.began_at: int | None = None  # what was selected then

@@ -1,10 +1,10 @@
 """The frontier: the experiments that no other one epsilon-dominates, how sure each is of its place, and their gain.
 
 Counted in smallest effects a gain is cut to whole ones, so that less than one is no difference to the baseline; of
-those that are equal then the oldest stays (the epsilon-Pareto archive of Laumanns et al., Evolutionary Computation
-10(3), 2002, with the baseline in the middle of a box). The reference point is frozen with the baseline, which it makes
-10 % worse: what is measured against the range of the points is fooled by one silly point. Dominance and hypervolume are
-moocore's.
+those that are equal then one stays: the surest, of these the smallest change, of these the oldest (the epsilon-Pareto
+archive of Laumanns et al., Evolutionary Computation 10(3), 2002, with the baseline in the middle of a box). The
+reference point is frozen with the baseline, which it makes 10 % worse: what is measured against the range of the points
+is fooled by one silly point. Dominance and hypervolume are moocore's.
 
 A point is where its mean is, and its mean is not where it is in truth. So each has the probability of being on the
 frontier: of draws of all means from what is known of them (the moderated t of `noise.py`), the share in which nothing
@@ -44,15 +44,17 @@ class Table:
         self.runs: Floats = np.ones(ROWS)
         self.gains: Floats = np.zeros((ROWS, objectives))  # the means
         self.squares: Floats = np.zeros((ROWS, objectives))  # sums, of the deviations from the mean
+        self.sizes: Floats = np.zeros(ROWS)  # of the changes, in lines; of what nobody counted none, for it is older
 
-    def put(self, number: int, gains: Sequence[Sequence[float]] | None) -> None:
-        """The gains of an experiment's runs, an objective each; None takes it out."""
+    def put(self, number: int, gains: Sequence[Sequence[float]] | None, lines: float | None = None) -> None:
+        """The gains of an experiment's runs, an objective each, and how many lines it changes; no gains take it out."""
         import numpy as np
 
         if number >= len(self.there):
             more = number + 1
             self.there = np.concatenate([self.there, np.zeros(more, dtype=bool)])
             self.runs = np.concatenate([self.runs, np.ones(more)])
+            self.sizes = np.concatenate([self.sizes, np.zeros(more)])
             for name in ("gains", "squares"):
                 old = getattr(self, name)
                 setattr(self, name, np.concatenate([old, np.zeros((more, old.shape[1]))]))
@@ -60,6 +62,7 @@ class Table:
         if gains is not None:
             means = [math.fsum(own) / len(own) for own in gains]
             self.runs[number] = min(map(len, gains))
+            self.sizes[number] = lines or 0
             self.gains[number] = means
             self.squares[number] = [
                 math.fsum((gain - mean) ** 2 for gain in own) for own, mean in zip(gains, means, strict=True)
@@ -93,10 +96,13 @@ def frontier(axes: Sequence[Axis], table: Table, pools: Sequence[Pool] = (), sur
     known, numbers = sure or Sure(), np.flatnonzero(table.there)
     if not len(numbers):
         return Frontier()
+    sure_of = np.isin(numbers, [0, known.trunk, *known.confirmed]) * 2 + np.isin(numbers, [*known.promising])
+    numbers = numbers[np.lexsort((numbers, table.sizes[numbers], -sure_of))]  # of equal ones the first stays
     gains = table.gains[numbers]
     floor = np.array([axis.floor for axis in axes])
     cut = effects(axes, gains)
-    on = np.flatnonzero(moocore.is_nondominated(cut, maximise=True))  # of equal ones the first, which is the oldest
+    on = np.flatnonzero(moocore.is_nondominated(cut, maximise=True))
+    on = on[np.argsort(numbers[on])]
     boxes = np.prod(np.maximum(gains[on] - floor, 0.0), axis=1)
     seeded = np.isin(numbers[on], [0, known.trunk, *known.confirmed, *known.promising])
     first = seeded if seeded.any() else np.ones(len(on), dtype=bool)
@@ -157,8 +163,7 @@ def _chances(
     for one, others in zip(on, rivals, strict=True):
         own = boxes[:, [at[int(one)]], :]
         theirs = boxes[:, [at[int(row)] for row in others], :]
-        older = others < one
-        beaten = (theirs >= own).all(axis=2) & ((theirs > own).any(axis=2) | older)
+        beaten = (theirs >= own).all(axis=2) & ((theirs > own).any(axis=2) | (others < one))
         chances.append(round(1.0 - float(beaten.any(axis=1).mean()), 3))
     return chances
 

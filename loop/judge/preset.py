@@ -11,6 +11,8 @@ from pathlib import Path
 from loop.study import ConfigError, Revision, Settings
 from store.where import where
 
+FEW_DF = 40.0  # of all runs of the study together: with fewer a confirmation takes half the error, and a seed more
+
 
 @dataclass(frozen=True, slots=True)
 class Preset:
@@ -27,11 +29,19 @@ class Preset:
     null_rate: float
     rates: str = ""  # the user's, by which trade-offs earn seeds
 
+    def known_from(self, df: float) -> "Preset":
+        """The thresholds where the noise is known from so many degrees of freedom: with few, luck has two ways in."""
+        if df >= FEW_DF:
+            return self
+        least, most = self.fresh
+        return replace(self, confirm=1 - (1 - self.confirm) / 2, fresh=(least + 1, max(least + 1, most)))
+
     @property
     def rule(self) -> str:
         """Names the rule in the record: what was judged by another one is judged again."""
         rates = f", worth {self.rates}" if self.rates else ""
-        return f"{self.name}: race {self.race_seeds}, confirm {self.fresh[0]} to {self.fresh[1]}{rates}"
+        seeds = f"race {self.race_seeds}, confirm {self.fresh[0]} to {self.fresh[1]}"
+        return f"{self.name}: {seeds}, few below {FEW_DF:g}{rates}"
 
 
 PRESETS = {

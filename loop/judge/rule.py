@@ -86,6 +86,7 @@ class Verdict:
     priced: bool = False  # it gains for certain, and P is that of its price
     worth: float | None = None  # what it is worth at the user's rates
     barred: str = ""  # a trade-off that is worth no seed: the objective of which too much is lost, or BEATEN
+    by: Preset | None = None  # the thresholds, where the rule came to them
 
 
 def judge(
@@ -102,6 +103,7 @@ def judge(
     Each has a gain of every axis for every seed that it was run on; for no seed in `fresh` was the candidate chosen.
     """
     noisy = max(1, sum(not axis.deterministic for axis in axes))
+    preset = preset.known_from(max((pools[one.name].single.df for one in axes if not one.deterministic), default=0.0))
     figures = tuple(
         _figure(axis, candidate[axis.name], incumbent[axis.name], pools[axis.name], noisy, preset.confirm)
         for axis in axes
@@ -122,7 +124,9 @@ def judge(
     rated = worth is not None
     better, price = _surest(figures, noisy), _price(figures, rated=rated) if gained else 0.0
     chance = max(better, price)
-    known = partial(Verdict, word, figures=figures, chance=chance, fresh=len(fresh), priced=price > better, worth=worth)
+    known = partial(
+        Verdict, word, figures=figures, chance=chance, fresh=len(fresh), priced=price > better, worth=worth, by=preset
+    )
     if seeds < 2:
         return known(Evidence.SCREENED, chance > preset.screen)
     if not fresh:
@@ -146,7 +150,7 @@ def judge(
         priced = gained and price > preset.confirm and _price(alone, rated=rated) > preset.drop
         borne = all(one.difference.mean >= -bearable(one.axis) for one in figures) or (worth is not None and worth > 0)
         if word in UP and borne and (shown or priced):
-            return Verdict(word, Evidence.CONFIRMED, False, held, chance, len(fresh), priced=not shown, worth=worth)
+            return replace(known(Evidence.CONFIRMED, False), word=word, figures=held, priced=not shown)
     return known(Evidence.PROMISING, len(fresh) < most)
 
 

@@ -1,7 +1,9 @@
 """How a verdict is said: one line, from its numbers alone. What moved, how far and how surely, and on how many seeds.
 
-A probability in brackets is that of the clause it stands in: "nll 0.4 % worse (P = .97)". And how it came about, in two
-sentences: what the rule looked at, and what follows.
+A probability in brackets is that of the clause it stands in: "nll 0.4 % worse (P = .97)". What is not shown yet is
+said so, with how far it seems to have moved: "nll not shown worse (0.4 %, P = .70)". Seeds are those on which it was
+chosen and, after a plus, those on which it was confirmed: "4+2 seeds". And how it came about, in two sentences: what
+the rule looked at, and what follows.
 """
 
 import math
@@ -12,6 +14,7 @@ from loop.judge.preset import Preset
 from loop.judge.rule import DOMINATED, LOST, Figure, Moved, Verdict, bearable
 from store.records import UP, Evidence, Word
 
+ENDED = "A person has ended its run, and it is run no more."
 SURE = 0.9995  # and said to be more than .999
 NO_TIME = re.compile(r"(^|_)(joules|price)(_|$)")  # as noisy as time, but not fast or slow
 ORDER = (Moved.UP, Moved.DOWN, Moved.OPEN, Moved.SAFE)
@@ -20,15 +23,15 @@ ORDER = (Moved.UP, Moved.DOWN, Moved.OPEN, Moved.SAFE)
 def sentence(verdict: Verdict, incumbent: str) -> str:
     """A verdict on a candidate against the incumbent, which is called so."""
     seeds = min(figure.difference.n for figure in verdict.figures)
-    on = on_seeds(seeds)
+    on = on_seeds(seeds, verdict.fresh)
     if verdict.word is Word.EQUAL:
         return f"the same as {incumbent} to the last digit, {on}"
     figures = sorted((one for one in verdict.figures if one.moved in ORDER), key=lambda one: ORDER.index(one.moved))
     return f"{', '.join(map(_clause, figures))}; {on}" if figures else f"nothing moved; {on}"
 
 
-def explanation(said: Verdict, by: Preset) -> str:
-    """How the rule came to a verdict, and what it asks for: two sentences."""
+def explanation(said: Verdict, *, ended: bool = False) -> str:
+    """How the rule came to a verdict, and what it asks for: two sentences. What a person has `ended` is run no more."""
     seeds = min(figure.difference.n for figure in said.figures)
     if said.word is Word.INFEASIBLE:
         return "The mean of its runs breaks a bound of [constraints]. It earns no further seeds and cannot be merged."
@@ -44,7 +47,7 @@ def explanation(said: Verdict, by: Preset) -> str:
             if said.worth is not None:
                 why = f"More of {lost.label} is lost than {share}, and than the gain is worth by [study] worth{sure}"
         return f"{why}. So it earns no further seeds, and is offered to nobody."
-    if said.chance is None:
+    if said.chance is None or said.by is None:
         what = "It is up, and nothing is lost beyond what would be given up" if said.word in UP else "Nothing is up"
         if said.word is Word.TRADE_OFF and said.worth is not None and said.worth > 0:
             what = "It is up, and by [study] worth that is worth more than what is lost"
@@ -53,12 +56,12 @@ def explanation(said: Verdict, by: Preset) -> str:
     if said.worth is not None:
         price = "by [study] worth what is gained is worth more than what is lost"
     of = price if said.priced else "it is better on some noisy objective"
-    sure = "P > .999" if said.chance >= SURE else f"P = {_plain(max(said.chance, 0.0))}"
+    sure = _surely(max(said.chance, 0.0))
     fresh = f", {said.fresh} of them fresh" if said.fresh else ""
     noisy = sum(not figure.axis.deterministic for figure in said.figures)
     of += f", as any of {noisy} may be by luck" if noisy > 1 and not said.priced else ""
     known = f"{sure} that {of}, after {on_seeds(seeds)}{fresh}"
-    return f"{known}. {_follows(said, by, seeds)}"
+    return f"{known}. {ENDED if ended else _follows(said, said.by, seeds)}"
 
 
 def _follows(said: Verdict, by: Preset, seeds: int) -> str:
@@ -93,32 +96,35 @@ def _plain(probability: float) -> str:
     )
 
 
-def on_seeds(count: int) -> str:
-    """On how many seeds a verdict rests: `1 seed`, `3 seeds`."""
+def on_seeds(count: int, fresh: int = 0) -> str:
+    """On how many seeds a verdict rests, and on how many of them it was confirmed: `1 seed`, `4+2 seeds`."""
+    if 0 < fresh < count:
+        return f"{count - fresh}+{fresh} seeds"
     return "1 seed" if count == 1 else f"{count} seeds"
 
 
 def _clause(figure: Figure) -> str:
-    moved, what = figure.moved, _by_how_much(figure)
-    hoped = moved is Moved.SAFE and figure.difference.mean > figure.axis.smallest  # better, and not yet surely so
-    if moved is Moved.SAFE and not hoped:
-        return f"{figure.axis.label} no worse{_surely(figure, figure.not_worse)}"
-    worse = figure.difference.mean < 0
-    said = f"{figure.axis.label} {what}{_surely(figure, 1 - figure.better if worse else figure.better)}"
-    return f"{said} not shown" if moved in (Moved.OPEN, Moved.SAFE) and not figure.axis.deterministic else said
+    size, way = _by_how_much(figure)
+    moved, label, noisy = figure.moved, figure.axis.label, not figure.axis.deterministic
+    if moved is Moved.SAFE and figure.difference.mean <= figure.axis.smallest:
+        return f"{label} no worse" + (f" ({_surely(figure.not_worse)})" if noisy else "")
+    sure = _surely(1 - figure.better if figure.difference.mean < 0 else figure.better)
+    if moved in (Moved.OPEN, Moved.SAFE) and noisy:  # perhaps better, and not surely so
+        return f"{label} not shown {way} ({size}, {sure})"
+    return f"{label} {size} {way}" + (f" ({sure})" if noisy else "")
 
 
-def _by_how_much(figure: Figure) -> str:
-    """`38 % faster`, `0.4 % worse`, `11 % lower`."""
+def _by_how_much(figure: Figure) -> tuple[str, str]:
+    """How far an objective has moved, and which way: `38 %`, `faster`."""
     change = figure.axis.change(figure.difference.mean, figure.incumbent_gain)
     size = f"{percent(abs(change))} %"
     if not figure.axis.value(figure.incumbent_gain):  # of nothing there is no share
         size = f"{abs(change):.3g}"
     if figure.axis.kind is Kind.QUALITY:
-        return f"{size} {'better' if figure.difference.mean > 0 else 'worse'}"
+        return size, "better" if figure.difference.mean > 0 else "worse"
     if figure.axis.kind is Kind.TIME and not figure.axis.maximize and not NO_TIME.search(figure.axis.name):
-        return f"{size} {'faster' if change < 0 else 'slower'}"
-    return f"{size} {'lower' if change < 0 else 'higher'}"
+        return size, "faster" if change < 0 else "slower"
+    return size, "lower" if change < 0 else "higher"
 
 
 def percent(share: float) -> str:
@@ -131,9 +137,7 @@ def percent(share: float) -> str:
     return f"{value:.1f}" if value >= 1 else f"{value:.1g}"
 
 
-def _surely(figure: Figure, probability: float) -> str:
-    if figure.axis.deterministic:
-        return ""
-    if probability >= SURE:
-        return " (P > .999)"
-    return f" (P = {probability:.{3 if probability > 0.99 else 2}f})".replace("0.", ".")
+def _surely(probability: float) -> str:
+    """`P = .97`, or `P = .998` where two digits would be all nines."""
+    text = f"{probability:.{3 if probability > 0.99 else 2}f}".removeprefix("0")
+    return "P > .999" if probability >= SURE else f"P = {text}"

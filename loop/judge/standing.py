@@ -31,7 +31,6 @@ VERIFIED = (  # of trunk, where it is several changes together
     "It is trunk, against what trunk was, {}. "
     "It holds unless it is worse, breaks a bound, or more is lost than would be given up for anything."
 )
-ENDED = " But a person has ended its run, and it is run no more."
 SURE = 0.95  # of the interval around a gain that is kept with it
 
 
@@ -296,7 +295,8 @@ class Standing:
         for number in self._news.news():
             there = number not in self._failed and self.runs.whole(number) and not self.runs.breach(number)
             own = _gains(axes, self.runs.of[number]) if there else {}
-            self._table.put(number, [list(own[axis.name].values()) for axis in axes] if there else None)
+            gains = [list(own[axis.name].values()) for axis in axes] if there else None
+            self._table.put(number, gains, self.rows[number].lines if number in self.rows else None)
         return self._table
 
     async def verdict(self, number: int) -> Verdict:
@@ -341,7 +341,7 @@ class Standing:
             sentence=broken or sentence(said, name_of(incumbent)),
             explanation=VERIFIED.format(name_of(incumbent))
             if number == self.incumbent
-            else explanation(said, chosen) + (ENDED if ended else ""),
+            else explanation(said, ended=ended),
             figures={
                 one.axis.name: _keys(one, said.worth, barred=said.barred == one.axis.name) for one in said.figures
             },

@@ -125,7 +125,10 @@ def _bound(symbol: symtable.Symbol) -> bool:
 
 def _only_knobs(path: str, before: bytes, after: bytes, knobs: list[Knob]) -> None:
     """A file that is not editable changes in its listed knobs, and in nothing else."""
-    if space.set_values(before, space.values(after, {knob.name for knob in knobs})) != after:
+    names = {knob.name for knob in knobs}
+    stood = space.values(before, names)  # as they are written: `1e-3` would be set as `0.001`
+    moved = {name: value for name, value in space.values(after, names).items() if value != stood.get(name)}
+    if space.set_values(before, moved) != after:
         raise Refused(Refusal.OUT_OF_THE_SPACE, f"{path} is protected but for its knobs")
 
 

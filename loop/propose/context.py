@@ -67,10 +67,12 @@ def build(
     question: str,
     room_tokens: int,
     tokens_a_character: float | None,
+    left_out: int = 0,
 ) -> Prompt:
     """The prompt of a proposal. `material` is a section: its name, its head and its lines.
 
-    `notes`, and the `results` of the experiments, are the oldest first.
+    `notes`, and the `results` of the experiments, are the oldest first. `left_out` is how many more results there are,
+    which are older than the newest of these, and neither better nor worse than all others.
     """
     own, head, lines_of_it = material
     density = TOKENS_A_CHARACTER if tokens_a_character is None else tokens_a_character * MARGIN
@@ -93,7 +95,10 @@ def build(
     limit = min(MOST_TOKENS, room_tokens)
 
     def made() -> list[Section]:
-        return [Section(name, head, tuple(lines[name]), len(of)) for name, (head, of) in wanted.items()]
+        more = {"tried": left_out}
+        return [
+            Section(name, head, tuple(lines[name]), len(of) + more.get(name, 0)) for name, (head, of) in wanted.items()
+        ]
 
     def tokens(text: str) -> int:
         return round(len(text) * density)

@@ -9,20 +9,21 @@ they become a commit, a row of the record, and a branch     (queue)
 import asyncio
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from math import inf
 
 from loop.branches import SHOWN, Branches, GitError
 from loop.effects import References, carry_out
-from loop.judge.axis import Axis
+from loop.judge.axis import axis
 from loop.judge.bounds import broken
-from loop.judge.runs import Runs
+from loop.judge.rule import bearable
 from loop.propose import optimiser, space
 from loop.propose.admit import UNCHANGED, Refused, admit, change_hash
 from loop.propose.domain import Value
-from loop.propose.edits import KNOBS, REWRITE, Edit, Setting
+from loop.propose.edits import KNOBS, Edit, Setting
 from loop.propose.functions import Function, functions
-from loop.propose.optimiser import Tried
+from loop.propose.known import Known, values_of
 from loop.propose.rewrite import fits
 from loop.propose.space import Knob
 from loop.study import CHANGED_LINES, ConfigError, Revision, Settings, read
@@ -45,7 +46,7 @@ class Change:
     hash: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Preparation:
     """The proposals of a study under one engine. `seed` is the study's, `bench` the hash of the one that stands."""
 
@@ -57,6 +58,11 @@ class Preparation:
     seed: int
     bench: str
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # one proposal after another is let in
+    known: Known = field(init=False)  # by the optimiser
+    latest: Known = field(init=False)  # what there is to know, which a model is told
+
+    def __post_init__(self) -> None:
+        self.known, self.latest = (Known(self.settings, self.knobs, self.bench) for _ in range(2))
 
     async def prepare(self, count: int | None, next_run: int | None = None) -> Experiment | None:
         """Queue one experiment more, of the optimiser's, of `count` in all. None where it has nothing left to propose.
@@ -66,21 +72,18 @@ class Preparation:
         same.
         """
         async with self.turn:
-            rows, trunk = await self.stand()
-            parent, number = await self.parent(rows, trunk), rows[-1].number + 1
+            number, trunk = await views.count(self.database), await self.trunk()
+            parent = await self.parent(trunk)
             if count is not None and number >= count:
                 return None
             first = await views.first_run(self.database, number - 1, self.bench) if number > 1 else None
-            axes, known = await self.known(rows, first or next_run)
-            # Of code written anew, and not the parent's, the same values say something else.
-            own = _written_anew(rows, parent)
-            tried = [one for number, one in known.items() if _written_anew(rows, rows[number]) <= own]
-            values = self.values(parent)
+            await self.known.catch_up(self.database, first or next_run)
+            tried, objectives, values = self.known.beside(parent.number), len(self.known.axes), self.values(parent)
             for _ in range(MOST_REFUSED if self.knobs else 0):
                 began = time.monotonic()
                 refused = await views.refused_in_a_row(self.database, OPTIMISER)
                 drawn = await asyncio.to_thread(
-                    optimiser.draw, self.knobs, values, len(axes), self.seed, number, refused, tried
+                    optimiser.draw, self.knobs, values, objectives, self.seed, number, refused, tried
                 )
                 if drawn is None:
                     break
@@ -95,40 +98,45 @@ class Preparation:
                     at=time.time(),
                     wall_seconds=time.monotonic() - began,
                 )
-                if isinstance(made := await self.let_in(rows, proposal, edit), Experiment):
+                if isinstance(made := await self.let_in(proposal, edit), Experiment):
                     return made
         return None
 
-    async def stand(self) -> tuple[list[Experiment], Experiment]:
-        """The experiments that there are, and the one that is trunk."""
-        rows = await views.experiments(self.database)
-        return rows, rows[await views.incumbent(self.database)]
+    async def experiment(self, number: int) -> Experiment:
+        """The experiment of a number that the record has given."""
+        found = await views.experiment(self.database, number)
+        assert found is not None
+        return found
 
-    async def parent(self, rows: list[Experiment], trunk: Experiment) -> Experiment:
+    async def trunk(self) -> Experiment:
+        """The experiment that is trunk."""
+        return await self.experiment(await views.incumbent(self.database))
+
+    async def parent(self, trunk: Experiment) -> Experiment:
         """What the next proposal starts from: the experiment that is pinned, while it can be, or else trunk."""
-        pinned = await views.pinned(self.database, rows, trunk.number)
-        return trunk if pinned is None else rows[pinned]
+        if (number := await views.pin(self.database)) is None:
+            return trunk
+        pinned = await self.experiment(number)
+        return pinned if pinned.bears(trunk.number) else trunk
 
-    async def let_in(
-        self, rows: list[Experiment], proposal: Proposal, edit: Edit, asked: Sequence[int] = ()
-    ) -> Experiment | Refused:
+    async def let_in(self, proposal: Proposal, edit: Edit, asked: Sequence[int] = ()) -> Experiment | Refused:
         """Queue the experiment of a proposal, or record why it is refused. `self.turn` is held meanwhile.
 
         `edit` is what it does to its parent's files, `asked` the calls to a model that it took.
         """
-        parent = rows[proposal.parent]
-        change = await self.change(rows[0], parent, edit)
+        change = await self.change(await self.experiment(0), await self.experiment(proposal.parent), edit)
         if isinstance(change, Refused):
             return await self.refuse(proposal, change, None, asked)
-        if (twin := await self.twin(change.hash)) is None:
-            return await self.queue(rows, proposal, edit, change, asked)
-        why = Refused(Refusal.DUPLICATE, f"it makes the code of {name_of(twin)}")
+        if (number := await self.twin(change.hash)) is None:
+            return await self.queue(proposal, edit, change, asked)
+        twin = await self.experiment(number)
+        why = Refused(Refusal.DUPLICATE, f"it makes the code of {twin.id}")
         await self.refuse(proposal, why, change.hash, asked)
-        over = rows[twin].state in (State.MERGED, State.REJECTED) or rows[twin].ended
-        if over or await self._known_here(twin):
+        over = twin.state in (State.MERGED, State.REJECTED) or twin.ended
+        if over or await self._known_here(number):
             return why
-        await journal.queued_again(self.database, rows[twin])
-        return rows[twin]
+        await journal.queued_again(self.database, twin)
+        return twin
 
     async def refuse(
         self, proposal: Proposal, why: Refused, change_hash: str | None = None, asked: Sequence[int] = ()
@@ -138,40 +146,9 @@ class Preparation:
         await journal.refused(self.database, refused, change_hash, asked)
         return why
 
-    # --- what is known -----------------------------------------------------------------------------------------------
-
-    async def known(self, rows: list[Experiment], before: int | None = None) -> tuple[list[Axis], dict[int, Tried]]:
-        """The objectives, and what is known of the experiments, from the runs before number `before`, or from all."""
-        runs = Runs(self.settings, await views.values(self.database, self.bench, before))
-        axes, means = runs.axes(), {number: runs.mean(number) for number in runs.of}
-        last = await views.last_runs(self.database)
-        failed = await views.failed(self.database, self.bench, before)
-        failed |= {number for number in means if runs.breach(number)}  # what is infeasible is no better
-        over = {row.number for row in rows if before is None or last.get(row.number, 0) < before}
-        found = {
-            row.number: self._tried(row, axes, means.get(row.number, {}), row.number in over, row.number in failed)
-            for row in rows
-        }
-        return axes, {number: one for number, one in found.items() if one is not None}
-
-    def _tried(
-        self, row: Experiment, axes: Sequence[Axis], means: Mapping[str, float], over: bool, failed: bool
-    ) -> Tried | None:
-        """What a proposer may know of an experiment: these means, and whether it has failed.
-
-        `over` says that it had no run since. None where that is of other knobs, or was measured on another bench.
-        """
-        if row.knobs.keys() - {knob.key for knob in self.knobs}:
-            return None
-        failed = failed or (over and row.state is State.FAILED and not row.ended)
-        if axes and not failed and all(axis.name in means for axis in axes):
-            return Tried(self.values(row), tuple(axis.gain(means[axis.name]) for axis in axes))
-        under_way = not over or row.state in (State.QUEUED, State.RUNNING)
-        return Tried(self.values(row), None, failed=failed) if failed or under_way else None
-
     def values(self, experiment: Experiment) -> dict[str, Value]:
         """The values of all knobs in an experiment's tree."""
-        return {knob.key: experiment.knobs.get(knob.key, knob.default) for knob in self.knobs}
+        return values_of(self.knobs, experiment)
 
     # --- letting in --------------------------------------------------------------------------------------------------
 
@@ -194,13 +171,39 @@ class Preparation:
             return Change(files, change_hash(first, {**inherited, **files}))
 
         change = await asyncio.to_thread(made)
-        bound = {name: one for name, one in self.settings.constraints.items() if name == CHANGED_LINES}
-        if bound and isinstance(change, Change):  # it is known before any device time
-            tree = await self.branches.tree_with(parent.tree, change.files)
-            lines = await self.branches.changed_lines(baseline.tree, tree)
-            if why := broken(bound, {CHANGED_LINES: float(lines)}):
-                return Refused(Refusal.OUT_OF_THE_SPACE, f"{why[0]}, against e0000")
+        if isinstance(change, Change) and (why := await self._too_long(baseline, parent, change)):
+            return Refused(Refusal.OUT_OF_THE_SPACE, why)
         return change
+
+    async def _too_long(self, baseline: Experiment, parent: Experiment, change: Change) -> str:
+        """Why a change has too many lines, which is known before any device time; nothing where it has not.
+
+        For a bound, or because it loses more of that objective than would be given up for anything.
+        """
+        settings = self.settings
+        bound = {name: one for name, one in settings.constraints.items() if name == CHANGED_LINES}
+        objective, most = settings.objectives.get(CHANGED_LINES), inf
+        if (
+            objective
+            and objective.steers
+            and objective.direction == "minimize"
+            and CHANGED_LINES not in settings.study.worth
+        ):
+            lines_axis = axis(CHANGED_LINES, objective, 0.0)
+            most = bearable(lines_axis) * lines_axis.unit
+        if not bound and most == inf:
+            return ""
+        tree = await self.branches.tree_with(parent.tree, change.files)
+        lines = await self.branches.changed_lines(baseline.tree, tree)
+        if why := broken(bound, {CHANGED_LINES: float(lines)}):
+            return f"{why[0]}, against e0000"
+        trunk = await self.trunk()
+        more = lines - await self.branches.changed_lines(baseline.tree, trunk.tree)
+        if more > most:
+            return (
+                f"{CHANGED_LINES} {lines}, {more} more than {trunk.id}'s, and {most:g} would be given up for anything"
+            )
+        return ""
 
     async def twin(self, made: str) -> int | None:
         """The number of the experiment whose code this is, if there is one."""
@@ -214,7 +217,6 @@ class Preparation:
 
     async def queue(
         self,
-        rows: list[Experiment],
         proposal: Proposal,
         edit: Edit,
         change: Change,
@@ -225,7 +227,8 @@ class Preparation:
 
         It takes the changes of those `together` to its parent.
         """
-        number, parent, slug = rows[-1].number + 1, rows[proposal.parent], _slug(edit.title)
+        number, slug = await views.count(self.database), _slug(edit.title)
+        parent = await self.experiment(proposal.parent)
         message = (
             f"{name_of(number)} {edit.title}\n\n{proposal.hypothesis}\n\n"
             f"Experiment: {name_of(number)}\nParent: {parent.id}\n"
@@ -242,6 +245,7 @@ class Preparation:
             branch=f"cockpit/{self.place.name}/{name_of(number)}-{slug}",
             created_at=proposal.at,
             knobs={**self.values(parent), **edit.moves},
+            lines=await self.branches.changed_lines((await self.experiment(0)).tree, tree),
             parent=parent.number,
             root=parent.number if proposal.trunk is None else proposal.trunk,
             proposer=proposal.proposer,
@@ -254,15 +258,6 @@ class Preparation:
         if hindrance := await carry_out(self.database, effect, References(self.branches, branch)):
             raise GitError(hindrance)
         return experiment
-
-
-def _written_anew(rows: Sequence[Experiment], row: Experiment) -> set[int]:
-    """The experiments whose functions are in the code of this one."""
-    ahead, found = [row.number], set[int]()
-    while ahead:
-        found.add(number := ahead.pop())
-        ahead += [parent for parent in rows[number].parents if parent not in found]
-    return {number for number in found if rows[number].operator == REWRITE}
 
 
 async def prepared(place: Place, branches: Branches, database: Database) -> Preparation:
@@ -285,6 +280,11 @@ async def knobs_of(place: Place, revision: Revision, branches: Branches, tree: s
         return where(place.config, revision.text, ("space", "knobs", knob))
 
     knobs = await asyncio.to_thread(space.declared, settings, at, sources)
+    if any(knob.key == settings.run.seed for knob in knobs):  # an annotated one: `parse` has seen those that are listed
+        raise ConfigError(
+            f"{where(place.config, revision.text, ('run', 'seed'))}: `[run] seed`: {settings.run.seed} is annotated as "
+            "a knob in the code; take out one of the two"
+        )
     own = {knob.path: sources[knob.path] for knob in knobs}
     try:
         await asyncio.to_thread(admit, settings, knobs, files, own, own)

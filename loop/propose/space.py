@@ -136,6 +136,11 @@ def values(source: bytes, names: set[str]) -> dict[str, Value]:
     return {constant.name: constant.value for constant in _constants(source) if constant.name in names}
 
 
+def only(source: bytes, path: str, name: str) -> Value:
+    """The literal that a name is given in the one place of a file. Raises Unreadable, and ValueError for no literal."""
+    return _once(name, path, _constants(source)).value
+
+
 def set_values(source: bytes, wanted: Mapping[str, Value]) -> bytes:
     """A file with other values: the literals are replaced, and every other byte stays. Raises Unreadable."""
     lines = lines_of(source)

@@ -13,11 +13,12 @@ import random
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from heapq import nlargest, nsmallest
 from typing import Any
 
 from loop import budget
 from loop.propose.admit import Refused
-from loop.propose.context import Prompt, Result, build
+from loop.propose.context import EXTREMES, Prompt, Result, build
 from loop.propose.edits import KNOBS, REWRITE, Setting
 from loop.propose.functions import outline
 from loop.propose.knobs import Turning
@@ -25,11 +26,12 @@ from loop.propose.model import CallFailed, Message, Model, Reply
 from loop.propose.operators import REASON_TOKENS, Operator, quoted
 from loop.propose.prepare import Preparation, functions_of
 from loop.propose.rewrite import Rewriting, turn_of
-from store import calls, commands
+from store import calls, commands, views
 from store.records import Call, CallOutcome, Experiment, Proposal, State
 
 MODEL = "model"  # who proposes
 NOTES = 5  # of the newest
+NEWEST = 300  # results: more than a prompt has room for
 ALIKE = 0.6  # of the tokens a character of the last prompt: fewer, and this one was not read whole
 AROUND_TOKENS = 200  # the questions after the first, and what a template puts around each message
 # Ideas may wander; what is written down is what was said; what was refused is not to be said again.
@@ -57,10 +59,10 @@ class Thought:
 
         And where there is nothing to ask for: no knob, and no function that fits the context.
         """
-        rows, trunk = await self.preparation.stand()
-        if (operator := await self._choose(await self.preparation.parent(rows, trunk))) is None:
+        own = self.preparation
+        if (operator := await self._choose(await own.parent(await own.trunk()))) is None:
             return None
-        prompt = await self._prompt(operator, rows)
+        prompt = await self._prompt(operator)
         messages: list[Message] = [_message("system", prompt.system), _message("user", prompt.user)]
         try:
             reasoned = await self._ask(operator, "reason", messages, prompt.sections)
@@ -91,17 +93,29 @@ class Thought:
         function, aim = turn_of(list(sources), own.seed, turn)
         return Rewriting(function, await asyncio.to_thread(outline, sources[function]), aim)
 
-    async def _prompt(self, operator: Operator, rows: list[Experiment]) -> Prompt:
-        """What the model is told, as things stand: of what was tried, what was tried with this operator."""
+    async def _prompt(self, operator: Operator) -> Prompt:
+        """What the model is told, as things stand: of what was tried, what was tried with this operator.
+
+        Of very many the newest, the best, the worst and the last that failed: for the others there is no room.
+        """
         own = self.preparation
-        _, known = await own.known(rows)
-        tried = [row for row in rows[1:] if row.number in known and row.operator == operator.name]
-        results = [_result(own, rows, row, known[row.number].gains) for row in tried]
+        known = own.latest
+        await known.catch_up(own.database)
+        every = zip(known.rows[1:], known.tried[1:], strict=True)
+        tried = {row.number: one for row, one in every if one is not None and row.operator == operator.name}
+        scores = {number: sum(one.gains) / len(one.gains) for number, one in tried.items() if one.gains}
+        some = {*list(tried)[-NEWEST:], *[number for number, one in tried.items() if one.failed][-1:]}
+        some |= {*nlargest(EXTREMES, scores, key=lambda number: scores[number])}
+        some |= {*nsmallest(EXTREMES, scores, key=lambda number: (scores[number], -number))}
+        results = [
+            _result(own, known.rows[row.parent or 0], row, scores.get(row.number))
+            for row in await views.these(own.database, some)
+        ]
         answers = REASON_TOKENS + 2 * operator.most_tokens + AROUND_TOKENS
         density = await calls.density(own.database, self.model.name, operator.name)
         notes = await commands.notes(own.database, NOTES)
-        room = self.model.num_ctx - answers
-        prompt = build(own.settings, operator.material, notes, results, operator.reason, room, density)
+        room, more = self.model.num_ctx - answers, len(tried) - len(some)
+        prompt = build(own.settings, operator.material, notes, results, operator.reason, room, density, more)
         self.least_tokens = int((density or 0.0) * ALIKE * len(prompt.system + prompt.user))
         return prompt
 
@@ -162,9 +176,9 @@ class Thought:
         """Have an answer let in. None where the study has all its experiments meanwhile."""
         own = self.preparation
         async with own.turn:
-            rows, trunk = await own.stand()
-            parent = await own.parent(rows, trunk)
-            if self.count is not None and len(rows) >= self.count:
+            trunk = await own.trunk()
+            parent = await own.parent(trunk)
+            if self.count is not None and await views.count(own.database) >= self.count:
                 return None
             asked, self.asked = self.asked, []
             proposal = Proposal(
@@ -188,19 +202,18 @@ class Thought:
             words = suggestion.words or quoted(reasoned)
             hypothesis = f'{edit.sentence} ("{words}")' if words else edit.sentence
             proposal = replace(proposal, hypothesis=hypothesis, change=suggestion.edit.change)
-            return await own.let_in(rows, proposal, edit, asked)
+            return await own.let_in(proposal, edit, asked)
 
 
 def _message(role: str, content: str) -> Message:
     return {"role": role, "content": content}
 
 
-def _result(own: Preparation, rows: list[Experiment], row: Experiment, gains: Sequence[float] | None) -> Result:
+def _result(own: Preparation, parent: Experiment, row: Experiment, score: float | None) -> Result:
     """What an experiment changed, and what is known to have come of it."""
-    values = own.values(rows[row.parent or 0])
+    values = own.values(parent)
     moved = Setting(own.knobs, values, own.values(row)).onto(values).sentence
     word = row.verdict.word if row.verdict and row.state is not State.FAILED else row.state
     full = f"{row.state}, {row.failure}" if row.failure else row.verdict.sentence if row.verdict else str(word)
-    score = sum(gains) / len(gains) if gains else None
-    under_way = row.state in (State.QUEUED, State.RUNNING) and gains is None
+    under_way = row.state in (State.QUEUED, State.RUNNING) and score is None
     return Result(row.hypothesis if row.operator == REWRITE else moved, str(word), full, score, over=not under_way)

@@ -18,7 +18,8 @@ from loop.propose.domain import Value, same
 from loop.propose.edits import KNOBS, Setting
 from loop.propose.prepare import Change, Preparation
 from loop.propose.space import Unreadable
-from store.records import MERGE, PERSON, Experiment, Proposal, Refusal, State, name_of
+from store import views
+from store.records import MERGE, PERSON, Experiment, Proposal, Refusal, State
 
 OVER = (State.REJECTED, State.FAILED, State.MERGED)
 
@@ -86,9 +87,10 @@ async def together(own: Preparation, numbers: Sequence[int], at: float) -> Exper
     """
     found = await joined(own, numbers)
     async with own.turn:  # another proposal may have been let in meanwhile
-        rows, trunk = await own.stand()
-        if (twin := await own.twin(found.change.hash)) is not None:
-            return _usable(rows[twin], f"{found.names} on {trunk.id} make the code of {name_of(twin)}")
+        trunk = await own.trunk()
+        if (number := await own.twin(found.change.hash)) is not None:
+            twin = await own.experiment(number)
+            return _usable(twin, f"{found.names} on {trunk.id} make the code of {twin.id}")
         proposal = Proposal(
             proposer=PERSON,
             operator=MERGE,
@@ -97,12 +99,12 @@ async def together(own: Preparation, numbers: Sequence[int], at: float) -> Exper
             change=found.edit.change,
             at=at,
         )
-        return await own.queue(rows, proposal, found.edit, found.change, together=found.experiments)
+        return await own.queue(proposal, found.edit, found.change, together=found.experiments)
 
 
 async def joined(own: Preparation, numbers: Sequence[int]) -> Joined:
     """What these make on trunk. Raises Refused, where they cannot be taken together or the gates refuse it."""
-    rows, trunk = await own.stand()
+    rows, trunk = await views.experiments(own.database), await own.trunk()
     chosen, values = [rows[number] for number in numbers], own.values(trunk)
     names = " and ".join(one.id for one in chosen)
     found = Sum(trunk.tree, dict(values), {})

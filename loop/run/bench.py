@@ -3,22 +3,28 @@
 import asyncio
 import hashlib
 import json
+import os
 import shlex
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from loop.branches import Branches
+from loop.propose import space
+from loop.run import shadow
 from loop.run.devices import cores, kind, usable
 from loop.run.interpreter import Interpreter, Unusable, chosen, imports, launcher_variables, look
 from loop.run.meter import DEVICE_MEMORY, ENERGY, Meter
+from loop.run.sandbox import working_trees
 from loop.run.stages import PYTHON, STAGES, Launch, environment, scripts
-from loop.study import PRICE, ConfigError, Settings
+from loop.study import PRICE, ConfigError, Revision
 from store.database import Database
 from store.place import Place
 from store.trail import Trail
 from store.views import launch_variables
+from store.where import where
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +42,31 @@ class Bench:
 
 
 async def set_up(
-    place: Place, settings: Settings, branches: Branches, database: Database, tree: str, meter: Meter
+    place: Place, revision: Revision, branches: Branches, database: Database, tree: str, meter: Meter
 ) -> Bench:
     """Find out what the runs of a tree share. Raises ConfigError and Unusable where they could not run at all."""
-    files = await branches.files(tree)
-    await asyncio.to_thread(check, place, settings, files)
+    settings, files = revision.settings, await branches.files(tree)
+    await asyncio.to_thread(check, place, revision, files)
+    if knob := settings.run.seed_knob:
+        path, name = knob
+        stands: object = None
+        if files.get(path, "").startswith("100"):  # a file, and no link
+            with suppress(space.Unreadable, ValueError):
+                stands = space.only(await branches.content(tree, path), path, name)
+        if type(stands) is not int:
+            at = where(place.config, revision.text, ("run", "seed"))
+            raise ConfigError(
+                f"{at}: `[run] seed`: {path} is not committed, or has no line `{name} = ` with an integer at its top "
+                "or in a class, or more than one; put one there and commit it, or mend the name"
+            )
     needed = set[str]()
     for name in STAGES:
         reached, modules = await _reach(getattr(settings.run, name) or ":", branches, tree, files)
         needed |= modules
         if name == "score" and (touched := next(filter(settings.touchable, sorted(reached)), None)):
+            at = where(place.config, revision.text, ("run", "score"))
             raise ConfigError(
-                f"{place.config}: `[run] score`: the scorer is or imports {touched}, which must not be in "
+                f"{at}: `[run] score`: the scorer is or imports {touched}, which must not be in "
                 "`[space] edit` or `[space.knobs]`; take it out"
             )
     variables = environment(place.folder, "tree")
@@ -57,6 +76,8 @@ async def set_up(
     launch = (
         await _launch(interpreter, database, variables, branches.trail) if by_python else Launch(interpreter.python, {})
     )
+    roots = shadow.roots([path.resolve() for path in working_trees(place)], interpreter)
+    launch = replace(launch, roots=tuple(one for one in roots if any(path.startswith(f"{one}/") for path in files)))
     facts = {
         "interpreter": {"digest": interpreter.digest, "version": interpreter.version},
         "launch": launch.variables,
@@ -78,30 +99,38 @@ async def set_up(
         facts["devices"] = usable()
     if DEVICE_MEMORY in settings.quantities:
         facts["device_memory_by"] = meter.memory_by
+    if sources := {name: one.source.model_dump() for name, one in settings.objectives.items() if one.source}:
+        facts["from"] = sources
+        facts["selected"] = {name: one["take"] for name, one in sources.items() if one["take"] in ("min", "max")}
+    if launch.roots:
+        facts["import_roots"] = launch.roots
     if settings.data.read:  # where nothing is lent, a bench is what it was before anything could be
         lines = {path: await asyncio.to_thread(_fingerprint, lent(place, path)) for path in settings.data.read}
         facts["read"] = lines
     return Bench(interpreter, launch, facts)
 
 
-def check(place: Place, settings: Settings, files: dict[str, str]) -> None:
+def check(place: Place, revision: Revision, files: dict[str, str]) -> None:
     """What `cockpit.toml` says must fit the repository. Raises ConfigError."""
+    settings = revision.settings
     for pattern in settings.space.edit:
         if not any(fnmatch(path, pattern) for path in files):
+            at = where(place.config, revision.text, ("space", "edit"))
             raise ConfigError(
-                f"{place.config}: `[space] edit`: no committed file is called {pattern!r}; commit it, or mend the name"
+                f"{at}: `[space] edit`: no committed file is called {pattern!r}; commit it, or mend the name"
             )
     places = [("read", lent(place, path)) for path in settings.data.read]
     for key, path in [*places, *(("sealed", sealed(place, path)) for path in settings.data.sealed)]:
+        at = where(place.config, revision.text, ("data", key))
         if not path.exists():
-            raise ConfigError(f"{place.config}: `[data] {key}`: there is no {path}; make it, or mend the name")
+            raise ConfigError(f"{at}: `[data] {key}`: there is no {path}; make it, or mend the name")
         if key == "sealed" and (link := _leads_out(path)):
             raise ConfigError(
-                f"{place.config}: `[data] sealed`: {link} is a link to {link.resolve()}, which runs might read: put "
+                f"{at}: `[data] sealed`: {link} is a link to {link.resolve()}, which runs might read: put "
                 "the data itself there"
             )
         if any(git.is_relative_to(path.resolve()) for git in (place.git_dir, place.common_dir)):
-            raise ConfigError(f"{place.config}: `[data] {key}`: {path} holds the repository itself; name what is in it")
+            raise ConfigError(f"{at}: `[data] {key}`: {path} holds the repository itself; name what is in it")
 
 
 def _leads_out(folder: Path) -> Path | None:
@@ -113,7 +142,7 @@ def _leads_out(folder: Path) -> Path | None:
 
 def lent(place: Place, path: str) -> Path:
     """Where data is that is lent to runs: in the user's working tree, or anywhere."""
-    return place.root / Path(path).expanduser()
+    return place.root / os.path.expanduser(path)  # noqa: PTH111  # which leaves a `~` of nobody's as it is
 
 
 def sealed(place: Place, path: str) -> Path:

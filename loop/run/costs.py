@@ -61,6 +61,10 @@ def check(file: Path, revision: Revision, meter: Meter) -> None:
         for path in asked
         if path[1] in INSTEAD and (why := _lack(path[1], meter))
     ]
+    for name, objective in revision.settings.objectives.items():
+        path = ("objectives", name, "from")
+        if objective.source and (is_measured(name) or name == PRICE):
+            found.append(f"{where(file, revision.text, path)}: `{key(path)}`: cockpit finds {name} itself; take it out")
     if found:
         raise ConfigError("\n".join(found))
 

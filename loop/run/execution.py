@@ -5,9 +5,11 @@ Every step is recorded before or with what it does, so that whoever comes after 
 """
 
 import asyncio
+import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,12 +19,15 @@ from loop.branches import Branches
 from loop.effects import carry_out
 from loop.judge.runs import CHALLENGE, OWN
 from loop.judge.standing import Standing
-from loop.run import costs, launch, stages
+from loop.propose import space
+from loop.run import costs, lacks, launch, metrics, shadow, stages
 from loop.run.bench import Bench, lent, sealed
 from loop.run.devices import usable
+from loop.run.interpreter import Failed, answer
 from loop.run.meter import Meter
+from loop.run.metrics import Found, Wanted
 from loop.run.quiet import Quiet
-from loop.run.sandbox import Wall
+from loop.run.sandbox import Wall, working_trees
 from loop.study import CHANGED_LINES, Revision, Settings, parse
 from store import journal, views
 from store.database import Database
@@ -47,6 +52,7 @@ from store.where import where
 LATE_SECONDS = 60.0  # a stage, after its time: for the grace, for ending what it started, for a disk that is slow
 FREE_BYTES = 256 * 2**20  # below this much room no run is begun
 HOMES = ("tree.home", "tree.tmp", "scorer.home", "scorer.tmp")  # of the code under test, and of the scorer
+LAYERS = ("tree.layers", "scorer.layers")  # what was written over caches
 SLOT = "slot0"
 
 
@@ -98,13 +104,41 @@ async def _delete(folders: list[Path], trail: Trail) -> None:
             return  # nothing was in its way, as nearly always
 
 
-def _link(name: Path, target: Path) -> None:
-    """Lend a file or a folder under a name, in the place of what git has there."""
+def _link(checkout: Path, path: Path | str, target: Path) -> None:
+    """Lend a file or a folder under a name in a checkout, in the place of what git has there."""
+    name = checkout / path
+    if not Path(os.path.realpath(name.parent)).is_relative_to(os.path.realpath(checkout)):
+        return  # a link leads there already, and what it leads to is the user's own
     if name.is_dir() and not name.is_symlink():
         shutil.rmtree(name)
     name.unlink(missing_ok=True)
     name.parent.mkdir(parents=True, exist_ok=True)
     name.symlink_to(target)
+
+
+def _set_seed(file: Path, name: str, seed: int) -> None:
+    """Write a run's seed where the code has it. A proposal that has no such place any more fails, and says so."""
+    if file.is_symlink() or not file.is_file():
+        return
+    try:
+        text = space.set_values(file.read_bytes(), {name: seed})
+    except space.Unreadable:
+        text = f"raise SystemExit('there is no `{name} = ` any more, where [run] seed puts the seed')\n".encode()
+    file.write_bytes(text)
+
+
+def _keep_for_sync(folder: Path) -> None:
+    """What W&B has left offline in a run's checkout goes beside its outputs, for a later `wandb sync`."""
+    tree = Path(os.path.realpath(folder / "tree"))
+    with suppress(OSError):
+        for found in [
+            one for depth in ("wandb", "*/wandb", "*/*/wandb") for one in tree.glob(f"{depth}/offline-run-*")
+        ]:
+            # Not by way of a link, to what is lent. One that leads to itself has no other path, and is no folder.
+            if os.path.realpath(found) == str(found) and found.is_dir():
+                (folder / "wandb").mkdir(exist_ok=True)
+                with suppress(OSError):
+                    found.rename(folder / "wandb" / found.name)
 
 
 class Execution:
@@ -194,20 +228,25 @@ class Execution:
 
     async def _begin(self, folder: Path, experiment: Experiment, run: Run) -> None:
         """Fill a run's folder and start its supervisor."""
-        await self._fill(folder, experiment)
+        await self._fill(folder, experiment, run.seed, stages.says_what_it_loads(self.revision.settings, run))
         settings, how, commit = self.revision.settings, self.bench.launch, experiment.commit
         commands = stages.commands(settings, self.place.folder, folder, how, self.wall, run, commit)
         await launch.start(folder, commands, run.started_at, self.meter.asked, self.branches.trail)
 
-    async def _fill(self, folder: Path, experiment: Experiment) -> None:
+    async def _fill(self, folder: Path, experiment: Experiment, seed: int, says_what_it_loads: bool) -> None:
         """Into a fresh folder: the experiment's tree without what is sealed, and trunk's tree for the scorer."""
         for name in ("output", *HOMES):
             (folder / name).mkdir(parents=True)
             if name.endswith(".tmp"):
                 self.wall.furnish(folder / name)
+        stages.make_room(self.place.folder)
+        await asyncio.to_thread(self.wall.lend, folder, "tree")
         hidden = tuple(path for path in self.revision.settings.data.sealed if not path.startswith("{study}/"))
         await self.branches.check_out(experiment.tree, folder / "tree", without=hidden)
+        if knob := self.revision.settings.run.seed_knob:
+            await asyncio.to_thread(_set_seed, folder / "tree" / knob[0], knob[1], seed)
         if self.revision.settings.run.score is not None:
+            await asyncio.to_thread(self.wall.lend, folder, "scorer")
             study = await views.study(self.database)
             await self.branches.check_out(
                 await self.branches.tree(study.trunk if study else experiment.commit), folder / "scorer"
@@ -215,12 +254,14 @@ class Execution:
         for path in self.revision.settings.data.read:
             if (at := lent(self.place, path)).is_relative_to(self.place.root):
                 for checkout in filter(Path.exists, (folder / "tree", folder / "scorer")):
-                    await asyncio.to_thread(_link, checkout / at.relative_to(self.place.root), at)
+                    await asyncio.to_thread(_link, checkout, at.relative_to(self.place.root), at)
         for path in hidden if (folder / "scorer").exists() else ():  # what git does not track: from where it stands
             if not (folder / "scorer" / path).exists():
-                await asyncio.to_thread(_link, folder / "scorer" / path, sealed(self.place, path))
+                await asyncio.to_thread(_link, folder / "scorer", path, sealed(self.place, path))
         if self.bench.launch.launcher:
             (folder / "accelerate.yaml").write_text(stages.LAUNCHER_CONFIG)
+        if says_what_it_loads:
+            (folder / shadow.PROGRAM).write_text(shadow.program())
 
     async def follow(self, experiment: Experiment, run: Run) -> Outcome:
         """Watch a run until its supervisor is gone, recording each stage as it ends; then close it."""
@@ -277,16 +318,19 @@ class Execution:
             return self.revision.settings
         return parse(await views.revision(self.database, run.revision), self.place.config).settings
 
-    def _missing(self, experiment: Experiment) -> Callable[[str], str]:
+    def _missing(self, experiment: Experiment) -> Callable[[str, str], str]:
         """Why a run has no value of a quantity. Where the unchanged code has none, the file may be meant otherwise."""
 
-        def of_the_baseline(name: str) -> str:
-            table = "objectives" if name in self.revision.settings.objectives else "constraints"
-            line = where(self.place.config, self.revision.text, (table, name))
+        def of_the_baseline(name: str, lack: str) -> str:
+            objective = self.revision.settings.objectives.get(name)
+            table, key = "objectives" if objective else "constraints", name
             fix = "change" if costs.is_measured(name) else "print it, or change"
-            return f"{costs.missing(name)}; {fix} `[{table}] {name}`, {line}"
+            if objective and objective.source:
+                fix, key = "mend", f"{name}.from"
+            line = where(self.place.config, self.revision.text, (table, name, "from"))
+            return f"{lack}; {fix} `[{table}] {key}`, {line}"
 
-        return costs.missing if experiment.number else of_the_baseline
+        return (lambda _, lack: lack) if experiment.number else of_the_baseline
 
     async def close(self, experiment: Experiment, run: Run, recorded: list[Stage], unsaid: str = "") -> Outcome:
         """Say how a run ended, from what its supervisor left: measured, failed, or interrupted (`unsaid`: why)."""
@@ -295,15 +339,25 @@ class Execution:
         await self._record_stages(experiment, run, recorded)
         outcome, detail = Outcome.INTERRUPTED, unsaid or "its supervisor is gone"
         values: list[Measurement] = []
+        found = await self._found(run, recorded)
         if failed := next((stage for stage in recorded if stage.outcome is not Outcome.OK), None):
             outcome = failed.outcome
             detail = failed.detail if outcome is Outcome.INTERRUPTED else f"{failed.name}: {failed.detail}"
+            if outcome is Outcome.CRASH and not experiment.number:  # where the file may lack something
+                files = await self.branches.files(run.tree)
+                said_last = await asyncio.to_thread(stages.tail, self.place.folder / failed.log)
+                lack = await asyncio.to_thread(
+                    lacks.named, said_last, self.place, self.revision, self.wall, folder, files.keys()
+                )
+                detail += f"; {lack}" if lack else ""
         elif said is not None and said["ended"]:
             settings, files = await self._settings(run), await self.branches.files(run.tree)
             told = await self._told(run, settings, said["stages"])
             outcome, detail, values = await asyncio.to_thread(
-                stages.measured, self.place.folder, settings, recorded, files, told, self._missing(experiment)
+                stages.measured, self.place.folder, settings, recorded, files, told, found, self._missing(experiment)
             )
+        if outcome is not Outcome.INTERRUPTED and (why := await self._shadowed(run, folder)):
+            outcome, detail, values = Outcome.SHADOWED, why, []
         frontier: Frontier | None = None
         reference: tuple[Reference, ...] = ()
         if outcome is not Outcome.INTERRUPTED and run.bench == self.bench.hash:
@@ -314,6 +368,37 @@ class Execution:
         await journal.run_ended(self.database, experiment, run, outcome, detail, values, frontier, reference)
         self.clear(folder)
         return outcome
+
+    async def _found(self, run: Run, recorded: Sequence[Stage]) -> dict[str, Found]:
+        """What stands where objectives say that it does, as far as a run has come; its curves are kept."""
+        settings, folder = await self._settings(run), self.place.folder / run.folder
+        wanted = {
+            name: Wanted(**{**one.source.model_dump(), "name": one.source.name or name})
+            for name, one in settings.objectives.items()
+            if one.source
+        }
+        if not wanted or not recorded:
+            return {}
+        words = metrics.question(folder, wanted, [stage.name for stage in recorded], recorded[0].started_at)
+        try:
+            said = await answer(words, {}, self.branches.trail, f"the metrics of run {run.id}", metrics.SECONDS)
+            found = metrics.answer(said)
+        except (OSError, Failed, ValueError, IndexError, KeyError, TypeError) as why:
+            return {name: Found(lack=f"what was to say {name} cannot be read: {why}") for name in wanted}
+        with suppress(OSError):
+            await asyncio.to_thread(metrics.keep, folder, found)
+        return found
+
+    async def _shadowed(self, run: Run, folder: Path) -> str:
+        """Which editable file the unchanged code has loaded from elsewhere; nothing where none is known to be."""
+        settings = await self._settings(run)
+        if not stages.says_what_it_loads(settings, run):
+            return ""
+        files = await self.branches.files(run.tree)
+        modules = await asyncio.to_thread(shadow.take, folder)
+        trees = [path.resolve() for path in working_trees(self.place)]
+        editable = [path for path in files if settings.touchable(path)]
+        return shadow.shadowed(modules, (folder / "tree").resolve(), trees, editable)
 
     async def _told(self, run: Run, settings: Settings, said: list[dict[str, Any]]) -> dict[str, float]:
         """What no stage of a run has a value of, as far as it is asked for."""
@@ -327,11 +412,16 @@ class Execution:
     def clear(self, folder: Path) -> None:
         """Delete, in the background, what a used run folder need not keep.
 
-        Logs and outputs stay; the checked-out files are the commit's and can be had again.
+        Logs and outputs stay, and what is to be synced; the checked-out files are the commit's and can be had again.
         """
-        used = [folder / name for name in ("tree", "scorer", *HOMES) if (folder / name).exists()]
+
+        async def delete() -> None:
+            await asyncio.to_thread(_keep_for_sync, folder)
+            await _delete(used, self.branches.trail)
+
+        used = [folder / name for name in ("tree", "scorer", *HOMES, *LAYERS) if (folder / name).exists()]
         if used:
-            self._deleting.append(asyncio.create_task(_delete(used, self.branches.trail)))
+            self._deleting.append(asyncio.create_task(delete()))
 
     async def finish(self) -> None:
         """Wait for what is being deleted in the background."""

@@ -21,11 +21,14 @@ import socket
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import recipes
+from loop.run import caches
+from loop.run.caches import Cache
 from loop.run.interpreter import Failed, Interpreter, answer
+from loop.run.shadow import PROGRAM
 from store.place import SCRATCH, Place
 from store.trail import NOWHERE, Trail
 
@@ -39,6 +42,7 @@ APART = (
     *(word for name in ("sysrq-trigger", "irq", "bus", "mtrr", "acpi", "scsi", "fs")
       for word in ("--ro-bind-try", f"/proc/{name}", f"/proc/{name}")),
 )  # fmt: skip
+LAYERS = "--overlay-src"  # since bwrap 0.11, where the kernel lets who is not root have them
 NO_MORE_NAMESPACES = "--disable-userns"  # in which one has all capabilities again, as far as they go; since bwrap 0.8
 TEMPORARY = (Path("/tmp"), Path("/var/tmp"))
 DEVICES = ("nvidia*", "dri", "kfd")  # under /dev, of GPUs
@@ -83,6 +87,8 @@ class Wall:
     links: tuple[Path, ...] = ()  # by which that is reached
     hidden: tuple[Path, ...] = ()  # what must not be seen wherever else it lies
     sealed: tuple[Path, ...] = ()  # and of it what the scorer sees
+    caches: tuple[Cache, ...] = ()  # of libraries, that a run finds in its home
+    layered: bool = False  # whether they are mounted under a layer each, that takes what is written
 
     def __bool__(self) -> bool:
         return self.name != NONE
@@ -101,10 +107,25 @@ class Wall:
                     link.parent.mkdir(parents=True, exist_ok=True)
                     link.symlink_to(path.readlink())
 
-    def around(self, argv: list[str], folder: Path, where: Path, *, scorer: bool = False) -> list[str]:
+    def lend(self, folder: Path, name: str) -> None:
+        """Make the caches ready for what is to run in the folder of this name, in a fresh run folder."""
+        for index, cache in enumerate(self.caches):
+            found = folder / f"{name}.home" / cache.place
+            if self.layered:
+                for part in _layer(folder, name, index):
+                    part.mkdir(parents=True)
+                found.parent.mkdir(parents=True, exist_ok=True)
+                found.symlink_to(_mounted(folder, name, cache))
+            else:
+                caches.make_anew(cache.source, found)
+
+    def around(
+        self, argv: list[str], folder: Path, where: Path, *, writes: Sequence[Path] = (), scorer: bool = False
+    ) -> list[str]:
         """The command that runs `argv` in `where`, a folder of the run folder `folder`; itself where there is no wall.
 
-        Of the run folder it sees `where`, the home and the temporary folder of that name, and `output`.
+        Of the run folder it sees `where`, the home and the temporary folder of that name, and `output`; of what else
+        there is, it may write to `writes`.
         """
         if not self:
             return argv
@@ -121,12 +142,17 @@ class Wall:
                 words += ["--symlink", str(path.readlink()), str(path)]
         for path in self.hidden:
             words += ["--tmpfs", str(path)] if path.is_dir() else ["--ro-bind", os.devnull, str(path)]
-        for path in (where, folder / f"{where.name}.home", temporary, folder / "output"):
+        home = folder / f"{where.name}.home"
+        for path in (where, home, temporary, folder / "output", *writes):
             words += ["--bind", str(path), str(path)]
+        for index, cache in enumerate(self.caches if self.layered else ()):
+            layer = [str(part) for part in _layer(folder, where.name, index)]
+            words += [LAYERS, str(cache.source), "--overlay", *layer, str(_mounted(folder, where.name, cache))]
         for path in self.sealed if scorer else ():
             words += ["--ro-bind", str(path), str(path)]
-        if (launcher := folder / "accelerate.yaml").exists():
-            words += ["--ro-bind", str(launcher), str(launcher)]
+        for path in (folder / "accelerate.yaml", folder / PROGRAM):
+            if path.exists():
+                words += ["--ro-bind", str(path), str(path)]
         for path in (*self.covered, *filter(Path.is_dir, self.hidden)):
             words += ["--remount-ro", str(path)]
         return [*words, "--setenv", "TMPDIR", "/tmp", "--chdir", str(where), "--", *argv]
@@ -141,12 +167,25 @@ async def build(
     trail: Trail = NOWHERE,
 ) -> Wall:
     """The wall of a study's runs: tried, and found to hold or to be missing. `variables` are those of a stage."""
+    secrets = [path.resolve() for path in (place.git_dir, place.common_dir, *sealed, *ANSWERS)]
+    usable = tuple(
+        cache
+        for cache in caches.found()
+        if not _within(cache.source, secrets)
+        and not any(_within(path, [cache.source]) for path in (place.root.resolve(), *secrets))
+    )
     program = shutil.which(BWRAP)
     if program is None:
         return Wall(lack="bubblewrap is not installed: `apt install bubblewrap`")
-    words = (program, *APART, *((NO_MORE_NAMESPACES,) if NO_MORE_NAMESPACES in await _help(program, trail) else ()))
-    wall = plan(words, place, interpreter, lent, sealed)
+    said = await _help(program, trail)
+    words = (program, *APART, *((NO_MORE_NAMESPACES,) if NO_MORE_NAMESPACES in said else ()))
+    wall = plan(words, place, interpreter, [*lent, *(cache.source for cache in usable)], sealed)
+    wall = replace(wall, caches=usable, layered=bool(usable) and LAYERS in said)
     lack = await _tried(wall, place, interpreter, variables, trail)
+    if lack and wall.layered:  # it may be the layers: on a network's file system, on a layer of another
+        wall = replace(wall, layered=False)
+        lack = await _tried(wall, place, interpreter, variables, trail)
+    # Without a wall what a run finds of a cache would lead to the user's own files, which it could change.
     return Wall(lack=lack) if lack else wall
 
 
@@ -157,7 +196,7 @@ def plan(
     homes = [Path("/home"), Path("/root"), Path(os.environ.get("HOME") or "/")]
     with suppress(KeyError):  # in a container, a user without a name
         homes.append(Path(pwd.getpwuid(os.getuid()).pw_dir))
-    trees = [path.resolve() for path in _working_trees(place)]
+    trees = [path.resolve() for path in working_trees(place)]
     found = {path.resolve() for path in (Path("/run"), *homes, *trees, place.git_dir, place.common_dir)}
     covered = sorted(path for path in found if path.is_dir() and path != Path("/"))
     temporary = sorted({path.resolve() for path in TEMPORARY if path.is_dir()})  # one may lead to the other
@@ -200,7 +239,7 @@ def plan(
     )
 
 
-def _working_trees(place: Place) -> list[Path]:
+def working_trees(place: Place) -> list[Path]:
     """The study's working tree, and all others of its repository (gitrepository-layout(5))."""
     main = [place.common_dir.parent] if place.common_dir.name == ".git" else []
     linked = [Path(file.read_text().strip()).parent for file in place.common_dir.glob("worktrees/*/gitdir")]
@@ -227,6 +266,17 @@ def _links(path: Path) -> list[Path]:
             at = Path("/") if to.is_absolute() else at.parent
             ahead += reversed(to.parts[1:] if to.is_absolute() else to.parts)
     return found
+
+
+def _layer(folder: Path, name: str, index: int) -> tuple[Path, Path]:
+    """Where the kernel puts what is written over a cache, and where it prepares that."""
+    layer = folder / f"{name}.layers" / str(index)
+    return layer / "written", layer / "work"
+
+
+def _mounted(folder: Path, name: str, cache: Cache) -> Path:
+    """Where the kernel puts a cache with its layer: not below a home, of which an earlier stage can make anything."""
+    return folder / f"{name}.caches" / cache.place
 
 
 def _within(path: Path, folders: Iterable[Path]) -> bool:
@@ -259,6 +309,8 @@ async def _tried(wall: Wall, place: Place, interpreter: Interpreter, variables: 
         for inside in ("tree", "tree.home", "tree.tmp", "output"):
             (folder / inside).mkdir()
         wall.furnish(folder / "tree.tmp")
+        if wall.layered:
+            wall.lend(folder, "tree")
         question = json.dumps([server.getsockname()[1], str(secret), str(place.root), str(folder / "tree")])
         words = wall.around([str(interpreter.python), "-I", "-c", PRY, question], folder, folder / "tree")
         try:

@@ -17,11 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from loop.judge.axis import COSTS, Kind
-from loop.run import costs
+from loop.judge.runs import BASELINE, CHOSEN
+from loop.run import costs, shadow
 from loop.run.devices import cores
 from loop.run.interpreter import launcher_options
 from loop.run.launch import LOG_LIMIT_BYTES, TAG, Command
+from loop.run.metrics import Found
 from loop.run.sandbox import Wall
+from loop.schedule import seeds
 from loop.study import PRICE, ConfigError, Settings
 from store.records import ASKED_TO_END, Measurement, Outcome, Run, Source, Stage
 
@@ -43,6 +46,10 @@ TIMED = {
     "train_seconds": frozenset({"train"}),
     **dict.fromkeys(("wall_seconds", "device_seconds", "cpu_seconds", "energy_joules"), frozenset(STAGES)),
 }
+
+COMPILED = "compiled"  # in the study's folder, what compilers keep from run to run
+PEAK = "peak_"  # begins the names of what is measured of memory: a compiler takes some
+COMPILERS = {"TRITON_CACHE_DIR": "triton", "TORCHINDUCTOR_CACHE_DIR": "inductor"}
 
 
 def names(settings: Settings) -> list[str]:
@@ -73,6 +80,7 @@ class Launch:
     python: Path
     variables: dict[str, str]  # what Accelerate's launcher sets; empty without Accelerate
     launcher: bool = False  # whether the train stage goes through the launcher itself
+    roots: tuple[str, ...] = ()  # of the repository, from which imports begin beside its own folder and `src`
 
     @property
     def how(self) -> str:
@@ -105,6 +113,7 @@ def environment(folder: Path, name: str) -> dict[str, str]:
         "WANDB_MODE": "offline",
         "HF_HUB_OFFLINE": "1",
         "HF_DATASETS_OFFLINE": "1",
+        "TRANSFORMERS_OFFLINE": "1",
     }
 
 
@@ -117,13 +126,16 @@ def commands(
     found = []
     for name in names(settings):
         text = str(getattr(settings.run, name))
-        if name == "train" and settings.run.seed is not None:
+        if name == "train" and settings.run.seed is not None and not settings.run.seed_knob:
             text = f"{text} {settings.run.seed}"
         argv = [_filled(word, values) for word in shlex.split(text)]
         under_accelerate = False
         if argv[0] in PYTHON:
             under_accelerate = name == "train"
-            argv[:1] = [str(launch.python)]
+            words = argv[1:]
+            if name == "train" and says_what_it_loads(settings, run):
+                words = shadow.told(words, folder)
+            argv = [str(launch.python), *words]
             if under_accelerate and launch.launcher:
                 argv[1:1] = [
                     "-m",
@@ -135,13 +147,46 @@ def commands(
         where = folder / ("scorer" if name == "score" else "tree")
         own = launch.variables if under_accelerate else {}
         # Before all else, so that the tree's own code shadows a package of the same name that is installed.
-        roots = os.pathsep.join(str(root) for root in (where, where / "src") if root.is_dir())
+        places = [where, where / "src", *(where / root for root in launch.roots)]
+        roots = os.pathsep.join(str(root) for root in places if root.is_dir())
         env = {**environment(folder, where.name), **told, **own, "PYTHONPATH": roots}
-        argv = wall.around(argv, folder, where, scorer=name == "score")
+        kept = {} if name == "score" or not keeps_compiled(settings, run) else _compiled(study)
+        env |= {variable: str(path) for variable, path in kept.items()}
+        argv = wall.around(argv, folder, where, writes=[*kept.values()], scorer=name == "score")
         reads = values["output"] if name == "score" else None
         leaves = values["output"] if name == "train" and costs.ARTIFACT in settings.quantities else None
         found.append(Command(name, argv, str(where), env, settings.run.timeout, bool(wall), reads, leaves))
     return found
+
+
+def says_what_it_loads(settings: Settings, run: Run) -> bool:
+    """Whether a run is the first one of the unchanged code, which says from which files its modules were loaded.
+
+    One alone, for it takes some milliseconds, in which no other is behind it.
+    """
+    return run.experiment == 0 and run.purpose == BASELINE and run.seed == next(seeds(settings.study.seed))
+
+
+def keeps_compiled(settings: Settings, run: Run) -> bool:
+    """Whether a run finds what earlier ones have compiled.
+
+    Only where it is one of those for which an experiment is chosen: no run before it has a hand in what confirms, or in
+    what that is compared with. And not where seconds or a peak of memory steer or are bounded, for the first run of
+    all would take more than those after it.
+    """
+    if any(COSTS[Kind.TIME].search(name) or name.startswith(PEAK) for name in settings.needed):
+        return False
+    return run.purpose in CHOSEN
+
+
+def _compiled(study: Path) -> dict[str, Path]:
+    return {variable: study / COMPILED / name for variable, name in COMPILERS.items()}
+
+
+def make_room(study: Path) -> None:
+    """Make the folders of what is compiled, which a wall must find."""
+    for path in _compiled(study).values():
+        path.mkdir(parents=True, exist_ok=True)
 
 
 def check(config: Path, settings: Settings, wall: Wall) -> None:
@@ -236,15 +281,25 @@ def measured(
     stages: list[Stage],
     files: Iterable[str],
     told: Mapping[str, float] = {},
-    missing: Callable[[str], str] = costs.missing,
+    found: Mapping[str, Found] = {},
+    missing: Callable[[str, str], str] = lambda _, lack: lack,
 ) -> tuple[Outcome, str, list[Measurement]]:
-    """What a run whose stages all ended well has measured, or why it counts as failed. `told` is what no stage has."""
+    """What a run whose stages all ended well has measured, or why it counts as failed.
+
+    `told` is what no stage has, `found` what stands where the objectives themselves say. `missing` says more of a
+    quantity that is missing.
+    """
     files = list(files)
     values: dict[str, Measurement] = {}
+    spoken = [name for name in costs.looked_for(settings) if name not in found]
     for stage in stages:  # a later one is at least as trustworthy, and says it again more surely
         trust = source(settings, stage.name, files)
-        for name, value in printed(study / stage.log, costs.looked_for(settings)).items():
+        for name, value in printed(study / stage.log, spoken).items():
             values[name] = Measurement(name, value, trust)
+    for name, one in found.items():
+        if one.value is not None:
+            trust = source(settings, one.stage, files) if one.stage else Source.REPORTED
+            values[name] = Measurement(name, one.value, trust)
     values.pop(PRICE, None)  # nobody can print what it costs
     values |= costs.worked_out(values, settings.prices)
     for name in costs.TOLD:  # nobody can print it
@@ -253,7 +308,8 @@ def measured(
         values[name] = Measurement(name, value, Source.MEASURED)
 
     if lacking := next((name for name in settings.needed if name not in values), None):
-        return Outcome.NO_METRICS, missing(lacking), []
+        lack = found[lacking].lack if lacking in found else costs.missing(lacking)
+        return Outcome.NO_METRICS, missing(lacking, lack), []
     if wild := [name for name in settings.needed if not isfinite(values[name].value)]:
         return Outcome.DIVERGED, f"{wild[0]} is {values[wild[0]].value}", []
     return Outcome.OK, "", [values[one] for one in settings.quantities if one in values and isfinite(values[one].value)]

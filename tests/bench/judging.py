@@ -6,13 +6,14 @@ the luckiest candidate is pinned and shares its noise with what is made from it,
 lower a deterministic cost by 1 to 30 % and lose up to four sigma of quality. A study in
 it asks `loop.judge.rule.judge` of one candidate after another, and obeys. Beside it, on the same first runs: *greedy*,
 which keeps whatever is better than the best so far, and *naive Pareto*, which keeps what no single run dominates.
+Other rules than cockpit's stand beside it: one sigma for all candidates, and the rule as it was first written.
 
 No time is measured: the figures are the same on any machine. `python -m tests.bench.judging --help` says what it takes.
 """
 
 import argparse
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass, field, fields, replace
 from itertools import count, islice, product
@@ -26,9 +27,10 @@ from loop.judge.frontier import effects
 from loop.judge.noise import Groups, Pool
 from loop.judge.preset import PRESETS, Preset
 from loop.judge.rule import Moved, Pools, Verdict, judge
-from loop.schedule import fresh_seed
+from loop.schedule import FIRST_LOOKS, fresh_seed
 from loop.study import Objective
 from store.records import Evidence, Word
+from tests.bench import first_rule
 
 SIGMA = 0.01  # of a run of the baseline, as a share of its value, unless told; a quality's `give_up` is 2 %
 TENTH, FIVE, SPREAD = 0.1, 5.0, 0.5  # of the candidates; times as noisy; of the logarithm of sigma
@@ -101,18 +103,35 @@ class Tally:
         return Tally(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(Tally)))
 
 
-def moderated(groups: Groups) -> Pool:
-    """What cockpit does: the pool counts for as much as a few runs."""
-    return groups.pool()
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What says a verdict, from which pool of the noise, and after how many looks at experiments one is confirmed."""
+
+    judge: Callable[..., Verdict] = judge
+    pool: Callable[[Groups], Pool] = Groups.pool
+    first_looks: int = FIRST_LOOKS
 
 
-def pooled(groups: Groups) -> Pool:
+def one_sigma(groups: Groups) -> Pool:
     """One sigma for all, as sure as all runs make it."""
     known = groups.pool()
     return replace(known, prior_df=known.df)
 
 
-NOISE = {"moderated": moderated, "pooled": pooled}
+OURS, POOLED, FIRST = Rule(), Rule(pool=one_sigma), Rule(first_rule.judge, first_rule.pool, first_looks=1)
+FIRST_PRESET = replace(PRESETS["balanced"], fresh=(2, 5))
+
+
+@dataclass(slots=True)
+class Looked:
+    """A candidate of which is known what the race says, and what it has cost."""
+
+    number: int
+    one: Subject
+    real: bool
+    said: Verdict
+    axes: list[Axis]
+    spent: int
 
 
 @dataclass(slots=True)
@@ -122,7 +141,7 @@ class Study:
     world: World
     preset: Preset
     draw: Random
-    noise: str = "moderated"  # how it is known
+    rule: Rule = OURS
     names: list[str] = field(init=False)
     common: dict[int, list[float]] = field(default_factory=dict)  # what runs of equal seed share
     singles: list[Groups] = field(init=False)
@@ -207,34 +226,43 @@ class Study:
         for index, name in enumerate(self.names):
             base = self.incumbent.gains[name]
             self.pairs[index].put(number, [gain - base[s] for s, gain in one.gains[name].items() if s in base])
-            pools[name] = Pools(*map(NOISE[self.noise], (self.singles[index], self.pairs[index])))
+            pools[name] = Pools(*map(self.rule.pool, (self.singles[index], self.pairs[index])))
             axes.append(axis(name, QUALITY, 1.0, math.sqrt(pools[name].single.variance)))
         if self.world.cost:
             pools[COST.name] = Pools(NOTHING, NOTHING)
             axes.append(COST)
         others = [other.gains for other in self.on if other is not self.incumbent]
-        return judge(axes, one.gains, self.incumbent.gains, others, pools, self.preset, one.fresh), axes
+        said = self.rule.judge(axes, one.gains, self.incumbent.gains, others, pools, self.preset, one.fresh)
+        return said, axes
 
-    def screened(self, number: int, one: Subject) -> tuple[Verdict, list[Axis]]:
-        """A candidate's life: it is run for as long as the judge asks."""
-        racing = list(islice(self.order(one), self.preset.race_seeds))
+    def looked_at(self, number: int, one: Subject, *, real: bool) -> Looked:
+        """A candidate is screened and raced: it is run for as long as the judge asks."""
+        spent, racing = self.spent, list(islice(self.order(one), self.preset.race_seeds))
         if racing[0] not in self.incumbent.seeds:
             self.run(self.number, self.incumbent, racing[0])
         self.run(number, one, racing[0])
         said, axes = self.judged(number, one)
-        while said.asks:
-            if said.evidence is Evidence.PROMISING:
-                beyond = islice(self.order(one), len(racing), None)
-                seed = fresh_seed(beyond, one.seeds, one.fresh, self.taken, self.incumbent.seeds)
-                one.fresh.add(seed)
-            else:
-                seed = next(seed for seed in racing if seed not in one.seeds)
+        while said.asks and said.evidence is not Evidence.PROMISING:
+            seed = next(seed for seed in racing if seed not in one.seeds)
             if seed not in self.incumbent.seeds:
                 self.run(self.number, self.incumbent, seed)
             self.run(number, one, seed)
             said, axes = self.judged(number, one)
+        return Looked(number, one, real, said, axes, self.spent - spent)
+
+    def confirmed(self, seen: Looked) -> None:
+        """A candidate that is promising is run on fresh seeds, for as long as the judge asks."""
+        spent, one = self.spent, seen.one
+        while seen.said.asks:
+            beyond = islice(self.order(one), self.preset.race_seeds, None)
+            seed = fresh_seed(beyond, one.seeds, one.fresh, self.taken, self.incumbent.seeds)
+            one.fresh.add(seed)
+            if seed not in self.incumbent.seeds:
+                self.run(self.number, self.incumbent, seed)
+            self.run(seen.number, one, seed)
+            seen.said, seen.axes = self.judged(seen.number, one)
         self.taken |= one.fresh
-        return said, axes
+        seen.spent += self.spent - spent
 
     def draw_frontier(self, one: Subject, axes: list[Axis]) -> None:
         """The frontier with one more."""
@@ -245,42 +273,54 @@ class Study:
 
     def whole(self, experiments: int) -> Tally:
         """So many candidates, one after another."""
-        first, runs, spent = [], Tally(studies=0), self.spent
+        first, runs = [], Tally(studies=0)
         best, kept, wrong = _mean(self.incumbent.gains["q0"]), 0, 0
         luckiest: Subject | None = None
+        waiting: list[Looked] = []
         for number in range(1, experiments + 1):
             one, real = self.candidate()
-            held = self.incumbent
-            said, axes = self.screened(number, one)
+            waiting.append(self.looked_at(number, one, real=real))
             look = [next(iter(own.values())) for own in one.gains.values()]
             first.append((look, real))
             if look[0] > best:
                 best, kept, wrong = look[0], kept + 1, wrong + (not real)
+            if number >= min(self.rule.first_looks, experiments):
+                held = self.number
+                for seen in waiting:  # what is stale meanwhile earns no more seeds
+                    runs += self.ended(seen, still=held == self.number)
+                waiting.clear()
             if luckiest is None or _mean(one.gains["q0"]) > _mean(luckiest.gains["q0"]):
                 luckiest = one
             if self.world.kin and not number % PINS:
                 self.pinned = luckiest
-            yes = said.evidence is Evidence.CONFIRMED
-            false = yes and _untrue(said, axes, one, held)
-            if self.world.cost:
-                self.draw_frontier(one, axes)
-            if yes and self.world.moves:
-                self.chosen |= one.seeds - one.fresh
-                for own in one.gains.values():
-                    for seed in one.seeds - one.fresh:
-                        own.pop(seed, None)
-                self.incumbent = one
-                self.stand(number)
-            cost, spent = self.spent - spent, self.spent
-            null = not real and (false or not yes)
-            runs += Tally(
-                0, null, cost * null, real, cost * real, real and yes and not false, yes, false, false and number <= 20
-            )
         front = moocore.is_nondominated([look for look, _ in first], maximise=True)
         lucky = sum(bool(stays) and not real for stays, (_, real) in zip(front, first, strict=True))
         return replace(
             runs, studies=1, greedy=kept, greedy_false=wrong, pareto=sum(map(bool, front)), pareto_false=lucky,
             false_squares=runs.false**2,
+        )  # fmt: skip
+
+    def ended(self, seen: Looked, *, still: bool) -> Tally:
+        """What came of a candidate, which is confirmed where it can be."""
+        held, one = self.incumbent, seen.one
+        if still:
+            self.confirmed(seen)
+        yes = seen.said.evidence is Evidence.CONFIRMED
+        false = yes and _untrue(seen.said, seen.axes, one, held)
+        if self.world.cost:
+            self.draw_frontier(one, seen.axes)
+        if yes and self.world.moves:
+            self.chosen |= one.seeds - one.fresh
+            for own in one.gains.values():
+                for seed in one.seeds - one.fresh:
+                    own.pop(seed, None)
+            spent, self.incumbent = self.spent, one
+            self.stand(seen.number)
+            seen.spent += self.spent - spent
+        cost, real, null = seen.spent, seen.real, not seen.real and (false or not yes)
+        return Tally(
+            0, null, cost * null, real, cost * real, real and yes and not false, yes, false,
+            false and seen.number <= 20,
         )  # fmt: skip
 
 
@@ -324,24 +364,43 @@ GAINS = [
 ] + [World(noisy, effect=effect, sigma=0.05) for noisy in (2, 4) for effect in (2.0, 3.0)]  # more than `give_up`
 FAST_OR_STRICT = [world for world in NULLS if not world.correlation and not world.moves and world.tails == "normal"]
 PINNED = [replace(world, kin=kin) for kin in (0.5, 0.9) for world in FAST_OR_STRICT if not world.cost]
-PARTS = {  # of the whole: the worlds, the preset, how the noise is known
-    "balanced": (NULLS, "balanced", "moderated"),
-    "fast": (FAST_OR_STRICT, "fast", "moderated"),
-    "strict": (FAST_OR_STRICT, "strict", "moderated"),
-    "pooled": (FAST_OR_STRICT, "balanced", "pooled"),
-    "pinned": (PINNED, "balanced", "moderated"),
+EARLY = [replace(world, moves=False) for world in NULLS if not world.correlation and world.moves]
+FOUND = [World(noisy, effect=effect) for noisy, effect in product((1, 2, 4), (1.0, 2.0, 3.0))]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of the whole: studies of so many experiments, by a rule and a preset."""
+
+    worlds: Sequence[World]
+    preset: Preset = PRESETS["balanced"]
+    rule: Rule = OURS
+    experiments: int = 300
+
+
+PARTS = {
+    "balanced": Part(NULLS),
+    "power": Part(GAINS, experiments=100),
+    "fast": Part(FAST_OR_STRICT, PRESETS["fast"]),
+    "strict": Part(FAST_OR_STRICT, PRESETS["strict"]),
+    "pooled": Part(FAST_OR_STRICT, rule=POOLED),
+    "first": Part(FAST_OR_STRICT, FIRST_PRESET, FIRST),
+    "first-power": Part(FOUND, FIRST_PRESET, FIRST, 100),
+    "early": Part(EARLY, experiments=20),
+    "early-first": Part(EARLY, FIRST_PRESET, FIRST, 20),
+    "pinned": Part(PINNED),
 }
 
 
-def studies(world: World, preset: Preset, number: int, experiments: int, noise: str, pool: Executor) -> Tally:
+def studies(world: World, part: Part, number: int, pool: Executor) -> Tally:
     """What came of so many studies, each with a seed of its own."""
-    jobs = ((world, preset, seed, experiments, noise) for seed in range(number))
+    jobs = ((world, part.preset, part.rule, part.experiments, seed) for seed in range(number))
     return sum(pool.map(_study, jobs, chunksize=max(1, number // 16)), Tally(studies=0))
 
 
-def _study(job: tuple[World, Preset, int, int, str]) -> Tally:
-    world, preset, seed, experiments, noise = job
-    return Study(world, preset, Random(f"{seed} {world}"), noise).whole(experiments)
+def _study(job: tuple[World, Preset, Rule, int, int]) -> Tally:
+    world, preset, rule, experiments, seed = job
+    return Study(world, preset, Random(f"{seed} {world}"), rule).whole(experiments)
 
 
 def _named(world: World) -> str:
@@ -389,27 +448,17 @@ def gain_line(world: World, tally: Tally) -> str:
 def main() -> None:
     """The whole, or parts of it, a line a world as it is done."""
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    asked.add_argument(
-        "parts", nargs="*", metavar="PART", help=f"{', '.join([*PARTS, 'power'])}; all of them unless told"
-    )
+    asked.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; all of them unless told")
     asked.add_argument("--studies", type=int, default=100, metavar="N", help="a world; 100 unless told")
     given = asked.parse_args()
-    parts = given.parts or [*PARTS, "power"]
     with ProcessPoolExecutor() as pool:
-        for part in parts:
-            print(f"# {part}: {given.studies} studies a world")
-            if part == "power":
-                for world in GAINS:
-                    print(
-                        gain_line(world, studies(world, PRESETS["balanced"], given.studies, 100, "moderated", pool)),
-                        flush=True,
-                    )
-                continue
-            worlds, preset, noise = PARTS[part]
-            for world in worlds:
-                print(
-                    null_line(world, studies(world, PRESETS[preset], given.studies, 300, noise, pool), 300), flush=True
-                )
+        for name in given.parts or PARTS:
+            part = PARTS[name]
+            print(f"# {name}: {given.studies} studies a world, of {part.experiments} experiments")
+            for world in part.worlds:
+                tally = studies(world, part, given.studies, pool)
+                line = gain_line(world, tally) if world.effect else null_line(world, tally, part.experiments)
+                print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -16,18 +16,21 @@ from typing import Any
 
 import pytest
 from textual.app import App
-from textual.events import Key, MouseScrollUp, Paste
+from textual.events import Key, MouseScrollUp, Paste, Resize
+from textual.geometry import Region
 from textual.keys import _character_to_key
 from textual.pilot import Pilot
+from textual.scrollbar import ScrollBar
+from textual.widget import Widget
 
 from cockpit import feed
 from cockpit.app import STILL_SECONDS, Cockpit
 from cockpit.configuration import Configuration
 from cockpit.feed import Snapshot
-from cockpit.sheets import Help, Merge, Reject
+from cockpit.sheets import Help, Merge, Reject, Sheet
 from cockpit.view import Repository
 from cockpit.watch import Seen
-from cockpit.widgets.panel import Panel
+from cockpit.widgets.panel import Lines, Panel
 from store import calls, commands, views
 from store.calls import Told
 from store.database import Database
@@ -497,6 +500,25 @@ async def test_a_diff_that_cannot_be_read_says_why(study: Open) -> None:
         assert "the diff cannot be read: no git" in picture(app)
 
 
+@pytest.mark.parametrize("key", ["m", "x", "question_mark"])
+async def test_a_sheet_is_laid_out_once_at_its_height(study: Open, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    rooms: list[tuple[int, int]] = []
+    plain = Lines.on_resize
+
+    def resized(self: Lines, event: Resize) -> None:
+        if isinstance(self.screen, Sheet) and self is self.screen.said:
+            rooms.append((self.size.height, len(self.body)))
+        plain(self, event)
+
+    monkeypatch.setattr(Lines, "on_resize", resized)
+    app = study()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settled(pilot)
+        await press(pilot, key)
+        await settled(pilot)
+        assert len(set(rooms)) == 1 and rooms[0][0] == min(rooms[0][1] + 1, 36)
+
+
 async def test_the_study_goes_on_behind_a_sheet(study: Open) -> None:
     app = study()
     async with app.run_test(size=(120, 40)) as pilot:
@@ -542,6 +564,12 @@ async def test_another_diff_begins_at_its_top(study: Open) -> None:
         await pilot.press("1", "G", "k", "enter")
         await settled(pilot)
         assert app.panel.scroll_offset.y == 0 and "e0002" in picture(app)
+        await press(pilot, "n", "n", "1", "3")
+        await settled(pilot)
+        assert app.panel.scroll_offset.y > 0, "a panel is left and come back to"
+        await press(pilot, "1", "enter")
+        await settled(pilot)
+        assert app.panel.scroll_offset.y == 0 and "e0002" in picture(app), "what is opened begins at its top"
 
 
 async def test_the_wheel_scrolls_and_what_goes_on_does_not_pull_it_back(study: Open) -> None:
@@ -592,9 +620,11 @@ async def test_the_list_is_filtered_as_it_is_typed_and_escape_lists_all(study: O
         await settled(pilot)
         await press(pilot, "slash", *"worse")
         await until(pilot, lambda: "e0003" not in picture(app))
+        assert picture(app).splitlines()[-1] == " enter keep  esc drop"
         assert "e0004" in picture(app) and "3 of 9 /worse" in picture(app)
         await press(pilot, "enter")
         await settled(pilot)
+        assert "enter open" in picture(app).splitlines()[-1]
         assert app.panel.number == 1 and app.panel.has_focus and app.selected in app.panel.drawing.numbers
         await press(pilot, "!")
         await settled(pilot)
@@ -1013,8 +1043,9 @@ async def test_t_has_tokens_first_in_the_ledger_and_o_the_figures(study: Open) -
         await press(pilot, "5")
         await settled(pilot)
         assert [row.split()[0] for row in picture(app).splitlines()[3:6:2]] == ["slot", "tokens"]
+        await press(pilot, "j", "j", "j", "j")
         assert "the model writes 14 tokens/s now" in picture(app)
-        await press(pilot, "t")
+        await press(pilot, "g", "t")
         assert [row.split()[0] for row in picture(app).splitlines()[3:6:2]] == ["tokens", "slot"]
         await press(pilot, "G", "o")
         assert picture(app).splitlines()[3].startswith(" by outcome")
@@ -1181,6 +1212,25 @@ async def test_what_was_marked_and_is_decided_elsewhere_is_refused_and_nothing_e
         assert [arguments["experiments"] for _, arguments, _ in asked] == [[2]]
 
 
+async def test_the_diff_that_a_merge_sheet_counts_is_read_once_and_of_several_not_at_all(study: Open) -> None:
+    app = study()
+    git, read = app.git.patch, list[str]()
+
+    async def patch(place: Place, old: str, new: str) -> str:
+        read.append(new)
+        return await git(place, old, new)
+
+    app.git = replace(app.git, patch=patch)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await press(pilot, "space", "G", "k", "space", "m")
+        await settled(pilot)
+        assert "Merge 2 experiments" in picture(app) and not read
+        await press(pilot, "escape", "escape", "G", "k", "3", "m")
+        await until(pilot, lambda: "a merge commit   " in picture(app))
+        assert len(read) == 1
+
+
 async def test_3_on_the_sheet_shows_the_diff_of_what_the_sheet_is_about(study: Open) -> None:
     app = study()
     async with app.run_test(size=(80, 24)) as pilot:
@@ -1249,14 +1299,32 @@ async def test_who_comes_back_to_a_screen_that_was_left_open_is_told_too(
 
 async def test_a_click_on_a_key_presses_it_below_the_panels_and_on_a_sheet(study: Open, asked: Asked) -> None:
     app = study()
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=(120, 40)) as pilot:
         await settled(pilot)
         foot = picture(app).splitlines()[-1]
         await pilot.click("#keys", offset=(foot.index("sort"), 0))
         await until(pilot, lambda: app.choices.sort == "age")
         await pilot.click("#keys", offset=(foot.index("reject"), 0))
-        await until(pilot, lambda: isinstance(app.screen, Reject))
+        await until(pilot, lambda: isinstance(app.screen, Reject) and "enter reject" in picture(app))
         rows = picture(app).splitlines()
         y = next(y for y, row in enumerate(rows) if "enter reject" in row)
         await pilot.click(offset=(rows[y].index("enter reject"), y))
         await until(pilot, lambda: bool(asked))
+
+
+async def test_a_key_that_goes_to_another_panel_has_lines_painted_and_nothing_as_a_whole(
+    study: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, whole, lines = study(), list[Widget](), list[Region]()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settled(pilot)
+
+        def refresh(widget: Widget, *regions: Region, **given: bool) -> Widget:
+            lines.extend(regions)
+            whole.extend([] if regions or isinstance(widget, ScrollBar) else [widget])
+            return widget
+
+        monkeypatch.setattr(Widget, "refresh", refresh)
+        await press(pilot, "2", "1", "5", "3")
+    assert whole == []
+    assert {region.height for region in lines} == {1} and len(lines) < 20

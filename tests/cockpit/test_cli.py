@@ -156,7 +156,9 @@ def test_what_was_recorded_is_what_is_shown(write: Write) -> None:
     cockpit("--batch", "--experiments", "1", str(place.root))
     shown = keys("show", "e0000", "--json", str(place.root))
     (run,) = shown["runs"]
-    assert shown["measurements"] == {"loss": {"mean": 0.1 + run["seed"] % 7, "n": 1, "source": "reported"}}
+    assert shown["measurements"] == {
+        "loss": {"mean": 0.1 + run["seed"] % 7, "n": 1, "source": "reported", "selected": None}
+    }
     assert (run["purpose"], run["fidelity"], run["outcome"]) == ("baseline", "full", "ok")
     assert [stage["name"] for stage in run["stages"]] == ["train"]
     assert shown["commit"] == git(place.root, "rev-parse", shown["branch"]).strip()
@@ -454,6 +456,9 @@ def test_logs_are_printed_stage_by_stage_and_clean(write: Write) -> None:
     (stage,) = keys("logs", "e0000", "--json", str(place.root))["logs"]
     assert stage["stage"] == "train"
     assert len(stage["lines"]) == 2
+    (log,) = place.folder.glob("runs/*/train.log")
+    log.with_name("other.log").symlink_to(place.config)  # by the code under test
+    assert cockpit("logs", "e0000", str(place.root)).stdout == text
 
 
 def test_output_that_nobody_reads_is_no_error_of_the_configuration(write: Write) -> None:

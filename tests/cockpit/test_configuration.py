@@ -155,7 +155,7 @@ async def test_other_keys_do_it_and_are_what_the_screen_says(study: Open, asked:
         assert [verb for verb, _, _ in asked] == ["undo"]
         await press(pilot, "f5")
         assert isinstance(app.screen, Help)
-        assert "f2 and x take all marked" in picture(app) and "f3      a tree of parents" in picture(app)
+        assert "f2 and x take all marked" in picture(app) and "f3        a tree of parents" in picture(app)
         await press(pilot, "f5")
         await press(pilot, "f3", "f2")
         assert isinstance(app.screen, Merge)

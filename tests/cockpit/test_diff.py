@@ -89,7 +89,10 @@ def test_where_rows_have_no_room_for_it_their_sources_are_said_below_them() -> N
     assert last.text == "3 seeds against 3; all scored"
     mixed = (replace(one.measurements[0], source=Source.REPORTED), *one.measurements[1:3])
     last = card.card(study, replace(one, measurements=mixed), study.experiments[0], 75)[-1]
-    assert last.text == "3 seeds against 3; reported: nll; scored: predict, parameters"
+    assert last.text == "3 seeds against 3; reported: nll; scored: the rest"
+    assert "% ◄" in card.card(study, study.experiments[4], study.experiments[0], 57)[1].text
+    unknown = replace(one, measurements=(Measurement("gone", 1.0, Source.SCORED, 1),))
+    assert card.card(study, unknown, None, 57)[-1].text == "1 seed"
 
 
 def test_what_is_only_screened_has_no_colour_in_the_card() -> None:
@@ -151,6 +154,27 @@ def test_a_quotation_is_folded_and_below_the_sentence() -> None:
     said, quoted = (next(at for at, row in enumerate(rows) if part in row) for part in ("predict 38 %", "▸ “KNOB"))
     assert said < quoted and rows[quoted].endswith("by the optimiser")
     assert any(row.startswith(" ▾ “KNOB") for row in texts(drawn(unfolded=True)))
+
+
+@pytest.mark.parametrize(("width", "height"), [(56, 14), (80, 19)])
+def test_where_there_is_little_room_code_is_in_sight_and_why_is_folded_with_the_hypothesis(
+    width: int, height: int
+) -> None:
+    study = every_kind()
+    one = study.experiments[1]
+    assert one.verdict is not None
+    said = replace(one.verdict, explanation="P = .99 that nothing is lost.")
+    study = replace(study, experiments=(study.experiments[0], replace(one, verdict=said), *study.experiments[2:]))
+
+    def rows(lines: int, *, unfolded: bool = False) -> str:
+        known: dict[Want[Any], Any] = {Patch("commit0", "commit1"): CHANGES}
+        choices = Choices(unfolded=unfolded)
+        return "\n".join(texts(Diff().draw(View(study, 1, NOW, found=known, choices=choices), width, lines))[:lines])
+
+    assert "\n ▸ why  “KNOB" in rows(height) and "+ WIDTH = 128" in rows(height) and "P = .99 that" not in rows(height)
+    assert "trade-off, promising" in rows(height).split("\n")[0]
+    for shown in (rows(height, unfolded=True), rows(40)):
+        assert "P = .99 that nothing is lost." in shown and "why" not in shown
 
 
 # --- against what -----------------------------------------------------------------------------------------------------

@@ -105,6 +105,7 @@ def test_what_the_file_says_of_a_name_counts() -> None:
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False), st.booleans())
+@example(999.5e12, False)
 def test_any_value_takes_six_columns_and_a_sign(number: float, quality: bool) -> None:
     assert len(figures.value(number, quality=quality).lstrip("−")) <= 6
 

@@ -9,7 +9,7 @@ from textual.keys import Keys
 
 from cockpit import processes
 from cockpit.app import Cockpit
-from cockpit.keys import KEYS, Key, markdown
+from cockpit.keys import KEYS, LEAST_BESIDE, Key, footer, help_lines, markdown
 from cockpit.panels import PANELS
 from cockpit.widgets.panel import Panel
 from tests.cockpit.test_app import Open, asked, picture, press, settled, study, until  # noqa: F401
@@ -24,6 +24,19 @@ def test_the_page_of_keys_is_the_table() -> None:
     if os.environ.get("SCREENS") == "write":
         DOCS.write_text(text)
     assert DOCS.read_text() == text
+
+
+@pytest.mark.parametrize("width", [72, LEAST_BESIDE, 112])
+def test_no_line_of_the_help_is_cut(width: int) -> None:
+    for title, own in (*((panel.title, panel.keys) for panel in PANELS), (processes.TITLE, processes.KEYS)):
+        assert not [row.text for row in help_lines(width, title, own) if "…" in row.text]
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_how_to_pause_undo_quit_and_learn_more_is_said_in_every_panel(width: int) -> None:
+    for panel in PANELS:
+        said = footer(panel.number, panel.keys, width, "pause").text
+        assert all(word in said for word in ("r pause", "u undo", "? help", "q quit")) and len(said) <= width
 
 
 def _name(action: str) -> str:

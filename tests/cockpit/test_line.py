@@ -51,6 +51,15 @@ def test_a_wrapped_text_stays_within_its_lines(text: str, columns: int, most: in
     assert all(cell_len(one) <= columns for one in lines)
 
 
+def test_a_text_is_not_broken_before_a_per_cent_sign_nor_within_a_short_bracket() -> None:
+    text = "nll 18 % better (P > .999), predict 10 % faster (P = .98) not shown; 5 seeds"
+    for columns in range(14, 80):
+        lines = wrap(text, columns, 20)
+        assert " ".join(lines) == text and all(cell_len(one) <= columns for one in lines)
+        assert sum(any(part in one for one in lines) for part in ("18 %", "(P > .999),", "10 %", "(P = .98)")) == 4
+    assert wrap("(P > .999)", 5, 3) == ["(P >", ".999)"]
+
+
 def test_without_colours_there_is_bold_and_reverse_alone() -> None:
     drawn = strip(line(("selected", "bold sky"), ground="selected"), 20, UNCOLOURED)
     styles = [segment.style for segment in drawn if segment.style]

@@ -31,7 +31,8 @@ def test_every_experiment_is_listed_once_however_it_is_sorted(
     for study in (family(drawn), every_kind()):
         shown = listed(study, Choices(sort, backwards, tree), spaced=spaced)
         assert sorted(shown.numbers) == list(range(len(study.experiments)))
-        assert all(shown.entries[line] == number for number, line in shown.lines.items())
+        lines = [shown.line(number) for number in shown.numbers]
+        assert [line is not None and shown.entries[line] for line in lines] == shown.numbers
 
 
 @given(parents)

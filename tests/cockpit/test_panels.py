@@ -15,10 +15,11 @@ from cockpit.feed import Snapshot
 from cockpit.listing import groups
 from cockpit.panels import PANELS
 from cockpit.panels.diff import case
+from cockpit.panels.experiments import Experiments, abbreviated
 from cockpit.panels.frontier import axes, front
 from cockpit.panels.ledger import bar, funnel, shares
 from cockpit.patch import Change, Changes, Kind, Patch
-from cockpit.progress import progress
+from cockpit.progress import brief, progress
 from cockpit.sheets import hindrance, merge_lines
 from cockpit.view import Arrangement, View, Want, arrangement
 from store.records import Decision, Ended, Evidence, Experiment, Frontier, Measurement, Outcome, Source, State, Word
@@ -68,6 +69,7 @@ def test_what_wants_a_person_comes_first() -> None:
     study = every_kind()
     assert [title for title, _, _ in groups(study.experiments)] == ["Promising, not confirmed", "Now", "Earlier"]
     assert order(study.experiments) == [1, 7, 8, 6, 5, 4, 3, 2, 0]
+    assert [title for title, _, _ in groups(study.experiments[8:])] == ["Queued"], "nothing runs now"
     said = study.experiments[1].verdict
     assert said is not None
     confirmed = replace(study.experiments[1], verdict=replace(said, evidence=Evidence.CONFIRMED))
@@ -100,10 +102,26 @@ def test_every_experiment_is_listed_once(rows: list[Experiment]) -> None:
 
 def test_a_row_at_80_columns_says_the_verdict_and_at_60_the_changes() -> None:
     broad, slim = "\n".join(text(1, every_kind(), 80)), "\n".join(text(1, every_kind(), 60))
-    assert "▸e0001 ⇅ trade-off    predict 38 % faster (P > .999), p…  promising  3  34s  59m" in broad
+    assert "▸e0001 ⇅ trade-off    predict 38 % faster, parameters 6…  promising  3  34s  59m" in broad
     assert "e0003 ! failed       out of memory: 9.1 of 8 GB" in broad
     assert "▸e0001 ⇅ trade-off" in slim and "+2.7 ±0.8" in slim and "−38" in slim
     assert "e0007 ► running      screen, seed 1, after train, 9 s" in slim
+
+
+def test_a_verdict_in_brief_has_no_probability() -> None:
+    said = "nll 5.3 % better (P = .88), accuracy not shown worse (0.4 %, P = .70); 3 seeds"
+    assert brief(said) == "nll 5.3 % better, accuracy not shown worse (0.4 %)"
+
+
+def test_what_stands_above_a_column_is_a_word_or_its_beginning_apart_from_the_one_before() -> None:
+    assert [abbreviated("predict", at) for at in (7, 6, 4)] == ["predict", "pred.", "pr."]
+    assert abbreviated("parameters", 5) == "par." and abbreviated("peak memory", 7) == "memory"
+    pair = ("cpu memory", "gpu memory")
+    assert [abbreviated(one, 7, [other]) for one, other in (pair, pair[::-1])] == ["cpu me…", "gpu me…"]
+    assert [abbreviated(wide, 5) for wide in ("予測時間", "予測time")] == ["予測…", "予測…"]
+    for width in (48, 56, 60, 62, 66, 82, 86, 100):
+        head = Experiments().draw(View(every_kind(), 1, NOW), width, 20).head[-1].text
+        assert "…" not in head and all(head[at - 1] == " " for at in range(len(head)) if head[at] in "▴▾")
 
 
 def test_what_runs_says_which_seed_of_how_many() -> None:
@@ -256,11 +274,11 @@ def test_the_sentence_stands_above_what_a_model_says() -> None:
 def test_a_loss_that_buys_nobody_knows_how_many_is_told_from_one_that_buys_none() -> None:
     study = every_kind()
     one = study.account.funnel.losses[0]
-    unknown, none = (replace(one, reason=f"loss {amount}", measured=amount) for amount in (None, 0.0))
-    found = replace(study.account.funnel, losses=(unknown, none))
+    losses = tuple(replace(one, reason=f"loss {amount}", measured=amount) for amount in (None, 0.0, 1234.5))
+    found = replace(study.account.funnel, losses=losses)
     rows = text(5, replace(study, account=replace(study.account, funnel=found)), 80)
-    ends = {row.split()[1]: row.split()[-1] for row in rows if row.startswith(" loss ")}
-    assert ends == {"None": "?", "0.0": "–"}
+    ends = {row.split()[1]: row.split(maxsplit=5)[-1].split("  ")[-1] for row in rows if row.startswith(" loss ")}
+    assert ends == {"None": "?", "0.0": "–", "1234.5": "1234 exp."}
 
 
 def test_the_parts_of_a_bar_fill_it() -> None:
@@ -280,10 +298,19 @@ def test_the_parts_of_a_bar_fill_it() -> None:
 
 
 def test_the_funnel_says_what_was_lost_and_why() -> None:
-    said = "\n".join(line.text.rstrip() for line in funnel(every_kind(), 100))
-    assert "1 agent duplicate 1" in said and "1 infra call timeout 1" in said
-    assert "1 agent out of memory 1" in said
+    for width in (80, 100):
+        said = "\n".join(line.text.rstrip() for line in funnel(every_kind(), width))
+        assert "1 agent duplicate  1 infra call timeout" in said and "…" not in said
+    assert "1 agent out of memory" in said
     assert "queued 1, under way 1" in said and "rejected 1" in said
+
+
+def test_what_was_lost_and_why_is_on_the_smallest_screen() -> None:
+    rows = text(5, every_kind(), 80, 19)[:19]
+    at = next(index for index, row in enumerate(rows) if row.startswith(" lost "))
+    assert {row.split("  ")[0].strip() for row in rows[at + 1 : at + 4]} == {
+        one.reason for one in every_kind().account.funnel.losses[:3]
+    }
 
 
 @pytest.mark.parametrize(
@@ -329,6 +356,12 @@ def test_the_lines_around_the_panels_fit(width: int) -> None:
     assert width < 30 or cell_len(keys.footer(1, (), width, "pause").text.rstrip()) <= width
 
 
+@pytest.mark.parametrize("rows", [8, 10, 12, 30])
+def test_where_there_is_no_room_for_panels_every_line_of_why_has_room_before_a_blank_one(rows: int) -> None:
+    said = [line.text.strip() for line in bars.too_small(View(every_kind(), 1, NOW), "digits", 40, rows)]
+    assert len(said) <= rows and "q quit, the engine goes on" in said and said.count("") == max(0, min(4, rows - 8))
+
+
 def test_what_trunk_has_left_behind_is_badged_and_said_to_be_run_first() -> None:
     study = replace(every_kind(), incumbent=5)
     for width in (62, 80, 120):
@@ -342,6 +375,7 @@ def test_what_trunk_has_left_behind_is_badged_and_said_to_be_run_first() -> None
     said = "\n".join(line.text.rstrip() for line in merge_lines(study, [study.experiments[1]], DIFF, 74))
     assert "stale         made from e0000, and trunk is e0005 now" in said
     assert "to verify     one run, before all else   u if it does not hold" in said
+    assert "then stale    4 open: judged by what trunk was, can still be merged" in said
     assert "you get       predict" in said
 
 

@@ -19,7 +19,7 @@ from cockpit.curves import chart
 from cockpit.feed import Snapshot
 from cockpit.line import Line
 from cockpit.panels.run import Run, Shown, metric, which
-from cockpit.series import BLOCK, MORE_LINES, MOST_LINES, MOST_POINTS, PAIRS, Point, Series
+from cockpit.series import BLOCK, MORE_LINES, MOST_LINES, MOST_POINTS, PAIRS, Curve, Point, Series
 from cockpit.view import Arrangement, Choices, View, Want
 from cockpit.watch import History, Log, Runs, Seen, Use, Usual, Watched, Watching, look, read_log, taken
 from store import records
@@ -171,6 +171,27 @@ def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
     reader.start()
     reader.join(5)
     assert found and not found[0].logs and found[0].use is None and not found[0].lack
+
+
+def test_curves_of_files_stand_before_those_of_the_log_which_has_to_have_steps_too(tmp_path: Path) -> None:
+    (tmp_path / "curves.json").write_text('{"val": [[0, 3], [10, 2.5]], "torn": [[1]], "far": [[1, 1e200]], "no": 7}')
+    for log, beside in (("step 3 loss 0.5\n", ["loss"]), ("loss 0.5\n", [])):
+        (tmp_path / "train.log").write_text(log)
+        seen = look(tmp_path, Seen(), NOW)
+        assert (list(seen.series.curves), seen.series.word, seen.series.end) == (["val", *beside], "step", 10)
+    assert seen.series.curves["val"].drawn == [(0, 3), (10, 2.5)]
+    (tmp_path / "curves.json").write_text("no JSON")
+    assert list(look(tmp_path, Seen(), NOW).series.curves) == ["loss"]
+
+
+def test_beside_a_log_that_counts_in_epochs_stand_the_logs_of_runs_that_have_left_files_too() -> None:
+    study, found = live()
+    for run in past(study, 0, 1, 2, 3):
+        files = {"val_nll": Curve([(0, 3.0), (900, 2.5)], (900, 2.5), count=2)}
+        found[Watched(run.id, run.folder)] = replace(found[Watched(run.id, run.folder)], written=files)
+    rows = text(study, found)
+    assert any(row.startswith(" val_nll .0270") and row.endswith("baseline, 3 runs") for row in rows)
+    assert any(row.endswith("epoch 60") for row in rows)
 
 
 def test_a_folder_that_is_gone_is_said_to_be(tmp_path: Path) -> None:
@@ -341,7 +362,7 @@ def test_a_finished_run_opens_the_same_way_with_its_stages_and_what_it_has_come_
     study = every_kind()
     runs = past(study, 1, 1, 2)
     rows = text(study, known(study, runs, EPOCHS, number=1), width, 24, selected=1)
-    assert rows[0].startswith(" ✓ e0001 drop-second-layer") and "screen, seed 2" in rows[0]
+    assert rows[0].startswith(" ✓ e0001 drop-second") and "screen, seed 2" in rows[0]
     assert rows[0].endswith("run 2 of 2")
     assert rows[1].split() == ["train", "✓", "1", "min", "34", "s", "cpu", "1", "min", "24", "s", "memory", "412", "MB"]
     assert any("nll .1300" in row for row in rows) and any("predict 2.54 us" in row for row in rows)

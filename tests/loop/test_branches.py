@@ -238,6 +238,8 @@ async def test_a_branch_is_checked_out_wherever_its_working_tree_is(write: Write
     await branches.move({SHOWN + name: (None, head), HIDDEN + other: (None, head)})
     git(place.root, "worktree", "add", "-q", str(tmp_path / "two words\nand a line"), name)
     assert await branches.stand() == ({SHOWN + name: head, HIDDEN + other: head}, {name})
+    assert await branches.stand(SHOWN + other, SHOWN + name) == ({SHOWN + name: head}, {name}), "of these alone"
+    assert await branches.stand(f"{SHOWN}cockpit/tried/e0003-rewrite-g{head[:7]}") == ({}, set()), "it is no branch"
 
 
 async def test_a_hidden_branch_keeps_its_name_and_leaves_the_list(write: Write) -> None:

@@ -94,7 +94,8 @@ async def test_what_is_ended_before_it_is_measured_has_failed_and_is_not_tried_a
         moved = {key: value for key, value in one.knobs.items() if value != (await rows(place))[0].knobs.get(key)}
         own = await preparation(place, database)
         assert isinstance(await propose(own, moved), Refused), "not by a proposal either"
-        assert (await own.known(await rows(place)))[1].keys() == {0}, "nothing is known of it"
+        await own.known.catch_up(database)
+        assert [one is None for one in own.known.tried] == [False, True, True], "nothing is known of it"
     assert (await rows(place))[1].state is State.FAILED
     assert found.losses == (), "it was to end"
     stops = [stop for step in found.steps for stop in step.stops]
@@ -117,7 +118,7 @@ async def test_what_is_ended_after_a_measurement_is_judged_by_that_and_earns_no_
     assert one.verdict is not None
     assert (one.state, one.failure) == (State.JUDGED, None)
     assert (one.verdict.word, one.verdict.evidence, one.verdict.asks) == (before.word, before.evidence, False)
-    assert one.verdict.explanation.endswith("But a person has ended its run, and it is run no more.")
+    assert one.verdict.explanation.endswith("after 1 seed. A person has ended its run, and it is run no more.")
     assert await research(place, Limits(experiments=2), Stop()) is Ended.EXPERIMENTS
     assert len(await runs_of(place, 1)) == 2, "nor by the next engine"
     merging = {"experiment": 1, "unconfirmed": True}

@@ -350,11 +350,12 @@ async def test_a_changed_bench_has_the_baseline_measured_again(write: Write) -> 
     [
         (
             {"run": SCORED, "files": {**FILES, "train.py": ""}, "edit": '"*.py"'},
-            "the scorer is or imports score.py",
+            r"cockpit.toml:\d+: `\[run\] score`: the scorer is or imports score.py",
         ),
         ({"run": SCORED, "files": {**FILES, "score.py": "import train"}}, "the scorer is or imports train.py"),
-        ({"edit": '"trian.py"'}, "no committed file is called 'trian.py'"),
-        ({"more": '[data]\nsealed = ["labels"]'}, "there is no .*/labels"),
+        ({"edit": '"trian.py"'}, r"cockpit.toml:\d+: .*no committed file is called 'trian.py'"),
+        ({"more": '[data]\nsealed = ["labels"]'}, r"cockpit.toml:14: .*there is no .*/labels"),
+        ({"more": '[data]\nread = ["data/rows"]'}, r"cockpit.toml:14: `\[data\] read`: there is no .*/data/rows"),
     ],
 )
 async def test_a_file_that_does_not_fit_the_repository_is_refused_before_anything_runs(
@@ -641,11 +642,12 @@ async def test_a_run_that_could_not_be_begun_is_not_left_running(write: Write, m
     assert run.detail == "it could not be begun: an object is missing"
 
 
-async def test_what_an_earlier_engine_left_to_delete_is_deleted(write: Write) -> None:
+async def test_what_an_earlier_engine_left_to_delete_is_deleted_and_what_is_to_be_synced_is_kept(write: Write) -> None:
     place = write()
     await research(place, ONE, Stop())
-    (place.folder / "runs" / "000001" / "tree" / "deep").mkdir(parents=True)
+    (place.folder / "runs" / "000001" / "tree" / "wandb" / "offline-run-1").mkdir(parents=True)
     await research(place, ONE, Stop())
+    assert (place.folder / "runs" / "000001" / "wandb" / "offline-run-1").is_dir()
     assert not (place.folder / "runs" / "000001" / "tree").exists()
 
 

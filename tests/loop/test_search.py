@@ -121,8 +121,9 @@ async def knobs(place: Place) -> list[dict[str, object]]:
 
 @pytest.fixture
 def soon_estimated(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The estimator, whose proposals depend on all that is known, begins with four results and not with ten."""
-    monkeypatch.setattr("loop.propose.optimiser.STARTUP", 4)
+    """The estimator, whose proposals depend on what is known, begins with four results, and goes by no more."""
+    for name, count in (("STARTUP", 4), ("NEWEST", 2), ("BEST", 2)):
+        monkeypatch.setattr(f"loop.propose.optimiser.{name}", count)
 
 
 async def estimated(place: Place) -> int:
@@ -446,7 +447,8 @@ async def test_no_more_than_were_asked_for_are_run_though_one_is_queued(write: W
     assert all(one.state is not State.QUEUED for one in await rows(place))
 
 
-BEFORE_VERSION_9 = ("ALTER TABLE proposals DROP COLUMN trunk", "DROP INDEX verdicts_shown")
+BEFORE_VERSION_10 = ("ALTER TABLE experiments DROP COLUMN lines",)
+BEFORE_VERSION_9 = (*BEFORE_VERSION_10, "ALTER TABLE proposals DROP COLUMN trunk", "DROP INDEX verdicts_shown")
 BEFORE_VERSION_8 = (
     *BEFORE_VERSION_9,
     *(f"DROP TABLE {name}" for name in ("gains", "lifts", "offers", "taken")),
@@ -647,7 +649,7 @@ async def test_what_is_better_is_confirmed_on_fresh_seeds_and_merged_without_a_s
     async with await Database.open(place.folder) as database:
         own, base = await views.runs(database, better.number), await views.runs(database, 0)
         counted = await views.keeps(database)
-    assert [run.purpose for run in own] == ["screen", "race", "confirm", "confirm", "confirm"]
+    assert [run.purpose for run in own] == ["screen", "race", *["confirm"] * 4], "one more than later in a study"
     fresh = [run.seed for run in own if run.purpose == "confirm"]
     known = [run.seed for run in base]
     assert len(set(known)) == len(known), "the incumbent was run on a seed twice"

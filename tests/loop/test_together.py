@@ -59,7 +59,7 @@ MOVES: list[Mapping[str, Value] | tuple[str, str]] = [
 
 async def propose(own: Preparation, what: Mapping[str, Value] | tuple[str, str]) -> Experiment | Refused:
     """As a proposer would, who turns these knobs, or writes this function anew."""
-    experiments, trunk = await own.stand()
+    trunk = await own.trunk()
     edit: Edit
     if isinstance(what, tuple):
         source = await own.branches.content(trunk.tree, "train.py")
@@ -70,7 +70,7 @@ async def propose(own: Preparation, what: Mapping[str, Value] | tuple[str, str])
     operator = next(iter(edit.change))
     proposal = Proposal("optimiser", operator, trunk.number, edit.sentence, edit.change, time.time())
     async with own.turn:
-        return await own.let_in(experiments, proposal, edit)
+        return await own.let_in(proposal, edit)
 
 
 async def preparation(place: Place, database: Database) -> Preparation:
@@ -346,6 +346,20 @@ async def test_a_bound_on_changed_lines_refuses_before_anything_is_run(write: Wr
     assert await merge(place, 1, 2) == Answer(
         False, "e0001 and e0002 on e0000: changed_lines 4, at most 2, against e0000"
     )
+
+
+async def test_more_changed_lines_than_would_be_given_up_are_refused_before_anything_is_run(write: Write) -> None:
+    place = write(TRAIN, deterministic=True)
+    with place.config.open("a") as file:
+        file.write('[objectives.changed_lines]\ndirection = "minimize"\nsmallest = 1\ngive_up = 2\n')
+    assert await research(place, Limits(experiments=1), Stop()) is Ended.EXPERIMENTS
+    async with await Database.open(place.folder) as database:
+        own = await preparation(place, database)
+        refused = await propose(own, {RATE: 0.2, DEPTH: 4})
+        assert str(refused) == "changed_lines 4, 4 more than e0000's, and 2 would be given up for anything"
+        one = await propose(own, {RATE: 0.2})
+        assert isinstance(one, Experiment)
+    assert [row.lines for row in await rows(place)] == [0, 2]
 
 
 async def test_a_merge_runs_no_program_that_the_repository_names(write: Write) -> None:

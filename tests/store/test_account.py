@@ -350,6 +350,7 @@ async def test_an_older_record_knows_its_offers_and_says_that_it_does_not_know_t
         for name in ("verdicts_confirmed", "verdicts_shown"):
             old.execute(f"DROP INDEX {name}")
         old.execute("ALTER TABLE proposals DROP COLUMN trunk")
+        old.execute("ALTER TABLE experiments DROP COLUMN lines")
         old.execute("PRAGMA user_version = 7")
     async with await Database.open(tmp_path) as database:
         found = await account.read(database)

@@ -47,6 +47,21 @@ def test_the_reference_is_the_baseline_made_ten_percent_worse() -> None:
     assert axis("loss", Objective(direction="minimize"), 0.0).reference == pytest.approx(0.1)
 
 
+def test_of_equal_ones_the_surest_stays_then_the_smallest_change_then_the_oldest() -> None:
+    table = Table(1)
+    for number, lines in enumerate([0, 9, None, 4, 4, 1]):
+        table.put(number, [[0.02 if number else 0.0]], lines)
+    for sure, stays in (
+        (Sure(), 2),  # nobody counted its lines: it is of an older record
+        (Sure(promising=[3, 4, 5]), 5),
+        (Sure(promising=[3, 4]), 3),
+        (Sure(confirmed=[1], promising=[3, 4]), 1),
+        (Sure(promising=[1, 4]), 4),
+        (Sure(promising=[1]), 1),
+    ):
+        assert numbers(judge_frontier.frontier([LOSS], table, (), sure)) == [stays], sure
+
+
 def test_a_cost_is_compared_by_ratio_and_a_quality_by_difference() -> None:
     assert SECONDS.gain(5.0) == pytest.approx(math.log(2)) == pytest.approx(-SECONDS.gain(20.0))
     assert LOSS.gain(1.0) == pytest.approx(0.5) == pytest.approx(-LOSS.gain(3.0))

@@ -14,7 +14,7 @@ from loop.judge.rule import BEATEN, Moved
 from loop.judge.sentence import explanation
 from loop.study import Settings
 from store.records import Evidence, Word
-from tests.loop.judge.test_rule import BALANCED, LOSS, SECONDS, WEIGHTS, Rows, verdict
+from tests.loop.judge.test_rule import LOSS, SECONDS, WEIGHTS, Rows, verdict
 
 FREE = [LOSS, SECONDS, WEIGHTS]
 RATED = [replace(LOSS, worth=0.01), replace(SECONDS, worth=0.1), replace(WEIGHTS, worth=0.1)]
@@ -98,7 +98,7 @@ def test_where_nothing_has_noise_the_rates_alone_say_what_is_offered() -> None:
     rated = [replace(WEIGHTS, worth=0.1), replace(lines, worth=0.1)]
     found = verdict(rated, row, incumbent=incumbent)
     assert (found.word, found.evidence) == (Word.TRADE_OFF, Evidence.CONFIRMED)
-    assert "by [study] worth that is worth more than what is lost" in explanation(found, BALANCED)
+    assert "by [study] worth that is worth more than what is lost" in explanation(found)
 
 
 VALUES = st.floats(0.3, 3)
@@ -116,12 +116,12 @@ def test_rates_never_change_a_word(runs: list[tuple[float, float]], weights: flo
 
 def test_the_explanation_says_that_the_rates_have_decided() -> None:
     dear = verdict(RATED, {"loss": [1.04], "predict_seconds": [1.0], "weights": [900.0]})
-    assert explanation(dear, BALANCED) == (
+    assert explanation(dear) == (
         "More of loss is lost than 2.0 %, and than the gain is worth by [study] worth with P > .80. "
         "So it earns no further seeds, and is offered to nobody."
     )
     cheap = verdict(RATED, {"loss": [1.04], "predict_seconds": [1.0], "weights": [300.0]})
-    assert "that by [study] worth what is gained is worth more than what is lost" in explanation(cheap, BALANCED)
+    assert "that by [study] worth what is gained is worth more than what is lost" in explanation(cheap)
     assert {one.moved for one in cheap.figures} >= {Moved.UP}
 
 

@@ -30,6 +30,10 @@ def test_a_protected_file_with_a_listed_knob_may_change_in_that_and_in_nothing_e
     admit(settings, [listed], MODES, BEFORE, {"eval.py": b"SIZE = 12\nrest = 1\n"})
     with pytest.raises(Refused, match="protected but for its knobs"):
         admit(settings, [listed], MODES, BEFORE, {"eval.py": b"SIZE = 12\nrest = 2\n"})
+    rate = Knob("eval.py", "RATE", Range(0, 1, log=False, integer=False), 1e-3, annotated=False)
+    for size in (b"10", b"12"):  # however another knob is written that stays as it is
+        before, after = b"SIZE = 10\nRATE = 1e-3\n", b"SIZE = " + size + b"\nRATE = 1e-3\n"
+        admit(settings, [listed, rate], MODES, {"eval.py": before}, {"eval.py": after})
 
 
 def test_the_warnings_of_the_code_under_test_are_not_shown(recwarn: pytest.WarningsRecorder) -> None:

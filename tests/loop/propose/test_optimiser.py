@@ -1,10 +1,11 @@
 """The numeric optimiser: repeatable, within the space, and better than chance."""
 
 import math
+import random
 from collections.abc import Callable
 
 from loop.propose.domain import Choices, Range, Value
-from loop.propose.optimiser import STARTUP, Tried, draw
+from loop.propose.optimiser import BEST, NEWEST, STARTUP, Tried, draw
 from loop.propose.space import Knob
 
 KNOBS = (
@@ -98,9 +99,20 @@ def test_every_last_value_of_a_large_space_that_can_be_counted_is_found() -> Non
     assert drawn.knobs == {"t.py:A": 1000}
 
 
-def test_results_from_when_the_bounds_were_others_are_left_out() -> None:
-    tried = search(bowl, 15)
-    narrow = (Knob("t.py", "RATE", Range(1e-3, 1e-2, log=True, integer=False), 5e-3), *KNOBS[1:])
-    drawn = draw(narrow, {**DEFAULTS, "t.py:RATE": 5e-3}, 2, 0, 15, 0, tried)
-    assert drawn is not None
-    assert all(knob.domain.holds(drawn.knobs[knob.key]) for knob in narrow)
+def test_the_estimator_goes_by_the_newest_and_the_best_and_by_no_others() -> None:
+    draws = random.Random(0)
+    values = [
+        {"t.py:RATE": 10 ** draws.uniform(-4, 0), "t.py:WIDTH": 8 + number % 200, "t.py:KIND": 1}
+        for number in range(700)
+    ]
+    middling = [Tried(one, (draws.uniform(-1, 0), draws.uniform(-1, 0))) for one in values]
+    good = [Tried(one, (draws.uniform(1, 2), draws.uniform(1, 2))) for one in values[:BEST]]
+    tried = middling[:100] + good + middling[100:]
+
+    def drawn(by: list[Tried]) -> dict[str, Value]:
+        found = draw(KNOBS, DEFAULTS, 2, 0, 750, 0, by)
+        assert found is not None
+        return found.knobs
+
+    assert drawn(tried) == drawn(good + tried[-NEWEST:])
+    assert drawn(tried) != drawn(middling)

@@ -226,7 +226,7 @@ async def test_labels_that_are_links_to_elsewhere_are_refused(write: Write, tmp_
     place = write(more='[data]\nsealed = ["labels"]', files={"labels/a": "7"})
     (tmp_path / "cache").touch()
     (place.root / "labels" / "b").symlink_to(tmp_path / "cache")
-    with pytest.raises(ConfigError, match=r"labels/b is a link to .*cache, which runs might read"):
+    with pytest.raises(ConfigError, match=r"cockpit.toml:\d+: .*labels/b is a link to .*cache, which runs might read"):
         await research(place, ONE, Stop())
 
 

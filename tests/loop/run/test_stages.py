@@ -15,7 +15,7 @@ from loop.run.stages import Launch, commands, ended, measured, printed, source, 
 from loop.study import Constraint, Settings
 from store.records import Measurement, Outcome, Run, Source, Stage
 
-RUN = Run(3, 0, "r", "t" * 40, "b", 42, "baseline", "full", 1, "slot0", "none", "pss", "plain", 2.0)
+RUN = Run(3, 1, "r", "t" * 40, "b", 42, "screen", "full", 1, "slot0", "none", "pss", "plain", 2.0)
 SCORED = {
     "train": "python train.py --out {output}",
     "predict": "python predict.py",
