@@ -7,6 +7,7 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from io import TextIOWrapper
@@ -123,9 +124,10 @@ def screen(
     shown = Cockpit(place, git, experiments, seconds, readonly=readonly, configuration=own)
     if (error := shown.run()) is not None:
         raise error
-    if pid := engine_pid(place.folder):
-        here, stop = output.command(place.root), output.command(place.root, "stop")
-        output.line(f"the engine goes on, pid {pid}: `{here}` comes back, `{stop}` ends it")
-    elif not readonly:
-        output.line(f"no engine runs: `{output.command(place.root, 'resume')}` starts one")
+    with suppress(output.ReaderGone):  # the line has dropped: that is what its exit status says
+        if pid := engine_pid(place.folder):
+            here, stop = output.command(place.root), output.command(place.root, "stop")
+            output.line(f"the engine goes on, pid {pid}: `{here}` comes back, `{stop}` ends it")
+        elif not readonly:
+            output.line(f"no engine runs: `{output.command(place.root, 'resume')}` starts one")
     return shown.return_code or 0
