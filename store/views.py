@@ -310,9 +310,8 @@ async def stage_seconds(database: Database, bench: str, fidelity: str) -> dict[s
 
 async def unfinished_runs(database: Database) -> list[Run]:
     """The runs that no engine has closed yet."""
-    rows = await database.rows(
-        "SELECT * FROM runs WHERE outcome IS NULL ORDER BY +id"
-    )  # +: by the index of these alone
+    # With its + the order is none of the key: they are found by the index of these alone.
+    rows = await database.rows("SELECT * FROM runs WHERE outcome IS NULL ORDER BY +id")
     return await _runs(database, rows)
 
 

@@ -6,7 +6,7 @@ Its two axes are also what the list shows of each experiment, so that both say t
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import compress, count
+from itertools import compress
 from typing import Any
 
 from cockpit import growth, plot
@@ -193,7 +193,8 @@ class Picture:
         self.front = front(study, *pair)
         self.balanced = {point.experiment for point in study.frontier.points if point.balanced}
         self._on, self._members = set(self.front), study.front
-        those = {*compress(count(), study.each(alone)), 0, study.incumbent} & self.at.keys()
+        apart = (one.number for one in compress(study.experiments, study.each(alone)))
+        those = {*apart, 0, study.incumbent} & self.at.keys()
         sure = {number for number in those if supported(study, study.experiments[number])}
         sure |= self.balanced & self.at.keys()
         own = sorted(those | sure | (self._members & self.at.keys()))
@@ -285,6 +286,8 @@ def _same(before: Snapshot, study: Snapshot, pair: Pair | None) -> bool:
     if before is study:
         return True
     if (before.incumbent, before.frontier) != (study.incumbent, study.frontier) or pair is None:
+        return False
+    if not (before.whole and study.whole):  # of some, a place says nothing of a number
         return False
     both = [
         (before.experiment(number), study.experiment(number))

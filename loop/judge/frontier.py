@@ -96,15 +96,16 @@ def frontier(axes: Sequence[Axis], table: Table, pools: Sequence[Pool] = (), sur
     known, numbers = sure or Sure(), np.flatnonzero(table.there)
     if not len(numbers):
         return Frontier()
-    sure_of = np.isin(numbers, [0, known.trunk, *known.confirmed]) * 2 + np.isin(numbers, [*known.promising])
-    numbers = numbers[np.lexsort((numbers, table.sizes[numbers], -sure_of))]  # of equal ones the first stays
+    evidence = np.isin(numbers, [0, known.trunk, *known.confirmed]) * 2 + np.isin(numbers, [*known.promising])
+    order = np.lexsort((numbers, table.sizes[numbers], -evidence))  # of equal ones the first stays
+    numbers, evidence = numbers[order], evidence[order]
     gains = table.gains[numbers]
     floor = np.array([axis.floor for axis in axes])
     cut = effects(axes, gains)
     on = np.flatnonzero(moocore.is_nondominated(cut, maximise=True))
     on = on[np.argsort(numbers[on])]
     boxes = np.prod(np.maximum(gains[on] - floor, 0.0), axis=1)
-    seeded = np.isin(numbers[on], [0, known.trunk, *known.confirmed, *known.promising])
+    seeded = evidence[on] > 0
     first = seeded if seeded.any() else np.ones(len(on), dtype=bool)
     names = [axis.name for axis in axes]
     worth = [value(axes, dict(zip(names, row, strict=True))) for row in gains[on].tolist()]

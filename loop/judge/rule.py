@@ -3,7 +3,7 @@
     screen   1 seed. Enough unless P > .60 on some noisy objective, or a trade-off is worth a second look
     race     up to 4 seeds, the incumbent's own. Enough unless P > .40; at 2 seeds or more and P > .95: promising
     confirm  3 to 5 fresh seeds, of both. Confirmed where P > .998 on all data together, and P > .95 on the fresh seeds
-             alone. Enough where P is .80 or less
+             alone. Enough where P is .80 or less. Half the error, and a seed more, while few runs tell of the noise
 
 The numbers are those of the preset *balanced*. P is the probability that the candidate is better on an objective. With
 m noisy objectives a threshold x becomes 1 - (1 - x) / m, for any of them may pass it.

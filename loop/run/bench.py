@@ -99,9 +99,9 @@ async def set_up(
         facts["devices"] = usable()
     if DEVICE_MEMORY in settings.quantities:
         facts["device_memory_by"] = meter.memory_by
-    if sources := {name: one.source.model_dump() for name, one in settings.objectives.items() if one.source}:
-        facts["from"] = sources
-        facts["selected"] = {name: one["take"] for name, one in sources.items() if one["take"] in ("min", "max")}
+    if sources := {name: one.source for name, one in settings.objectives.items() if one.source}:
+        facts["from"] = {name: one.model_dump() for name, one in sources.items()}
+        facts["selected"] = {name: one.take for name, one in sources.items() if one.selects}
     if launch.roots:
         facts["import_roots"] = launch.roots
     if settings.data.read:  # where nothing is lent, a bench is what it was before anything could be

@@ -239,7 +239,7 @@ class Execution:
             (folder / name).mkdir(parents=True)
             if name.endswith(".tmp"):
                 self.wall.furnish(folder / name)
-        stages.make_room(self.place.folder)
+        await asyncio.to_thread(stages.make_room, self.place.folder)
         await asyncio.to_thread(self.wall.lend, folder, "tree")
         hidden = tuple(path for path in self.revision.settings.data.sealed if not path.startswith("{study}/"))
         await self.branches.check_out(experiment.tree, folder / "tree", without=hidden)
@@ -261,7 +261,7 @@ class Execution:
         if self.bench.launch.launcher:
             (folder / "accelerate.yaml").write_text(stages.LAUNCHER_CONFIG)
         if says_what_it_loads:
-            (folder / shadow.PROGRAM).write_text(shadow.program())
+            await asyncio.to_thread(shadow.lay, folder)
 
     async def follow(self, experiment: Experiment, run: Run) -> Outcome:
         """Watch a run until its supervisor is gone, recording each stage as it ends; then close it."""
@@ -394,11 +394,13 @@ class Execution:
         settings = await self._settings(run)
         if not stages.says_what_it_loads(settings, run):
             return ""
-        files = await self.branches.files(run.tree)
-        modules = await asyncio.to_thread(shadow.take, folder)
-        trees = [path.resolve() for path in working_trees(self.place)]
-        editable = [path for path in files if settings.touchable(path)]
-        return shadow.shadowed(modules, (folder / "tree").resolve(), trees, editable)
+        editable = [path for path in await self.branches.files(run.tree) if settings.touchable(path)]
+
+        def look() -> str:
+            trees = [path.resolve() for path in working_trees(self.place)]
+            return shadow.shadowed(shadow.take(folder), (folder / "tree").resolve(), trees, editable)
+
+        return await asyncio.to_thread(look)
 
     async def _told(self, run: Run, settings: Settings, said: list[dict[str, Any]]) -> dict[str, float]:
         """What no stage of a run has a value of, as far as it is asked for."""

@@ -8,6 +8,7 @@ the unchanged code say what they have loaded, so that what came otherwise is kno
 import json
 import os
 import re
+import shutil
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -34,9 +35,9 @@ def roots(trees: Sequence[Path], interpreter: Interpreter) -> tuple[str, ...]:
     return tuple(one for one in found if one != "src")
 
 
-def program() -> str:
-    """What is laid into the run folder as PROGRAM."""
-    return Path(loaded.__file__).read_text("utf-8")
+def lay(folder: Path) -> None:
+    """Lay PROGRAM into a run folder."""
+    shutil.copyfile(loaded.__file__, folder / PROGRAM)
 
 
 def told(words: Sequence[str], folder: Path) -> list[str]:
