@@ -6,10 +6,10 @@ import signal
 import sqlite3
 import time
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
 from textual import work
 from textual.app import ComposeResult
 from textual.containers import Container
@@ -20,28 +20,32 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input
 
-from cockpit import bars, feed, keys, sheets
-from cockpit.away import worth_saying
+from cockpit import bars, feed, keys
 from cockpit.configuration import CONFIGURATION, Configuration
 from cockpit.deciding import Deciding
 from cockpit.feed import Snapshot
+from cockpit.later import later
 from cockpit.line import one_line
 from cockpit.listing import listed
 from cockpit.palette import Actions
 from cockpit.panels import PANELS
-from cockpit.processes import Processes
 from cockpit.view import Arrangement, Choices, Repository, Source, View, Want, arrangement
 from cockpit.widgets.panel import Cell, Foot, Lines, Panel
 from cockpit.widgets.search import Search
-from store.away import Happened, happened
+from store import planned
+from store.away import AWAY_SECONDS, Happened, happened
+from store.away import seen as looked_at
 from store.database import Database, RecordTooNew, RecordTooOld
 from store.place import Place, engine_pid
 from store.records import offers
 
+if TYPE_CHECKING:
+    from cockpit import away, processes, sheets
+else:
+    away, processes, sheets = later("cockpit.away"), later("cockpit.processes"), later("cockpit.sheets")
+
 HUGE = (1, 2, 3, 5, 4, 6)  # the panels, row by row, where there is room for all of them
-AWAY_SECONDS = 3600.0  # after which what has happened is the first thing shown
 MARK_SECONDS = 60.0  # between two marks that somebody is at the keys
-SEEN = "seen"  # in the study's folder: when somebody was at a screen's keys last
 COPIED = "copied.txt"  # in the study's folder: what was copied last
 FRESH_SECONDS = 0.5  # after it was drawn nothing is drawn anew for the time alone
 STILL_SECONDS = 1.0  # after a key nothing is listed in another order
@@ -109,17 +113,21 @@ class Cockpit(Deciding):
         experiments: int | None = None,
         seconds: float | None = None,
         *,
+        with_changes: bool = False,
         readonly: bool = False,
         configuration: Configuration = CONFIGURATION,
     ) -> None:
-        super().__init__(place, git, experiments, seconds, readonly=readonly, configuration=configuration)
+        super().__init__(
+            place, git, experiments, seconds,
+            with_changes=with_changes, readonly=readonly, configuration=configuration,
+        )  # fmt: skip
         self.animation_level = "none"
         self.status, self.strip, self.small = (Lines(name) for name in ("status", "strip", "small"))
         self.keys = Foot("keys")
         self.tabs = Tabs("tabs")
         self.search = Search()
         self.panels = [panel(self.choose) for panel in PANELS]
-        self._start = self._limits != (None, None)
+        self._start = with_changes or self._limits != (None, None)
         self._shown = 1
         self._detail = 3  # the panel that is shown of those about one experiment
         self._zoomed = self._quitting = False
@@ -201,14 +209,10 @@ class Cockpit(Deciding):
 
     def _seen_before(self) -> float | None:
         """When somebody looked last, where anybody did; and that somebody looks now."""
-        mark = self.place.folder / SEEN
         try:
-            seen = mark.stat().st_mtime if mark.exists() else None
-            if not self.readonly:
-                mark.touch()
-        except OSError:  # a full disk, a folder that may not be written: then nothing is said of it
+            return looked_at(self.place.folder, now=not self.readonly)
+        except OSError:  # then nothing is said of it
             return None
-        return seen
 
     def _while_away(self, since: Happened, study: Snapshot) -> None:
         """What has happened since, where anything has."""
@@ -219,8 +223,19 @@ class Cockpit(Deciding):
             elif answer == "offer" and (waiting := offers(study.experiments)):
                 self.open_diff(waiting[0].number)
 
-        if worth_saying(since) and len(self.screen_stack) == 1:
+        if away.worth_saying(since) and len(self.screen_stack) == 1:
             self.push_screen(sheets.Away(study, since, time.time(), self.keymap), answered)
+
+    @work(group="plan", exclusive=True)
+    async def action_plan(self) -> None:
+        """What the study can answer, as it was foreseen last."""
+        if self.database is None:
+            return
+        with suppress(sqlite3.Error):  # who follows the study says what is wrong with the record
+            if (found := await planned.latest(self.database)) is None:
+                self.say("what it can answer is foreseen once the baseline has run")
+            elif len(self.screen_stack) == 1:
+                self.push_screen(sheets.Planned(found[0], self.keymap))
 
     def show(self, study: Snapshot) -> None:
         """This is how the study stands now. Where it has never begun, it begins."""
@@ -300,9 +315,9 @@ class Cockpit(Deciding):
         return [*panels, *(want for sheet in self._merging for want in sheet.wants())]
 
     @property
-    def _merging(self) -> list[sheets.Merge]:
+    def _merging(self) -> list["sheets.Merge"]:
         """The sheet that says what a merge will do, while it is in front."""
-        return [screen for screen in self.screen_stack if isinstance(screen, sheets.Merge)]
+        return [screen for screen in self.screen_stack[1:] if isinstance(screen, sheets.Merge)]
 
     @work(group="read")
     async def _read(self, database: Database, want: Want[Any], event: int) -> None:
@@ -579,7 +594,7 @@ class Cockpit(Deciding):
 
     def action_processes(self) -> None:
         """What was started here, and by whom."""
-        self.push_screen(Processes(self.place.folder, self.keymap))
+        self.push_screen(processes.Processes(self.place.folder, self.keymap))
 
     async def action_quit(self) -> None:
         """Close the screen. What was asked is answered before; the engine goes on."""

@@ -1,18 +1,25 @@
 """While you were away: what waits, what it came to, what was lost, and the first thing to mend, with its evidence."""
 
 from collections.abc import Sequence
+from typing import Any, Protocol
 
 from cockpit import figures
 from cockpit.feed import Snapshot
 from cockpit.glyphs import OFFER
 from cockpit.keys import TABLE, Keymap
 from cockpit.line import Line, Piece, fit, line, wrap
+from cockpit.output import time_of
 from cockpit.pages import clock, count, few, verified
 from cockpit.panels.ledger import SECONDS, TOKENS, shares
 from cockpit.progress import brief
 from store.away import Happened
 from store.records import CallOutcome, Ended, Experiment, Outcome, Refusal, name_of, offers
 
+PAGE_COLUMNS = 100  # of the card as it is printed
+TOLD = (  # to scripts
+    "ran", "measured", "failed", "confirmed", "proposed", "refusals", "failures", "runs", "interrupted", "calls",
+    "calls_failed", "spent",
+)  # fmt: skip
 NAME = 14  # columns of what a row is about
 MOST = 4  # offers that are named
 APART = ("trunk", "offers", "experiments", "failed most", "guards")  # rows with a blank line above
@@ -37,8 +44,34 @@ MENDED = {  # of each loss, the first thing to try
 }
 
 
-def away(study: Snapshot, since: Happened, now: float, width: int, keys: Keymap = TABLE) -> list[Line]:
-    """The card, in so many columns: decisions first, then losses."""
+class Names(Protocol):
+    """What somebody has to press, or to type."""
+
+    def __getitem__(self, name: str, /) -> str:
+        """For a key of the table, by its name."""
+
+
+TYPED = {"run": "`cockpit resume`", "undo": "`cockpit undo`", "panel_5": "`cockpit ledger`"}
+
+
+def page(study: Snapshot, since: Happened, now: float) -> list[str]:
+    """The card as `cockpit status` prints it, with commands in the place of keys; and the way to the first offer."""
+    lines = ["while you were away", *(line.text.rstrip() for line in away(study, since, now, PAGE_COLUMNS, TYPED))]
+    first = next(iter(offers(study.experiments)), None)
+    return lines + ([f"{'next':{NAME}}`cockpit diff {first.id}`, then `cockpit merge {first.id}`"] if first else [])
+
+
+def away_keys(since: Happened) -> dict[str, Any]:
+    """The same for scripts: a contract, docs/json.md."""
+    told = {name: getattr(since, name) for name in TOLD}
+    if worst := most_lost(since):
+        reason, number, _ = worst
+        told["failed_most"] = {"reason": reason, "number": number, "fix": fix(since, reason, TYPED["panel_5"])}
+    return {"since": time_of(since.since), "failed_most": None, **told, "hypervolume_then": since.hypervolume}
+
+
+def away(study: Snapshot, since: Happened, now: float, width: int, keys: Names = TABLE) -> list[Line]:
+    """The card, in so many columns: decisions first, then losses. `keys` has what is named for what is to be done."""
     rows: list[tuple[str, list[list[Piece]]]] = []
 
     def told(text: str, style: str = "text", most: int = 3) -> list[list[Piece]]:

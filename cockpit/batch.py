@@ -6,9 +6,10 @@ import signal
 import sqlite3
 import time
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from cockpit import logs, output, pages, summary
 from cockpit.feed import read as snapshot
@@ -28,7 +29,9 @@ TAIL_LINES = 12
 TICK_SECONDS = 0.5  # between two looks at how far it is
 
 
-async def run(place: Place, experiments: int | None, seconds: float | None, as_json: bool) -> int:
+async def run(
+    place: Place, experiments: int | None, seconds: float | None, as_json: bool, *, with_changes: bool = False
+) -> int:
     """Run the study and print what happens. The exit status. Raises what `loop.engine.research` raises."""
     from loop.engine import Limits, research
     from loop.run.execution import Stop
@@ -36,7 +39,7 @@ async def run(place: Place, experiments: int | None, seconds: float | None, as_j
     if (pid := engine_pid(place.folder)) is not None:  # before its record is touched
         raise EngineRuns(pid)
     stop, foot = Stop(), output.Foot(wanted=not as_json)
-    _end_on_signals(place, stop, foot)
+    end_on_signals(place, stop, foot)
     async with await Database.open(place.folder, create=True) as database:
         began, ended = asyncio.Event(), asyncio.Event()
         printing = asyncio.create_task(_print(database, place, began, ended, as_json, foot))
@@ -49,7 +52,7 @@ async def run(place: Place, experiments: int | None, seconds: float | None, as_j
             await printing
 
         try:
-            why = await research(place, Limits(experiments, seconds), stop)
+            why = await research(place, Limits(experiments, seconds), stop, with_changes=with_changes)
         except BaseException:
             if (last := await views.last_engine(database)) and last.pid == os.getpid() and last.ended_by in FAILED:
                 await all_is_said()
@@ -61,7 +64,7 @@ async def run(place: Place, experiments: int | None, seconds: float | None, as_j
     return EXIT.get(why, 0)
 
 
-def _end_on_signals(place: Place, stop: "Stop", foot: output.Foot) -> None:
+def end_on_signals(place: Place, stop: "Stop", foot: output.Foot) -> None:
     """The first signal ends cleanly, the second without grace, the third does not even wait for the record."""
     from loop.run import launch
 
@@ -159,12 +162,17 @@ def _head(facts: dict[str, Any]) -> list[str]:
     else:
         lines.append(f"model {pages.model(facts)}   {facts['model_why']}")
     lines.append(f"search space   {pages.search_space(facts) or 'no knobs: nothing to search'}")
+    if given := facts.get("fidelity"):
+        each = (f"{name}: {pages.fidelity(sets)}" for name, sets in given.items())
+        lines.append(f"fidelity   {'   '.join(each)}")
+    lines += pages.measuring(facts)
     if why := facts.get("no_wall"):
         lines.append("no wall: what runs can read your files and reach the network; run only code that you trust")
         lines.append(f"         {why}")
-    if left_out := facts["left_out"]:
-        names = ", ".join(left_out[:5]) + (", …" if len(left_out) > 5 else "")
-        lines.append(f"not committed, so not part of the study: {names}")
+    if cannot := facts.get("cannot"):
+        lines.append(f"warning   {cannot}; `cockpit plan` says what to change")
+    lines += facts.get("doubts") or []
+    lines += pages.uncommitted(facts)
     if facts["submodules"]:
         lines.append(f"submodules, which are not checked out: {', '.join(facts['submodules'])}")
     return lines

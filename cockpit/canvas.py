@@ -1,8 +1,8 @@
 """Cells to draw on: a character and a style each. What is drawn later lies above, unless it asks for free cells."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
+from msgspec import Struct, field
 from rich.cells import cell_len
 
 from cockpit.line import Piece, right
@@ -11,8 +11,7 @@ GUTTER = 7  # columns for the values of a vertical axis
 Cell = tuple[str, str]
 
 
-@dataclass(slots=True)
-class Canvas:
+class Canvas(Struct):
     """So many columns and rows; of a wide character the second cell is empty.
 
     `lines` are those cells on which there are strokes alone, over which one may write.

@@ -80,13 +80,15 @@ def card(
     """The card of an experiment, against what it was judged against. `brief`: what it was not judged by is one line."""
     said = candidate.verdict
     figures_of: Mapping[str, Any] = said.figures if said else {}
-    own = {m.objective: m for m in candidate.measurements}
-    before = {m.objective: m for m in against.measurements} if against and against is not candidate else {}
+    at = said.fidelity if said else ""
+    own = {m.objective: m for m in candidate.at(at)}
+    before = {m.objective: m for m in against.at(at)} if against and against is not candidate else {}
     if not own:
         return []
     columns = next(columns for least, columns in LAYOUTS if width >= least)
     of = "trunk" if against and against.number == study.incumbent else against.id if against else ""
-    rows = [_head(of if before else "", candidate.id, columns, judged=bool(figures_of))]
+    named = f"{candidate.said_at(next(iter(own.values())).fidelity).strip()}"
+    rows = [_head(of if before else "", candidate.id, columns, judged=bool(figures_of), at=named)]
     shown = [one for one in study.quantities if one.name in own]
     quiet = said is None or said.evidence is Evidence.SCREENED
     also = [one for one in shown if one.name not in figures_of and not one.bound] if brief and figures_of else []
@@ -106,9 +108,9 @@ def card(
     return rows
 
 
-def _head(before: str, own: str, columns: Columns, *, judged: bool) -> Line:
-    """What stands above the columns; the axis' zero is above its middle."""
-    text = f"{right(before, columns.names + 6)}   {right(own, 6)}"
+def _head(before: str, own: str, columns: Columns, *, judged: bool, at: str = "") -> Line:
+    """What stands above the columns; the axis' zero is above its middle. `at` is the fidelity, where there are two."""
+    text = f"{fit(f' {at}', columns.names)}{right(before, 6)}   {right(own, 6)}"
     if judged:
         text += f"{'change':>7}"
         if columns.half:

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cockpit import decide, look
-from cockpit.look import Directory, Identifier, Json, Usage, limits, wait
+from cockpit import before, decide, home, look, setting_up
+from cockpit.look import Directory, Identifier, Json, Usage, WithChanges, limits, wait
 from cockpit.opening import forgiving, screen
 from store.place import CONFIG, EngineRuns, NoStudy, find
 from store.records import name_of
@@ -21,6 +21,8 @@ HELP = """A research cockpit for the terminal: experiments on branches of your r
 
     \b
     cockpit demo                       see it at work on a study of its own
+    cockpit probe -- python train.py   what your own script takes and how it differs, before there is a study
+    cockpit init -- python train.py    make a study of it: a cockpit.toml with all that was found
     cockpit new digits d               make a study to look at
     cockpit d                          run it, and watch: ? is the help, q leaves it running
     cockpit --batch --experiments 8 d  run it without a screen
@@ -97,6 +99,7 @@ def _status(error: Exception) -> int | None:
     from loop.run.execution import MachineFailed
     from loop.run.interpreter import Unusable
     from loop.study import ConfigError
+    from loop.survey.probe import CannotProbe
     from store.commands import Unanswered
     from store.database import RecordTooNew, RecordTooOld
     from store.spawn import CONFIGURATION as MISCONFIGURED
@@ -105,7 +108,7 @@ def _status(error: Exception) -> int | None:
 
     if isinstance(error, Unstarted):
         return CONFIGURATION if error.status == MISCONFIGURED else MACHINE
-    if isinstance(error, (ConfigError, Misconfigured, Unusable, CannotMake)):
+    if isinstance(error, (ConfigError, Misconfigured, Unusable, CannotMake, CannotProbe)):
         return CONFIGURATION
     if isinstance(error, (MachineFailed, GitError, Unanswered, RecordTooNew, RecordTooOld, OSError, sqlite3.Error)):
         return MACHINE
@@ -132,6 +135,7 @@ def open_study(
         typer.Option("--experiments", metavar="N", help="End when the study has N experiments, e0000 included."),
     ] = None,
     minutes: Annotated[float | None, typer.Option("--minutes", metavar="N", help="End after N minutes.")] = None,
+    with_changes: WithChanges = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --batch: print JSON lines.")] = False,
     readonly: Annotated[bool, typer.Option("--readonly", help="Look only: nothing is started, asked or kept.")] = False,
     ascii_only: Annotated[bool, typer.Option("--ascii", help="Draw the screen with nothing beyond ASCII.")] = False,
@@ -146,16 +150,17 @@ def open_study(
             raise Usage("--readonly is of the screen, and --batch runs the study: `cockpit status` only looks")
         if ascii_only:
             raise Usage("--ascii is of the screen, and --batch has none")
-        raise typer.Exit(wait(headless.run(place, experiments, seconds, as_json)))
+        raise typer.Exit(wait(headless.run(place, experiments, seconds, as_json, with_changes=with_changes)))
     if as_json:
         raise Usage("--json goes with --batch")
-    if readonly and (experiments, seconds) != (None, None):
-        raise Usage("--readonly starts no engine, so it takes no limit")
+    if readonly and (with_changes or (experiments, seconds) != (None, None)):
+        raise Usage("--readonly starts no engine, so it takes no limit, and no changes along")
     from cockpit import output
 
     if why := output.no_screen():
         raise Usage(f"{why}: `cockpit --batch` runs the study without a screen, `cockpit status` looks at it")
-    raise typer.Exit(screen(place, experiments, seconds, readonly=readonly, ascii_only=ascii_only))
+    shown = screen(place, experiments, seconds, with_changes=with_changes, readonly=readonly, ascii_only=ascii_only)
+    raise typer.Exit(shown)
 
 
 @app.command()
@@ -232,5 +237,8 @@ def diff(identifier: Identifier, directory: Directory = Path(), as_json: Json = 
         output.patch(f"{experiment.id} from {parent.id}: {experiment.hypothesis}\n{text}".rstrip())
 
 
+app.add_typer(before.app)
 app.add_typer(look.app)
 app.add_typer(decide.app)
+app.add_typer(home.app)
+app.add_typer(setting_up.app)

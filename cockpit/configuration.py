@@ -5,17 +5,29 @@ import locale
 import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
 from textual.keys import Keys
 
-from cockpit.keys import DECIDE, KEYS, LOOK, NAMED, SHOWN, STEER, TABLE, Key, Keymap, pressed, shown
+from cockpit.keys import (
+    DECIDE,
+    KEYS,
+    LOOK,
+    NAMED,
+    OF_PROCESSES,
+    PROCESSES,
+    SHOWN,
+    STEER,
+    TABLE,
+    Key,
+    Keymap,
+    pressed,
+    shown,
+)
 from cockpit.panels import PANELS
-from cockpit.processes import KEYS as OF_PROCESSES
-from cockpit.processes import TITLE
 from cockpit.themes import THEMES
 from store.place import no_toml
 from store.where import Misconfigured, where
@@ -39,8 +51,7 @@ EXAMPLES = 'one as "x", "f2", "^x", "alt+x"'
 SAME = {"ctrl+i": "tab", "ctrl+m": "enter", "return": "enter", "ctrl+h": "backspace"}  # to a terminal
 
 
-@dataclass(frozen=True, slots=True)
-class Configuration:
+class Configuration(Struct, frozen=True):
     """How a user wants the screen. What is None is as the terminal has it."""
 
     theme: str | None = None
@@ -175,7 +186,7 @@ def written(configuration: Configuration, file: Path) -> str:
         (group, [key for key in KEYS if key.group == group]) for group in (DECIDE, LOOK, STEER)
     ]
     groups += [(f"{panel.number} {panel.title}", panel.keys) for panel in PANELS]
-    groups += [(TITLE, OF_PROCESSES)]
+    groups += [(PROCESSES, OF_PROCESSES)]
     done = set[str]()
     for title, keys in groups:
         lines += ["", f"# {title}"]

@@ -1,9 +1,10 @@
 """Curves of braille dots, two by four in a cell, with round ticks on the left and its steps named below."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import groupby, pairwise
 from operator import itemgetter
+
+from msgspec import Struct
 
 from cockpit import figures
 from cockpit.canvas import GUTTER as GUTTER  # for who asks how much room there is
@@ -19,8 +20,7 @@ BLANK = 0x2800
 BITS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # of a cell's dots, by row and column
 
 
-@dataclass(frozen=True, slots=True)
-class Drawn:
+class Drawn(Struct, frozen=True):
     """Points, in the order of their steps, and the style they are drawn in."""
 
     points: Sequence[Point]

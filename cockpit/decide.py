@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cockpit.look import Directory, Json, Usage, limits, one, wait
+from cockpit.look import Directory, Json, Usage, WithChanges, limits, one, wait
 from store.place import Place, engine_pid, find
 
 if TYPE_CHECKING:
     from store.database import Database
-    from store.records import Ended, Run
+    from store.records import Answer, Ended, Run
 
 LOOKS, LOOK_SECONDS = 40, 0.05  # at an engine that has just been started: one with nothing to do ends in less
 
@@ -49,11 +49,11 @@ def merge(
     Several are taken together, and so is one onto a trunk that has moved, where no two of them change the same knob or
     lines. What they make is run once before all else; undo goes back if it does not hold.
     """
-    place, identifiers = _named(words)
-    arguments, expected = wait(_about(place, *identifiers))
+    place, identifiers = named(words)
+    arguments, expected = wait(about(place, *identifiers))
     arguments |= {"unconfirmed": unconfirmed, "reason": reason}
-    taken = f"`git merge cockpit/{place.name}/trunk` takes it to your branch, `cockpit undo` takes it back"
-    _ask(place, "merge", arguments, expected, taken, as_json)
+    taken = "`cockpit land` takes it to a branch off yours, `cockpit undo` takes it back"
+    ordered(place, "merge", arguments, expected, taken, as_json)
 
 
 @app.command()
@@ -63,25 +63,25 @@ def reject(
     as_json: Json = False,
 ) -> None:
     """Decide against an experiment, or several at once. Its branch keeps its name and leaves `git branch`."""
-    place, identifiers = _named(words)
-    arguments, expected = wait(_about(place, *identifiers))
-    _ask(place, "reject", arguments | {"reason": reason}, expected, "", as_json)
+    place, identifiers = named(words)
+    arguments, expected = wait(about(place, *identifiers))
+    ordered(place, "reject", arguments | {"reason": reason}, expected, "", as_json)
 
 
 @app.command()
 def undo(directory: Directory = Path(), as_json: Json = False) -> None:
     """Take the last decision back."""
     place = find(directory)
-    expected = wait(_seen(place))
-    _ask(place, "undo", {}, expected, "", as_json)
+    expected = wait(seen(place))
+    ordered(place, "undo", {}, expected, "", as_json)
 
 
 @app.command()
 def redo(directory: Directory = Path(), as_json: Json = False) -> None:
     """Decide once more what the last undo took back, unless something else was decided since."""
     place = find(directory)
-    expected = wait(_seen(place))
-    _ask(place, "redo", {}, expected, "", as_json)
+    expected = wait(seen(place))
+    ordered(place, "redo", {}, expected, "", as_json)
 
 
 @app.command()
@@ -92,26 +92,26 @@ def note(
 ) -> None:
     """Tell the model something that its next proposals take into account."""
     place = find(directory)
-    wait(_seen(place))
-    _ask(place, "note", {"text": text}, {}, "", as_json)
+    wait(seen(place))
+    ordered(place, "note", {"text": text}, {}, "", as_json)
 
 
 @app.command()
 def pin(words: Words, as_json: Json = False) -> None:
     """Let the next proposals start from an experiment, in trunk's place, until it is decided or trunk moves."""
-    place, identifiers = _named(words)
+    place, identifiers = named(words)
     if len(identifiers) > 1:
         raise Usage("one experiment is pinned at a time: `cockpit pin ID [DIR]`")
-    arguments, expected = wait(_about(place, *identifiers))
-    _ask(place, "pin", arguments, expected, "`cockpit unpin` lets them start from trunk again", as_json)
+    arguments, expected = wait(about(place, *identifiers))
+    ordered(place, "pin", arguments, expected, "`cockpit unpin` lets them start from trunk again", as_json)
 
 
 @app.command()
 def unpin(directory: Directory = Path(), as_json: Json = False) -> None:
     """Let the next proposals start from trunk again."""
     place = find(directory)
-    wait(_seen(place))
-    _ask(place, "unpin", {}, {}, "", as_json)
+    wait(seen(place))
+    ordered(place, "unpin", {}, {}, "", as_json)
 
 
 @app.command()
@@ -136,6 +136,7 @@ def resume(
     minutes: Annotated[
         float | None, typer.Option("--minutes", metavar="N", help="An engine that is started ends after N minutes.")
     ] = None,
+    with_changes: WithChanges = False,
     as_json: Json = False,
 ) -> None:
     """Go on after a pause. With no engine alive, start one in the background."""
@@ -147,13 +148,15 @@ def resume(
     experiments, seconds = limits(experiments, minutes)
     place = find(directory)
     if engine_pid(place.folder) is not None:
+        if with_changes:
+            raise Usage("--with-changes is of an engine that begins a study, and one runs already")
         try:
-            _ask(place, "resume", {}, {}, "", as_json)
+            ordered(place, "resume", {}, {}, "", as_json)
             return
         except NotDone as error:  # where it lived for another command alone, there is an engine to start
             if str(error) != NO_ENGINE.format(verb="resume"):
                 raise
-    pid = wait(spawn.start(place, experiments, seconds, Trail(place.folder, SHELL)))
+    pid = wait(spawn.start(place, experiments, seconds, Trail(place.folder, SHELL), with_changes=with_changes))
     ended_by = wait(_ended_by(place, pid))
     text = f"engine started, pid {pid}; `{output.command(directory, 'stop')}` ends it"
     if ended_by is not None:
@@ -175,13 +178,12 @@ def end(
     as_json: Json = False,
 ) -> None:
     """End the run of an experiment, which is run no more, and let the engine go on with the next one."""
-    alone = not words or (len(words) == 1 and not re.fullmatch(NAME, words[0]))
-    place, identifiers = (find(Path(*words or ())), []) if alone else _named(words or [])
+    place, identifiers = perhaps_named(words)
     if len(identifiers) > 1:
         raise Usage("one run is ended at a time: `cockpit end [ID] [DIR]`")
     _alive(place, "end")
     number = wait(one(place, identifiers[0]))[0].number if identifiers else wait(_under_way(place))
-    _ask(place, "end", {"experiment": number}, {}, "", as_json)
+    ordered(place, "end", {"experiment": number}, {}, "", as_json)
 
 
 @app.command()
@@ -190,7 +192,7 @@ def stop(directory: Directory = Path(), as_json: Json = False) -> None:
     _halt(find(directory), "stop", as_json)
 
 
-def _named(words: list[str]) -> tuple[Place, list[str]]:
+def named(words: list[str]) -> tuple[Place, list[str]]:
     """The study, and the experiments that are named before it."""
     *identifiers, last = words
     if not identifiers or re.fullmatch(NAME, last):
@@ -198,9 +200,15 @@ def _named(words: list[str]) -> tuple[Place, list[str]]:
     return find(Path(last)), identifiers
 
 
+def perhaps_named(words: list[str] | None) -> tuple[Place, list[str]]:
+    """The same, where none need be named."""
+    alone = not words or (len(words) == 1 and not re.fullmatch(NAME, words[0]))
+    return (find(Path(*words or ())), []) if alone else named(words or [])
+
+
 def _halt(place: Place, verb: str, as_json: bool) -> None:
     _alive(place, verb)
-    _ask(place, verb, {}, {}, "", as_json)
+    ordered(place, verb, {}, {}, "", as_json)
 
 
 def _alive(place: Place, verb: str) -> None:
@@ -222,22 +230,36 @@ async def _under_way(place: Place) -> int:
     return runs[0].experiment
 
 
-def _ask(
+def ordered(
     place: Place, verb: str, arguments: dict[str, Any], expected: dict[str, Any], hint: str, as_json: bool
 ) -> None:
-    from cockpit import output
+    """Ask it of the engine, and print the answer. Raises NotDone."""
+    answer = submitted(place, verb, arguments, expected)
+    printed(place, verb, arguments, answer, [hint] if hint else [], as_json)
+
+
+def submitted(place: Place, verb: str, arguments: dict[str, Any], expected: dict[str, Any]) -> "Answer":
+    """Ask it of the engine. Raises NotDone."""
     from store.commands import submit
     from store.trail import SHELL, Trail
 
     answer = wait(submit(place, verb, arguments, expected, Trail(place.folder, SHELL)))
     if not answer.done:
         raise NotDone(answer.text)
+    return answer
+
+
+def printed(
+    place: Place, verb: str, arguments: dict[str, Any], answer: "Answer", hints: list[str], as_json: bool
+) -> None:
+    """The answer, and what can be done next."""
+    from cockpit import output
+
     if as_json:
-        output.document({"verb": verb, **arguments, "answer": answer.text, **wait(_now(place))})
-    else:
-        output.line(answer.text)
-        if hint:
-            output.line(hint)
+        output.document({"verb": verb, **arguments, "answer": answer.text, **answer.told, **wait(_now(place))})
+        return
+    for line in (answer.text, *hints):
+        output.line(line)
 
 
 async def _ended_by(place: Place, pid: int) -> "Ended | None":
@@ -256,16 +278,16 @@ async def _ended_by(place: Place, pid: int) -> "Ended | None":
         return life.ended_by if life is not None and life.pid == pid else None
 
 
-async def _about(place: Place, *identifiers: str) -> tuple[dict[str, Any], dict[str, Any]]:
+async def about(place: Place, *identifiers: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The experiments that are meant, and what their person sees of them now."""
     chosen = [(await one(place, identifier))[0] for identifier in identifiers]
     verdicts = {str(one.number): one.verdict.id if one.verdict else None for one in chosen}
     numbers = list(dict.fromkeys(one.number for one in chosen))
-    about = {"experiment": numbers[0]} if len(numbers) == 1 else {"experiments": numbers}
-    return about, {**await _seen(place), "verdicts": verdicts}
+    which = {"experiment": numbers[0]} if len(numbers) == 1 else {"experiments": numbers}
+    return which, {**await seen(place), "verdicts": verdicts}
 
 
-async def _seen(place: Place) -> dict[str, Any]:
+async def seen(place: Place) -> dict[str, Any]:
     """What a person sees who is about to decide. Raises Usage where the study has not begun."""
     if not (now := await _now(place))["trunk"]:
         raise Usage(f"the study {place.name} has not begun: there is nothing to decide")

@@ -9,15 +9,16 @@ import sqlite3
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textual import work
 from textual.app import App
 from textual.filter import LineFilter
 
-from cockpit import feed, sheets, themes
+from cockpit import feed, themes
 from cockpit.configuration import Configuration
 from cockpit.feed import Snapshot
+from cockpit.later import later
 from cockpit.listing import listed
 from cockpit.pages import verified
 from cockpit.panels.diff import patch_of
@@ -29,6 +30,11 @@ from store.database import Database, RecordTooNew, RecordTooOld
 from store.place import EngineRuns, Place, engine_pid
 from store.records import Ended, Experiment
 from store.trail import Trail
+
+if TYPE_CHECKING:
+    from cockpit import sheets
+else:
+    sheets = later("cockpit.sheets")
 
 SAID_SECONDS = 12.0  # that an answer stands in the strip
 READ_FIRST = "the experiments are being read: in a moment"
@@ -52,6 +58,7 @@ class Deciding(App[Exception | None]):
         seconds: float | None,
         *,
         readonly: bool,
+        with_changes: bool = False,
         configuration: Configuration,
     ) -> None:
         theme = themes.chosen(configuration.theme)
@@ -68,6 +75,7 @@ class Deciding(App[Exception | None]):
         self.said: tuple[str, str] | None = None
         self._said_until = 0.0
         self._limits = experiments, seconds
+        self._with_changes = with_changes  # of the first engine that is started here
         self.database: Database | None = None  # of the feed
         self._asking = asyncio.Lock()  # what is asked follows one another
         self._asked = set[str]()  # of undo and redo, what waits for its answer: asked twice in a hurry it is done once
@@ -168,7 +176,7 @@ class Deciding(App[Exception | None]):
             self._foresee(sheet, [one.number for one in chosen])
 
     @work(exclusive=True, group="foresee")
-    async def _foresee(self, sheet: sheets.Merge, numbers: Sequence[int]) -> None:
+    async def _foresee(self, sheet: "sheets.Merge", numbers: Sequence[int]) -> None:
         """Have said on the sheet whether what is to be merged meets."""
         conflicts = await self.git.conflicts(self.place, numbers)
         if sheet.is_attached:
@@ -229,6 +237,35 @@ class Deciding(App[Exception | None]):
             self._ask("unpin", {}, {}, f"unpinning {one.id}")
         else:
             self._ask("pin", {"experiment": one.number}, self.seen(one), f"pinning {one.id}")
+
+    @work(group="home")
+    async def action_land(self, one: bool = True) -> None:
+        """A branch off the user's own: with the change of what is selected, or of trunk."""
+        if self.one is None and one:
+            return
+        which = {"experiment": self.one.number} if one and self.one else {}
+        what, seen = self.one.id if one and self.one else "trunk", self.seen(*([self.one] if one and self.one else []))
+        await self._home(
+            "land", {**which, "squash": False, "unconfirmed": False, "forward": False}, seen, f"landing {what}"
+        )
+
+    @work(group="home")
+    async def action_sync(self) -> None:
+        """What the user has committed since goes to trunk."""
+        await self._home("sync", {}, self.seen(), "syncing")
+
+    async def _home(self, verb: str, arguments: Mapping[str, Any], seen: Mapping[str, Any], doing: str) -> None:
+        try:
+            stands = await self.git.stands(self.place)
+        except Exception as why:  # of git, or none: GitError is the research's own
+            self.refused(verb, str(why))
+        else:
+            self._ask(verb, {**arguments, **stands}, seen, doing)
+
+    def action_rerun(self) -> None:
+        """Run what is selected again. It decides nothing."""
+        if self.one is not None:
+            self._ask("rerun", {"experiment": self.one.number}, {}, f"running {self.one.id} again")
 
     def action_note(self) -> None:
         """Tell the model something."""
@@ -327,13 +364,14 @@ class Deciding(App[Exception | None]):
                     return
         self.say("starting the engine…", "dim")
         try:
-            pid = await spawn.start(self.place, experiments, seconds, self.trail)
+            pid = await spawn.start(self.place, experiments, seconds, self.trail, with_changes=self._with_changes)
         except EngineRuns:
             self.say("an engine runs already", "dim")
         except (spawn.Unstarted, sqlite3.Error, OSError) as error:
             self.say("the engine did not start", "infra")
             self.push_screen(sheets.Told("The engine did not start", str(error), self.keymap))
         else:
+            self._with_changes = False
             self.said = None  # one that had nothing to do has ended, and says so itself
             if await asyncio.to_thread(engine_pid, self.place.folder) == pid:
                 self.say(f"the engine runs, pid {pid}; it goes on when you quit", "good")

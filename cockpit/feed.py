@@ -4,11 +4,13 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import compress
 from pathlib import Path
 from typing import Any, TypeVar, TypeVarTuple, overload
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from cockpit.figures import named
 from cockpit.glyphs import promising
@@ -18,6 +20,7 @@ from store.account import NOTHING, Account
 from store.database import Database
 from store.place import RECORD, Place, engine_pid
 from store.records import (
+    Agreement,
     Decision,
     Engine,
     Event,
@@ -70,8 +73,7 @@ class Some(Sequence[Experiment]):
         return self._every
 
 
-@dataclass(frozen=True, slots=True)
-class Objective:
+class Objective(Struct, frozen=True):
     """What the screen has to know of an objective to write its values."""
 
     name: str
@@ -83,8 +85,7 @@ class Objective:
     bound: str = ""  # that must hold of it, in words
 
 
-@dataclass(frozen=True, eq=False)  # one that is read anew is another one
-class Snapshot:
+class Snapshot(Struct, frozen=True, eq=False, dict=True):  # one that is read anew is another one
     """A study at one moment: all from one state of the record, but for the engine's pid, which its lock says.
 
     While things happen fast the account may be one of shortly before.
@@ -106,6 +107,7 @@ class Snapshot:
     running: tuple[Run, ...]
     events: tuple[Event, ...]  # the newest, oldest first
     pinned: int | None = None  # the experiment that proposals start from, in trunk's place
+    agreement: tuple[Agreement, ...] = ()  # of quick and full runs
     died: str = ""  # why the engine is gone, where it went without a word
     made: Made = field(default_factory=Made)
 
@@ -278,6 +280,7 @@ async def read(
             decision=await views.last_decision(database),
             frontier=drawn,
             keeps=await views.keeps(database),
+            agreement=tuple(await views.agreement(database)),
             reference=tuple(reference),
             account=NOTHING if first else await _account(database, before, count=count, whole=whole),
             limits=tuple(await budgets.read(database)),

@@ -2,7 +2,6 @@
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar, NamedTuple
 
@@ -33,8 +32,7 @@ AGAINST = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Growth(Want[Sequence[Progress]]):
+class Growth(Want[Sequence[Progress]], frozen=True):
     """How the frontier of the bench grew, oldest first."""
 
     every_seconds: ClassVar[float | None] = 5.0

@@ -1,9 +1,9 @@
 """The keys: one table, from which the bindings, the footer and the help are made. A panel adds its own to it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from string import punctuation
 
+from msgspec import Struct, field
 from rich.cells import cell_len
 from textual.binding import Binding, BindingType
 from textual.keys import _character_to_key
@@ -16,8 +16,7 @@ STAY = ("run", "undo", "quit", "help")  # in the footer, where there is little r
 LEAST_BESIDE = 108  # columns of the help, from which on no line of two beside each other is cut
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(Struct, frozen=True):
     """A key. `name` is what a configuration calls what it does, `keys` are Textual's names; a `footer` is said below.
 
     One that says nothing is shown with the one before it; one without a name stays as it is. `says` may name others.
@@ -60,6 +59,7 @@ KEYS = (
     Key("page_down", "pagedown", "page(1)", LOOK, "a page down, up"),
     Key("page_up", "pageup", "page(-1)", LOOK, ""),
     Key("copy", "y", "copy", LOOK, "copy the name of its branch"),
+    Key("plan", "i", "plan", LOOK, "what the study can answer by morning"),
     Key("processes", "at", "processes", LOOK, "every git command and process that was run"),
     Key("palette", "ctrl+p", "command_palette", STEER, "all of these, by their words"),
     Key("suspend", "ctrl+z", "suspend_process", STEER, "to the shell; fg comes back"),
@@ -67,6 +67,32 @@ KEYS = (
     Key("help", "question_mark", "help", STEER, "this help", "help"),
     Key("quit", "q", "quit", STEER, "quit; the engine goes on", "quit"),
     Key("", "ctrl+c", "quit", STEER, ""),
+)
+BY_WORDS = (  # no key does these: they are found in the palette
+    Key("", "", "land", DECIDE, "land: a branch off your own with the change of what is selected"),
+    Key("", "", "land(False)", DECIDE, "land trunk: a branch off your own with all that is merged"),
+    Key("", "", "sync", STEER, "sync: take what you have committed since to trunk"),
+    Key("", "", "rerun", STEER, "rerun: run what is selected again; it decides nothing"),
+)
+PROCESSES = "Commands and processes"
+OF_PROCESSES = (  # of the page `@`, which whoever only reads the table need not import
+    Key("open", "enter", "whole", LOOK, "one whole: its words, folder and output", "all of it"),
+    Key("down", "j,down", "move(1)", LOOK, "down, up"),
+    Key("up", "k,up", "move(-1)", LOOK, ""),
+    Key("filter", "slash", "filter", LOOK, "filter: a command, a folder, failed", "filter"),
+    Key("changing", "w", "changing", LOOK, "only what may change something, or all", "what changes"),
+    Key("last", "G,end,f", "end(True)", LOOK, "the newest, and follow", "newest"),
+    Key("first", "g,home", "end(False)", LOOK, "the oldest"),
+    Key("half_down", "ctrl+d", "page(0.5)", LOOK, "half a page down, up"),
+    Key("half_up", "ctrl+u", "page(-0.5)", LOOK, ""),
+    Key("page_down", "pagedown", "page(1)", LOOK, "a page down, up"),
+    Key("page_up", "pageup", "page(-1)", LOOK, ""),
+    Key("help", "question_mark", "help", LOOK, "this help", "help"),
+    Key("back", "escape", "leave", LOOK, "forget the filter; then back to the panels", "back"),
+    Key("processes", "at", "leave", LOOK, "the same"),
+    Key("quit", "q", "leave", LOOK, ""),
+    Key("redraw", "ctrl+l", "app.redraw", LOOK, "draw the screen anew"),
+    Key("", "ctrl+c", "leave", LOOK, ""),
 )
 SHOWN = {  # otherwise than Textual calls them
     **{_character_to_key(character): character for character in punctuation},
@@ -97,8 +123,7 @@ def _follow(keys: Sequence[str]) -> bool:
     return len(keys) > 2 and codes == list(range(codes[0], codes[0] + len(keys))) if codes else False
 
 
-@dataclass(frozen=True, slots=True)
-class Keymap:
+class Keymap(Struct, frozen=True):
     """Which keys do what: those of the table, but where a configuration has given others to a name."""
 
     given: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # in Textual's names

@@ -6,11 +6,11 @@ the terminal as anything but text. Markup is not interpreted at all.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import zip_longest
 from typing import overload
 
+from msgspec import Struct
 from rich.cells import cell_len, chop_cells, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
@@ -26,8 +26,7 @@ NO_BREAK = "\u00a0"
 BOUND = re.compile(r"\([^()]{1,20}\)| %")  # what is not broken by `wrap`
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """Made by `line`. `ground` is the name of a background for its whole width."""
 
     pieces: tuple[tuple[Clean, str], ...] = ()

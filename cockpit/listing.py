@@ -1,10 +1,11 @@
 """Which experiments are listed, and in what order: by attention or by a column, those that match, flat or as a tree."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import compress
 from operator import attrgetter
+
+from msgspec import Struct
 
 from cockpit.feed import Objective, Snapshot, is_open
 from cockpit.glyphs import look, promising
@@ -142,8 +143,7 @@ def _groups(study: Snapshot, rows: Sequence[Experiment], choices: Choices) -> li
     return grouped(study.each(NUMBER), study.open, study.experiment(study.incumbent))
 
 
-@dataclass(frozen=True)
-class Listed:
+class Listed(Struct, frozen=True, dict=True):
     """The list: its entries line by line, and how far each experiment is set in."""
 
     entries: list[Entry]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from store.calls import Told
     from store.database import Database
     from store.records import (
+        Agreement,
         Call,
         Decision,
         Engine,
@@ -25,21 +26,34 @@ if TYPE_CHECKING:
         Progress,
         Reference,
         Returns,
+        Revision,
         Run,
         Study,
     )
 
     Standing = tuple[
-        Study | None, Engine | None, list[Experiment], int, Keeps | None, bool, list[Limit], Decision | None, int | None
-    ]
+        Study | None, Engine | None, list[Experiment], int, Keeps | None, bool, list[Limit], Decision | None,
+        int | None, Revision | None, list[Agreement],
+    ]  # fmt: skip
+    Away = tuple[list[str], dict[str, Any]] | None
     Booked = tuple[Account, list[Limit], dict[str, dict[str, dict[str, float]]], Keeps | None]
     Spoken = tuple[Told | None, Engine | None]
-    Drawn = tuple[tuple[Frontier, list[Reference]], list[Experiment], Keeps | None, Returns | None, list[Progress]]
+    Drawn = tuple[
+        tuple[Frontier, list[Reference]], list[Experiment], Keeps | None, Returns | None, list[Progress],
+        list[Agreement],
+    ]  # fmt: skip
 
 Directory = Annotated[
     Path, typer.Argument(metavar="DIR", help="A folder of the study's repository.", show_default=False)
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+WithChanges = Annotated[
+    bool,
+    typer.Option(
+        "--with-changes",
+        help="Begin from the working tree as it is, with what is not committed and not ignored, and not from HEAD.",
+    ),
+]
 Identifier = Annotated[str, typer.Argument(metavar="ID", help="An experiment, as e0003.")]
 Answer = TypeVar("Answer")
 
@@ -71,14 +85,42 @@ def status(directory: Directory = Path(), as_json: Json = False) -> None:
     from store.database import ask
 
     place = find(directory)
+    nobody: Away = None
+    told = wait(ask(place, partial(_away, place, by_a_person=not as_json and output.to_a_person()), nobody))
     pid = engine_pid(place.folder)  # before the record: an engine that ends in between has not died
-    nothing: Standing = (None, None, [], 0, None, False, [], None, None)
-    study, engine, rows, incumbent, counted, paused, budgets, last, pinned = wait(ask(place, _standing, nothing))
-    keys = output.status_keys(place.name, study, engine, pid, rows, incumbent, counted, paused, budgets, pinned)
+    nothing: Standing = (None, None, [], 0, None, False, [], None, None, None, [])
+    found = wait(ask(place, _standing, nothing))
+    study, engine, rows, incumbent, counted, paused, budgets, last, pinned, text, agreed = found
+    keys = output.status_keys(
+        place.name, study, engine, pid, rows, incumbent, counted, paused, budgets, pinned, text, agreed
+    )
     if as_json:
-        output.document(keys)
+        output.document({**keys, "away": told[1] if told else None})
     else:
-        output.line(pages.status_page(keys, counted, budgets, pages.verified(rows, incumbent, last)))
+        if told:
+            output.line("\n".join([*told[0], ""]))
+        output.line(pages.status_page(keys, counted, budgets, pages.verified(rows, incumbent, last), agreed))
+
+
+async def _away(place: Place, database: "Database", *, by_a_person: bool) -> "Away":
+    """What has happened since somebody looked last, as a page and as keys; nothing where nothing has."""
+    import time
+
+    from store import away, views
+
+    try:
+        seen = away.seen(place.folder, now=by_a_person)
+    except OSError:  # a folder that may not be written is looked at all the same
+        seen = away.seen(place.folder)
+    study, now = await views.study(database), time.time()
+    since = seen or (study.began_at if study else now)
+    if now - since < away.AWAY_SECONDS:
+        return None
+    from cockpit.away import away_keys, page, worth_saying
+    from cockpit.feed import read
+
+    happened = await away.happened(database, since)
+    return (page(await read(place, database), happened, now), away_keys(happened)) if worth_saying(happened) else None
 
 
 async def _standing(database: "Database") -> "Standing":
@@ -88,7 +130,12 @@ async def _standing(database: "Database") -> "Standing":
     study, engine = await views.study(database), await views.last_engine(database)
     counted, paused = await views.keeps(database), await views.paused(database)
     last, pinned = await views.last_decision(database), await views.pinned(database, rows, incumbent)
-    return study, engine, rows, incumbent, counted, paused, await budgets.read(database), last, pinned
+    limits, text, agreed = (
+        await budgets.read(database),
+        await views.last_revision(database),
+        await views.agreement(database),
+    )
+    return study, engine, rows, incumbent, counted, paused, limits, last, pinned, text, agreed
 
 
 @app.command()
@@ -122,11 +169,15 @@ def show(identifier: Identifier, directory: Directory = Path(), as_json: Json = 
     experiment, runs = wait(one(place, identifier))
     asked: list[Call] = wait(ask(place, partial(calls.of, experiment=experiment.number), []))
     incumbent = wait(ask(place, views.incumbent, 0))
+    again: dict[int, str] = wait(ask(place, partial(views.run_again, number=experiment.number), {}))
     if as_json:
-        keys = {**output.experiment_keys(experiment, incumbent), "runs": [output.run_keys(run) for run in runs]}
+        keys = {
+            **output.experiment_keys(experiment, incumbent),
+            "runs": [output.run_keys(run, place.folder) for run in runs],
+        }
         output.document({**keys, "calls": [output.call_keys(call) for call in asked]})
     else:
-        output.line(pages.experiment_page(experiment, runs, asked, incumbent))
+        output.line(pages.experiment_page(experiment, runs, asked, place.folder, incumbent, again))
 
 
 @app.command()
@@ -136,14 +187,15 @@ def frontier(directory: Directory = Path(), as_json: Json = False) -> None:
     from store.database import ask
     from store.records import Frontier
 
-    nothing: Drawn = ((Frontier(), []), [], None, None, [])
-    (drawn, reference), rows, counted, lately, grown = wait(ask(find(directory), _drawn, nothing))
+    nothing: Drawn = ((Frontier(), []), [], None, None, [], [])
+    (drawn, reference), rows, counted, lately, grown, agreed = wait(ask(find(directory), _drawn, nothing))
     if as_json:
         keys = output.frontier_keys(drawn, reference, rows)
         more = {"returns": output.returns_keys(lately), "progress": output.progress_keys(grown)}
+        more["agreement"] = output.agreement_keys(agreed)
         output.document({**keys, **more})
     else:
-        lines = [pages.frontier_page(drawn, reference, rows, counted, lately), *pages.grown(grown)]
+        lines = [pages.frontier_page(drawn, reference, rows, counted, lately, agreed), *pages.grown(grown)]
         output.table("\n".join(lines))
 
 
@@ -151,7 +203,8 @@ async def _drawn(database: "Database") -> "Drawn":
     from store import views
 
     drawn, rows = await views.frontier(database), await views.experiments(database)
-    return drawn, rows, await views.keeps(database), await views.returns(database), await views.progress(database)
+    counted, lately, grown = await views.keeps(database), await views.returns(database), await views.progress(database)
+    return drawn, rows, counted, lately, grown, await views.agreement(database)
 
 
 @app.command()

@@ -8,15 +8,19 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
 
 from store.place import Place, engine_pid, find
 
 COMMANDS = frozenset(
     [
+        "check",
+        "checkout",
         "config",
         "context",
         "demo",
@@ -24,6 +28,8 @@ COMMANDS = frozenset(
         "end",
         "experiments",
         "frontier",
+        "init",
+        "land",
         "ledger",
         "logs",
         "merge",
@@ -32,13 +38,17 @@ COMMANDS = frozenset(
         "open",
         "pause",
         "pin",
+        "plan",
+        "probe",
         "processes",
         "redo",
         "reject",
+        "rerun",
         "resume",
         "show",
         "status",
         "stop",
+        "sync",
         "undo",
         "unpin",
         "yield",
@@ -92,10 +102,13 @@ def screen(
     experiments: int | None,
     seconds: float | None,
     *,
+    with_changes: bool = False,
     readonly: bool = False,
     ascii_only: bool = False,
 ) -> int:
     """Show a study, which begins if it never has, and goes on where a limit is given. The exit status.
+
+    One that begins `with_changes` begins from the working tree as it is.
 
     Raises Misconfigured.
     """
@@ -104,7 +117,7 @@ def screen(
     from cockpit.app import Cockpit
     from cockpit.patch import MOST_BYTES
     from cockpit.view import Repository
-    from loop.branches import file, patch
+    from loop.branches import Branches, file, patch
     from store.trail import NOWHERE, SCREEN, Trail
 
     own = configuration.read(configuration.place())
@@ -116,12 +129,16 @@ def screen(
 
         return await foresee.conflicts(place, numbers, trail)
 
+    async def stands(place: Place) -> dict[str, Any]:
+        branches = await Branches.of(place, trail)
+        return {"head": await branches.commit("HEAD"), "onto": await branches.head(), "root": str(place.root)}
+
     if all(os.get_terminal_size()):  # it knows its size better than what a shell exported once
         for name in ("COLUMNS", "LINES"):
             os.environ.pop(name, None)
     read = partial(patch, most=MOST_BYTES, trail=trail), partial(file, most=MOST_BYTES, trail=trail)
-    git = Repository(*read, conflicts, trail)
-    shown = Cockpit(place, git, experiments, seconds, readonly=readonly, configuration=own)
+    git = Repository(*read, conflicts, stands, trail)
+    shown = Cockpit(place, git, experiments, seconds, with_changes=with_changes, readonly=readonly, configuration=own)
     if (error := shown.run()) is not None:
         raise error
     with suppress(output.ReaderGone):  # the line has dropped: that is what its exit status says

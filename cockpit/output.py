@@ -11,15 +11,17 @@ import shutil
 import stat
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import asdict
+
 from cockpit.text import Clean, clean
 from store.records import (
+    Agreement,
     Call,
     Ended,
     Engine,
@@ -33,6 +35,7 @@ from store.records import (
     Progress,
     Reference,
     Returns,
+    Revision,
     Run,
     State,
     Study,
@@ -87,6 +90,11 @@ def command(directory: Path, *words: str) -> str:
     if not words and os.sep not in folder:  # it may be called as a command is
         folder = f".{os.sep}{folder}"
     return shlex.join([*program, *words, folder])
+
+
+def to_a_person() -> bool:
+    """Whether what is printed comes to a terminal, and not to a script or a file."""
+    return sys.stdout.isatty()
 
 
 def no_screen() -> str:
@@ -179,6 +187,12 @@ def _coloured(line: str) -> str:
     return f"{colour}{line}\x1b[m" if colour else line
 
 
+def asked(text: str) -> str:
+    """What is typed on a terminal after a text; nothing where the line is empty or has ended. Raises ReaderGone."""
+    _write(clean(text), end="")
+    return sys.stdin.readline().rstrip("\n") if sys.stdin.isatty() else ""
+
+
 def error(text: str) -> None:
     """What went wrong, on standard error."""
     print(f"cockpit: {clean(text)}", file=sys.stderr, flush=True)
@@ -209,7 +223,13 @@ def event_keys(event: Event) -> dict[str, Any]:
 def measurement_keys(measurements: Iterable[Measurement]) -> dict[str, Any]:
     """The measurements of an experiment, by objective."""
     return {
-        m.objective: {"mean": m.value, "n": m.n, "source": m.source, "selected": m.selected or None}
+        m.objective: {
+            "mean": m.value,
+            "n": m.n,
+            "source": m.source,
+            "selected": m.selected or None,
+            "fidelity": m.fidelity,
+        }
         for m in measurements
     }
 
@@ -240,15 +260,17 @@ def experiment_keys(experiment: Experiment, incumbent: int) -> dict[str, Any]:
         "sentence": said.sentence if said else None,
         "explanation": said.explanation or None if said else None,
         "against": name_of(said.incumbent) if said else None,
+        "fidelity": said.fidelity if said else None,
         "figures": dict(said.figures) if said else None,
         "worth": said.worth if said else None,
         "created_at": time_of(experiment.created_at),
         "measurements": measurement_keys(experiment.measurements),
+        "measurements_in_full": measurement_keys(experiment.full),
     }
 
 
-def run_keys(run: Run) -> dict[str, Any]:
-    """A run of an experiment's tree, with its stages."""
+def run_keys(run: Run, study: Path) -> dict[str, Any]:
+    """A run of an experiment's tree, with its stages; `study` is the study's folder, in which its files are."""
     return {
         "id": run.id,
         "seed": run.seed,
@@ -266,6 +288,8 @@ def run_keys(run: Run) -> dict[str, Any]:
         "started_at": time_of(run.started_at),
         "ended_at": None if run.ended_at is None else time_of(run.ended_at),
         "measurements": {m.objective: m.value for m in run.measurements},
+        "folder": str(study / run.folder),
+        "output": str(study / run.folder / "output"),
         "stages": [
             {
                 "name": stage.name,
@@ -278,6 +302,7 @@ def run_keys(run: Run) -> dict[str, Any]:
                 "peak_memory_bytes": stage.peak_bytes,
                 "energy_joules": stage.energy_joules,
                 "peak_device_memory_bytes": stage.peak_device_bytes,
+                "log": str(study / stage.log),
             }
             for stage in run.stages
         ],
@@ -295,6 +320,8 @@ def status_keys(
     paused: bool = False,
     limits: Iterable[Limit] = (),
     pinned: int | None = None,
+    revision: Revision | None = None,
+    agreement: Sequence[Agreement] = (),
 ) -> dict[str, Any]:
     """Where a study stands. `pid` is the engine's that runs now; one that went without a word has died."""
     undecided = [one.verdict for one in experiments if one.verdict and one.state is State.JUDGED]
@@ -314,15 +341,26 @@ def status_keys(
         "offers": len(offered),
         "offered": offered,
         **keeps_keys(counted),
+        "agreement": agreement_keys(agreement),
         "ended_by": ended_by,
         "budgets": budget_keys(limits, going_on=pid is not None),
         "wall": engine.facts["wall"] if engine else None,
         "no_wall": engine.facts.get("no_wall") or None if engine else None,
+        "revision": None if revision is None else revision_keys(revision),
+        "left_out": engine.facts["left_out"] if engine else None,
+        "with_changes": engine.facts.get("with_changes", []) if engine else None,
+        "doubts": list(engine.facts.get("doubts") or ()) if engine else [],
         "meter": engine.facts["meter"] if engine else None,
+        "evaluation_reads": engine.facts.get("evaluation_reads", {}) if engine else {},
         "model": engine.facts["model"] if engine else None,
         "model_host": engine.facts.get("model_host") if engine else None,
         "model_why": engine.facts.get("model_why") if engine else None,
     }
+
+
+def revision_keys(revision: Revision) -> dict[str, Any]:
+    """What `cockpit.toml` says, since when, and what was said to follow."""
+    return {"digest": revision.digest, "at": time_of(revision.at), "text": revision.said}
 
 
 def keeps_keys(counted: Keeps | None) -> dict[str, Any]:
@@ -338,6 +376,17 @@ def keeps_keys(counted: Keeps | None) -> dict[str, Any]:
     }
 
 
+def agreement_keys(found: Sequence[Agreement]) -> dict[str, Any] | None:
+    """How far quick runs rank experiments as full ones do; null where it is not known."""
+    if not found:
+        return None
+    return {
+        "experiments": max(one.experiments for one in found),
+        "tau": {one.objective: one.tau for one in found},
+        "poor": [one.objective for one in found if one.poor],
+    }
+
+
 def frontier_keys(frontier: Frontier, reference: list[Reference], experiments: Iterable[Experiment]) -> dict[str, Any]:
     """The frontier. Evidence is null for what is not judged, as the baseline; a probability before noise is known."""
     by_number = {experiment.number: experiment for experiment in experiments}
@@ -349,6 +398,7 @@ def frontier_keys(frontier: Frontier, reference: list[Reference], experiments: I
                 "runs": min((m.n for m in by_number[point.experiment].measurements), default=0),
                 "evidence": said.evidence if (said := by_number[point.experiment].verdict) else None,
                 "verdict": said.word if said else None,
+                "fidelity": next((m.fidelity for m in by_number[point.experiment].measurements), None),
                 "probability": point.probability,
                 "balanced": point.balanced,
             }

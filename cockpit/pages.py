@@ -4,10 +4,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import chain, pairwise, repeat
+from pathlib import Path
 from typing import Any
 
 from cockpit import figures
 from store.records import (
+    Agreement,
     Call,
     Decision,
     Experiment,
@@ -15,13 +17,16 @@ from store.records import (
     Keeps,
     Ledger,
     Limit,
+    Outcome,
     Progress,
     Reference,
     Returns,
     Run,
     Verification,
+    agreed_on,
     by,
     name_of,
+    some,
 )
 
 FRONTIER_FOOT = "* the balanced pick"
@@ -37,6 +42,11 @@ def clock(seconds: float) -> str:
     return datetime.fromtimestamp(seconds).astimezone().strftime("%H:%M:%S")
 
 
+def read_at(at: str) -> str:
+    """A moment of the record, for people: the local day and time."""
+    return datetime.fromisoformat(at).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
 def count(number: int, noun: str) -> str:
     """A number of things, for people."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
@@ -49,10 +59,19 @@ def few(number: float) -> str:
 
 def search_space(facts: Mapping[str, Any]) -> str:
     """What a proposal may touch: `10 knobs in model.py, train.py; functions of model.py`."""
-    files = sorted({key.partition(":")[0] for key in facts["knobs"]})
+    flags = "cockpit.args"  # where those of the train command stand
+    files = sorted({flags if key.startswith("--") else key.partition(":")[0] for key in facts["knobs"]})
     parts = [f"{count(len(facts['knobs']), 'knob')} in {', '.join(files)}"] if files else []
     parts += [f"functions of {', '.join(facts['functions'])}"] if facts.get("functions") else []
     return "; ".join(parts)
+
+
+def measuring(facts: Mapping[str, Any]) -> list[str]:
+    """The knobs that what measures reads too, and what follows."""
+    read = facts.get("evaluation_reads") or {}
+    where = ", ".join(dict.fromkeys(read.values()))
+    said = f"read by what measures too ({where}), so no gain by them is offered: {', '.join(read)}"
+    return [said] if read else []
 
 
 def shortened(text: str, columns: int) -> str:
@@ -110,8 +129,18 @@ def _what(experiment: Experiment) -> str:
     return "  ".join(f"{m.objective} {m.value:.5g}" for m in experiment.measurements)
 
 
-def experiment_page(experiment: Experiment, runs: Iterable[Run], calls: Iterable[Call], incumbent: int = 0) -> str:
-    """An experiment with its measurements, runs and stages, and the calls to a model that it took."""
+def experiment_page(
+    experiment: Experiment,
+    runs: Iterable[Run],
+    calls: Iterable[Call],
+    study: Path,
+    incumbent: int = 0,
+    compared: Mapping[int, str] = {},
+) -> str:
+    """An experiment with its measurements, runs and stages, and the calls to a model that it took.
+
+    Its files are in the study's folder, `study`; `compared` is how the runs that were made again compare.
+    """
     lines = [
         f"{experiment.id} {experiment.slug}   {experiment.state}",
         f"branch  {experiment.branch}",
@@ -137,25 +166,37 @@ def experiment_page(experiment: Experiment, runs: Iterable[Run], calls: Iterable
         sentences = re.split(r"(?<=\.) (?=[A-Z])", said.explanation)
         lines += [f"{head}{part}" for head, part in zip(heads, sentences, strict=False) if part]
         lines += [f"worth   {said.worth:+.3g}, at the rates of [study] worth"] if said.worth is not None else []
-    lines += [f"  {m.objective:24} {m.value:<14.6g} {m.said}, {count(m.n, 'run')}" for m in experiment.measurements]
+    for m in (*experiment.measurements, *experiment.full):
+        at = experiment.said_at(m.fidelity)
+        lines.append(f"  {m.objective:24} {m.value:<14.6g} {m.said}, {count(m.n, 'run')}{at}")
     for run in runs:
         how = run.outcome or "running"
         again = f", attempt {run.attempt}" if run.attempt > 1 else ""
         lines.append(
-            f"run {run.id}: {run.purpose}, seed {run.seed}{again}: {how}   wall {run.wall}, memory by {run.meter}"
+            f"run {run.id}: {run.purpose}{experiment.said_at(run.fidelity)}, seed {run.seed}{again}: {how}   "
+            f"wall {run.wall}, memory by {run.meter}"
         )
+        lines += [f"  {compared[run.id]}"] if run.id in compared else []
         for stage in run.stages:
             cpu = "not measured" if stage.cpu_seconds is None else f"{stage.cpu_seconds:.2f} s"
             cost = f"{stage.wall_seconds:8.2f} s   cpu {cpu}   memory {size(stage.peak_bytes)}"
             cost += "" if stage.peak_device_bytes is None else f"   of GPUs {size(stage.peak_device_bytes)}"
             cost += "" if stage.energy_joules is None else f"   {stage.energy_joules:,.0f} J"
             lines.append(f"  {stage.name:8} {stage.outcome:12} {cost}")
+        lines += [f"  {run.detail}"] if run.outcome is Outcome.OK and run.detail else []
+        lines.append(f"  files    {study / run.folder}: output/" + "".join(f", {one.name}.log" for one in run.stages))
     lines += [f"{call.line}   {call.model}, num_ctx {call.num_ctx}" for call in calls]
     return "\n".join(lines)
 
 
-def status_page(keys: dict[str, Any], counted: Keeps | None, limits: Sequence[Limit] = (), doubt: str = "") -> str:
-    """Where a study stands, from its keys; its budgets; and what there is to doubt of trunk."""
+def status_page(
+    keys: dict[str, Any],
+    counted: Keeps | None,
+    limits: Sequence[Limit] = (),
+    doubt: str = "",
+    agreement: Sequence[Agreement] = (),
+) -> str:
+    """Where a study stands, from its keys; its budgets; what there is to doubt of trunk; how far fidelities agree."""
     state = keys["state"] + (f", pid {keys['engine']['pid']}" if keys["engine"] else "")
     lines = [f"study {keys['study']}   {state}" + (f", {keys['ended_by']}" if keys["ended_by"] else "")]
     counts = [
@@ -165,7 +206,7 @@ def status_page(keys: dict[str, Any], counted: Keeps | None, limits: Sequence[Li
     ]
     lines += [doubt] if doubt else []
     lines.append("   ".join(counts))
-    lines += trust(counted)
+    lines += [*trust(counted), *filter(None, [agreed_on(agreement)])]
     if keys["trunk"]:
         lines.append(f"trunk {keys['trunk']}, the tree of {keys['incumbent']}")
         if keys["pinned"]:
@@ -173,9 +214,28 @@ def status_page(keys: dict[str, Any], counted: Keeps | None, limits: Sequence[Li
         lines.append(f"model {model(keys)}   wall {keys['wall']}   memory by {keys['meter']}")
         lines += [f"no model: {keys['model_why']}"] if keys["model"] == "none" and keys["model_why"] else []
         lines += [f"no wall: {keys['no_wall']}"] if keys["no_wall"] else []
+        lines += keys["doubts"]
+        lines += measuring(keys)
+        lines += uncommitted(keys)
+    if (text := keys["revision"]) and "revised" in text["text"]:
+        lines.append(f"{text['text']}   ({read_at(text['at'])})")
+    elif text:
+        lines.append(f"cockpit.toml revision {text['digest'][:7]}, read {read_at(text['at'])}")
     if limits:
         lines += ["", *aligned(budget_columns(limits, going_on=keys["engine"] is not None))]
     return "\n".join(lines)
+
+
+def uncommitted(facts: Mapping[str, Any]) -> list[str]:
+    """What a study has of what is not committed, and what it has not."""
+    lines = [f"with what is not committed: {some(taken)}"] if (taken := facts.get("with_changes")) else []
+    left_out = facts.get("left_out")
+    return lines + ([f"not committed, so not part of the study: {some(left_out)}"] if left_out else [])
+
+
+def fidelity(sets: Mapping[str, Any]) -> str:
+    """What the runs of a fidelity are given: `max_steps = 500`."""
+    return ", ".join(f"{name} = {value}" for name, value in sets.items()) or "the code as it stands"
 
 
 def model(facts: dict[str, Any]) -> str:
@@ -190,13 +250,14 @@ def frontier_page(
     experiments: Iterable[Experiment],
     counted: Keeps | None,
     lately: Returns | None,
+    agreement: Sequence[Agreement] = (),
 ) -> str:
     """The frontier as a table: each value, and how far it is from the baseline's; then how far it can be trusted."""
     rows = list(experiments)
     if not reference:
         return "no frontier yet: it is drawn when the baseline is measured"
     table = aligned(frontier_columns(frontier, reference, rows))
-    told = [*trust(counted), *bought(lately, frontier)]
+    told = [*trust(counted), *filter(None, [agreed_on(agreement)]), *bought(lately, frontier)]
     return "\n".join([frontier_head(frontier, rows), *table, frontier_foot(frontier), *told])
 
 
@@ -258,8 +319,9 @@ def chance(probability: float | None) -> str:
 
 def frontier_head(frontier: Frontier, experiments: Iterable[Experiment]) -> str:
     """How many are on the frontier, and how much it encloses."""
-    measured = sum(bool(experiment.measurements) for experiment in experiments)
-    head = f"{count(len(frontier.points), 'experiment')} of {measured} on the frontier   "
+    measured = [one for one in experiments if one.measurements]
+    at = measured[0].said_at(measured[0].measurements[0].fidelity) if measured else ""
+    head = f"{count(len(frontier.points), 'experiment')} of {len(measured)} on the frontier{at}   "
     return head + enclosed(frontier)
 
 

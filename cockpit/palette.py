@@ -6,7 +6,7 @@ from rich.text import Text
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from cockpit.deciding import Deciding
-from cockpit.keys import KEYS, TABLE, Key
+from cockpit.keys import BY_WORDS, KEYS, TABLE, Key
 from cockpit.line import line
 from cockpit.widgets.panel import Panel
 
@@ -21,7 +21,7 @@ class Actions(Provider):
         own = keymap.rows(focused.keys) if isinstance(focused, Panel) else []
         title = f"{focused.title}: " if isinstance(focused, Panel) else ""
         said = [(key, shown, f"{title}{keymap.says(key)}") for shown, key in own]
-        return [*said, *((key, shown, keymap.says(key)) for shown, key in keymap.rows(KEYS))]
+        return [*said, *((key, shown, keymap.says(key)) for shown, key in keymap.rows((*KEYS, *BY_WORDS)))]
 
     async def _do(self, key: Key) -> None:
         await self.app.run_action(key.action, default_namespace=self._namespace(key))

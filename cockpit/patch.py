@@ -8,7 +8,6 @@ import asyncio
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 from enum import StrEnum
 from functools import lru_cache
@@ -96,8 +95,7 @@ class Changes(Sequence[Change]):
         return self.files[at] if at >= 0 else None
 
 
-@dataclass(frozen=True, slots=True)
-class Patch(Want[Changes | str]):
+class Patch(Want[Changes | str], frozen=True):
     """What lies between two commits; or why that cannot be read."""
 
     old: str
@@ -111,8 +109,7 @@ class Patch(Want[Changes | str]):
             return f"the diff cannot be read: {error}"
 
 
-@dataclass(frozen=True, slots=True)
-class Text(Want[Clean | Exception]):
+class Text(Want[Clean | Exception], frozen=True):
     """A patch as it is printed, clean."""
 
     patch: Patch
@@ -126,8 +123,7 @@ class Text(Want[Clean | Exception]):
             return error
 
 
-@dataclass(frozen=True, slots=True)
-class Copy(Want[bytes | Exception]):
+class Copy(Want[bytes | Exception], frozen=True):
     """A file as it is in a commit."""
 
     commit: str

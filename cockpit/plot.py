@@ -2,8 +2,8 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from msgspec import Struct
 from rich.cells import cell_len
 
 from cockpit import figures
@@ -18,8 +18,7 @@ BARS, LABELS = 24, 40  # of the weightiest points, so many have their intervals 
 Interval = tuple[float, float]
 
 
-@dataclass(frozen=True, slots=True)
-class Axis:
+class Axis(Struct, frozen=True):
     """A quantity to draw along. What is better lies up, and to the left."""
 
     label: str
@@ -38,8 +37,7 @@ class Axis:
         return list(zip(along.ticks, figures.ticks(along.ticks, quality=self.quality, even=along.even), strict=True))
 
 
-@dataclass(frozen=True, slots=True)
-class Dot:
+class Dot(Struct, frozen=True):
     """A point: its values, how it looks, and what is written beside it. Of two on one cell the weightier is drawn."""
 
     x: float
@@ -53,8 +51,7 @@ class Dot:
     up: Interval | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(Struct, frozen=True):
     """Where values lie on a canvas of so many columns and rows."""
 
     xs: Scale
@@ -111,8 +108,7 @@ class Crowd:
         return Counter(self._cells[one] for one in self.places)
 
 
-@dataclass(frozen=True, slots=True)
-class Ranges:
+class Ranges(Struct, frozen=True):
     """From where to where both axes go, before what is selected is asked."""
 
     across: Interval

@@ -10,10 +10,10 @@ import signal
 from bisect import bisect_left
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from msgspec import Struct, field
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -22,7 +22,7 @@ from textual.geometry import Region
 from textual.screen import ModalScreen
 
 from cockpit import keys, sheets
-from cockpit.keys import LOOK, Keymap
+from cockpit.keys import Keymap
 from cockpit.line import Line, Piece, apart, fit, line, right, width_of, wrap
 from cockpit.ran import command, ended, purpose, took
 from cockpit.sheets import Sheet
@@ -31,26 +31,7 @@ from cockpit.widgets.panel import Foot, Lines
 from store import trail
 from store.trail import FILE, OLDER, Ran, Tail
 
-TITLE = "Commands and processes"
-KEYS = (
-    keys.Key("open", "enter", "whole", LOOK, "one whole: its words, folder and output", "all of it"),
-    keys.Key("down", "j,down", "move(1)", LOOK, "down, up"),
-    keys.Key("up", "k,up", "move(-1)", LOOK, ""),
-    keys.Key("filter", "slash", "filter", LOOK, "filter: a command, a folder, failed", "filter"),
-    keys.Key("changing", "w", "changing", LOOK, "only what may change something, or all", "what changes"),
-    keys.Key("last", "G,end,f", "end(True)", LOOK, "the newest, and follow", "newest"),
-    keys.Key("first", "g,home", "end(False)", LOOK, "the oldest"),
-    keys.Key("half_down", "ctrl+d", "page(0.5)", LOOK, "half a page down, up"),
-    keys.Key("half_up", "ctrl+u", "page(-0.5)", LOOK, ""),
-    keys.Key("page_down", "pagedown", "page(1)", LOOK, "a page down, up"),
-    keys.Key("page_up", "pageup", "page(-1)", LOOK, ""),
-    keys.Key("help", "question_mark", "help", LOOK, "this help", "help"),
-    keys.Key("back", "escape", "leave", LOOK, "forget the filter; then back to the panels", "back"),
-    keys.Key("processes", "at", "leave", LOOK, "the same"),
-    keys.Key("quit", "q", "leave", LOOK, ""),
-    keys.Key("redraw", "ctrl+l", "app.redraw", LOOK, "draw the screen anew"),
-    keys.Key("", "ctrl+c", "leave", LOOK, ""),
-)
+TITLE, KEYS = keys.PROCESSES, keys.OF_PROCESSES
 POLL_SECONDS = 0.5
 WHEEL = 3  # lines
 
@@ -120,16 +101,14 @@ def _clock(at: float) -> str:
 # --- which are shown --------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """Which are wanted: those in which these words are, and that may change something."""
 
     words: str = ""
     changing: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """What was read, and the numbers of the lines that are wanted. `texts` are of all lines, once words were wanted."""
 
     tail: Tail = field(default_factory=Tail)

@@ -20,10 +20,12 @@ def sentence(study: Snapshot, one: Experiment, now: float, keys: Keymap = TABLE)
     if one.state is State.RUNNING:
         run = next((run for run in study.running if run.experiment == one.number), None)
         if run is not None:
-            done = 1 + min((m.n for m in one.measurements), default=0)
+            own = [m.n for m in (*one.measurements, *one.full) if m.fidelity == run.fidelity]
+            done = 1 + min(own, default=0)
             of = f" of {study.facts['seeds']}" if run.purpose == "baseline" and "seeds" in study.facts else ""
             after = f", after {run.stages[-1].name}" if run.stages else ""
-            return f"{run.purpose}, seed {done}{of}{after}, {figures.ticking(now - run.started_at)}"
+            purpose = f"{run.purpose}{one.said_at(run.fidelity)}"
+            return f"{purpose}, seed {done}{of}{after}, {figures.ticking(now - run.started_at)}"
     if one.state is State.QUEUED:
         return one.hypothesis or "the unchanged code"
     if said := one.verdict:

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import median
+
+from msgspec import Struct
 
 LEAST, MOST = 1e-150, 1e150  # values of a logarithmic scale, so that their ratio is a number
 FARTHEST = 1e300  # of a linear one, so that their difference is
@@ -16,8 +17,7 @@ SIZES = ((1, 1.5, 2, 3, 4, 5, 6, 8), (1, 2, 3, 5), (1, 2, 5), (1, 3), (1,))  # o
 NARROW, BROAD = 3.0, 1000.0  # ratios of its ends: below, ticks of a linear one; from there on, few round ends
 
 
-@dataclass(frozen=True, slots=True)
-class Scale:
+class Scale(Struct, frozen=True):
     """Values to cells: `low` lies at the cell `first`, `high` at `last`; there may be cells beyond both."""
 
     low: float

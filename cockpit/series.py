@@ -7,8 +7,9 @@ any length is kept as a sample of at most two thousand points: every one at firs
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from itertools import islice
+
+from msgspec import Struct, field
 
 from cockpit.text import SEQUENCE
 
@@ -35,8 +36,7 @@ OF = re.compile(r"(?<![\d/.-])(\d{1,12}+)\s?/\s?(\d{1,12}+)(?![\d/.-])")
 NO_METRICS = frozenset(("global_step", "epoch", "step", "iteration", "iter", "nan", "inf", "infinity"))
 
 
-@dataclass(slots=True)
-class Curve:
+class Curve(Struct):
     """A metric: a sample of its points, each so many after the last one, and the newest."""
 
     points: list[Point] = field(default_factory=list)
@@ -63,8 +63,7 @@ class Curve:
         return [*self.points, *more]
 
 
-@dataclass(slots=True)
-class Series:
+class Series(Struct):
     """The metrics of the lines until now."""
 
     curves: dict[str, Curve] = field(default_factory=dict)

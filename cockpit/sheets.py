@@ -14,7 +14,7 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Input
 
-from cockpit import away
+from cockpit import away, plans
 from cockpit import keys as table
 from cockpit.card import changed
 from cockpit.feed import Objective, Snapshot
@@ -25,7 +25,8 @@ from cockpit.patch import Change, Kind, Patch
 from cockpit.view import Want
 from cockpit.widgets.panel import Foot, Lines
 from store.away import Happened
-from store.records import Experiment, State, Word, name_of
+from store.planned import Plan
+from store.records import FULL, Experiment, State, Word, name_of
 
 MOST = 6  # experiments that a sheet names
 REASONS = ("too slow", "too large", "loses too much", "too complex", "not what I want")  # to reject, in a few words
@@ -158,6 +159,21 @@ class Away(Sheet):
         self.dismiss(answer)
 
 
+class Planned(Sheet):
+    """What the study can answer."""
+
+    BINDINGS = [Binding("enter", "leave", show=False), Binding("i", "leave", show=False, id="plan")]
+    WIDTH = 90
+
+    def __init__(self, plan: Plan, keys: Keymap) -> None:
+        super().__init__("What this study can answer", keys)
+        self._plan = plan
+
+    def lines(self, width: int) -> Sequence[Line]:
+        """The rows of the plan."""
+        return plans.card(self._plan, width)
+
+
 class Told(Sheet):
     """Something that has to be read as a whole: an error, or why something is not done."""
 
@@ -280,7 +296,7 @@ def merge_lines(
         head = [line(("no verdict yet", "bold"))]
     else:
         head = [line((text, "bold")) for text in wrap(said.sentence, width, 3)]
-        seeds = f"{said.runs} seed{'s' if said.runs > 1 else ''}"
+        seeds = f"{said.seeds} seed{'s' if said.seeds > 1 else ''}"
         head.append(line((f"{said.word}, {said.evidence} on {seeds}", "dim")))
         for title, moved, style in WORTH:
             parts = [
@@ -325,7 +341,7 @@ def merge_lines(
     if stale := sum(row.stale(-1) for row in study.experiments if row.number not in taken):
         texts = wrap(f"{stale} open: judged by what trunk was, can still be merged", width - 14, 2)
         rows += [("then stale" if not index else "", [(text, "dim")]) for index, text in enumerate(texts)]
-    rows.append(("not touched", [("your branch, your files", "text"), ("   git merge takes it", "dim")]))
+    rows.append(("not touched", [("your branch, your files", "text"), ("   cockpit land takes it", "dim")]))
     rows.append(("undo", [(keys["undo"], "bold sky"), ("   while it is the last decision", "dim")]))
     body = [line((f"{name:14}", "dim"), *pieces) for name, pieces in rows]
     if all(map(confirmed, chosen)):
@@ -347,7 +363,8 @@ WORTH: tuple[tuple[str, Callable[[Mapping[str, Any]], bool], str], ...] = (
 
 
 def _part(study: Snapshot, incumbent: int, objective: Objective, figure: Mapping[str, Any]) -> str:
-    base = next((m.value for m in study.experiments[incumbent].measurements if m.objective == objective.name), None)
+    of = study.experiments[incumbent].at(figure.get("fidelity", FULL))
+    base = next((m.value for m in of if m.objective == objective.name), None)
     return " ".join(text for text in (objective.label, *changed(objective, figure, base)) if text)
 
 

@@ -18,19 +18,24 @@ def alive(study: Snapshot, run: Run) -> bool:
     return run.outcome is None and study.pid is not None
 
 
+STYLES = {None: "sky", Outcome.OK: "good", Outcome.STOPPED_EARLY: "text", Outcome.INTERRUPTED: "infra"}
+
+
 def seed_of(study: Snapshot, run: Run, runs: Sequence[Run]) -> str:
     """Which seed of its purpose it is: `baseline, seed 2 of 3`."""
-    seeds = list(dict.fromkeys(one.seed for one in runs if one.purpose == run.purpose))
+    alike = (one for one in runs if (one.purpose, one.fidelity) == (run.purpose, run.fidelity))
+    seeds = list(dict.fromkeys(one.seed for one in alike))
     number = seeds.index(run.seed) + 1 if run.seed in seeds else 1
     of = f" of {study.facts['seeds']}" if run.purpose == "baseline" and "seeds" in study.facts else ""
-    return f"{run.purpose}, seed {number}{of}"
+    at = f" at {run.fidelity}" if study.facts.get("fidelity") else ""
+    return f"{run.purpose}{at}, seed {number}{of}"
 
 
 def head(study: Snapshot, run: Run, runs: Sequence[Run], width: int) -> Line:
     """What it is. Where there is no room, what is said last is left out."""
     one = study.experiment(run.experiment)
-    style = {None: "sky", Outcome.OK: "good", Outcome.INTERRUPTED: "infra"}.get(run.outcome, "bad")
-    glyph = {None: "►", Outcome.OK: "✓"}.get(run.outcome, "!")
+    style = STYLES.get(run.outcome, "bad")
+    glyph = {None: "►", Outcome.OK: "✓", Outcome.STOPPED_EARLY: "▾"}.get(run.outcome, "!")
     glyph, style = ("!", "infra") if run.outcome is None and study.pid is None else (glyph, style)
     pieces: list[Piece] = [(f" {glyph} ", style), (name_of(run.experiment), "bold")]
     ids = [other.id for other in runs]
@@ -145,8 +150,9 @@ def over(study: Snapshot, run: Run, width: int, keys: Keymap, *, brief: bool) ->
         return [*rows, line((f" broken off: its engine is gone, and {keys['run']} goes on", "infra"))]
     after = took((run.ended_at or run.started_at) - run.started_at)
     if run.outcome is not Outcome.OK:
-        style = "infra" if run.outcome is Outcome.INTERRUPTED else "bad"
-        said = f"{run.outcome}: {run.detail}" if run.detail else str(run.outcome)
+        style = STYLES.get(run.outcome, "bad")
+        told = bool(run.detail) and run.detail.startswith(run.outcome or "")  # what was stopped early says so itself
+        said = run.detail if told else f"{run.outcome}: {run.detail}" if run.detail else str(run.outcome)
         return [*rows, *(line((f" {text}", style)) for text in wrap(f"{said}, after {after}", width - 2, 2))]
     known = {one.name: one for one in study.quantities}
     pieces: list[Piece] = [(f" ok after {after}", "good")]

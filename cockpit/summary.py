@@ -3,10 +3,12 @@
 import os
 import re
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from cockpit import account, output, pages
 from cockpit.glyphs import promising
@@ -16,6 +18,7 @@ from store import budgets, views
 from store.account import Account
 from store.database import Database
 from store.records import (
+    Agreement,
     Decision,
     Ended,
     Evidence,
@@ -28,6 +31,7 @@ from store.records import (
     Returns,
     State,
     Study,
+    agreed_on,
     name_of,
     offers,
 )
@@ -46,15 +50,15 @@ WHY = {
     Ended.RETURNS: "a confirmed gain has become as unlikely as `[study] stop_when` says",
     Ended.NO_PROPOSER: "nothing is left to propose: no knob has an untried value, and no model has anything new",
     Ended.BASELINE_FAILED: "the baseline failed: the code that all is compared with gave no measurement",
-    Ended.MACHINE_FAILED: "the machine failed: no room, no git, no record, or runs that something else keeps ending",
+    Ended.MACHINE_FAILED: "the machine failed: no room, no git, no record, runs ended from outside, or cockpit itself",
     Ended.CONFIGURATION: "cockpit.toml cannot be meant so; what to change is said below",
     Ended.STOPPED: "stopped, as asked for; the same command goes on from here",
+    Ended.RERUN: "one run was made again, and nothing else was to be done",
     Ended.INTERRUPTED: "interrupted; the same command goes on from here",
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(Struct, frozen=True):
     """What there is to know of a study at the end of an engine's life."""
 
     study: Study | None
@@ -72,6 +76,7 @@ class Summary:
     best: Experiment | None  # that a person is to look at first, of the frontier
     diff: str = ""  # what the best one changes
     lack: str = ""  # why there is no diff of it
+    agreement: Sequence[Agreement] = ()  # of quick and full runs
 
     @property
     def spent(self) -> Ledger:
@@ -128,6 +133,7 @@ async def read(database: Database, why: Ended) -> Summary:
         frontier=drawn,
         keeps=await views.keeps(database),
         returns=await views.returns(database),
+        agreement=await views.agreement(database),
         reference=reference,
         account=await accounts.read(database),
         limits=await budgets.read(database),
@@ -157,7 +163,7 @@ def say(summary: Summary) -> None:
     output.line(f"\n{summary.counts}\n")
     if summary.doubt:
         output.line(f"{summary.doubt}\n")
-    told = (summary.frontier, summary.reference, summary.experiments, summary.keeps, summary.returns)
+    told = (summary.frontier, summary.reference, summary.experiments, summary.keeps, summary.returns, summary.agreement)
     output.table(pages.frontier_page(*told) + "\n")
     output.table(pages.ledger_page(summary.spent, summary.limits) + "\n")
     output.line("\n".join(summary.morning) + "\n")
@@ -189,6 +195,7 @@ def keys(summary: Summary) -> dict[str, Any]:
         "frontier": output.frontier_keys(summary.frontier, summary.reference, summary.experiments),
         "returns": output.returns_keys(summary.returns),
         **output.keeps_keys(summary.keeps),
+        "agreement": output.agreement_keys(summary.agreement),
         "best": None if best is None else {"id": best.id, "diff": summary.diff or None},
     }
 
@@ -206,7 +213,8 @@ def markdown(summary: Summary) -> str:
         drawn = pages.frontier_columns(summary.frontier, summary.reference, summary.experiments)
         parts += ["### Frontier", _plain(pages.frontier_head(summary.frontier, summary.experiments)), _table(drawn)]
         parts.append(_plain(pages.frontier_foot(summary.frontier)))
-        lines = [*pages.trust(summary.keeps), *pages.bought(summary.returns, summary.frontier)]
+        agreed = filter(None, [agreed_on(summary.agreement)])
+        lines = [*pages.trust(summary.keeps), *agreed, *pages.bought(summary.returns, summary.frontier)]
         parts.append("\n".join(f"- {_plain(line)}" for line in lines))
     if summary.spent.total:
         parts += ["### Spend", _table(pages.ledger_columns(summary.spent))]

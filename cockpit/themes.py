@@ -1,16 +1,17 @@
 """The themes: what the names of styles stand for. Dark, light, the terminal's own sixteen colours, and no colour."""
 
+import dataclasses
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 
+from msgspec import Struct
+from msgspec.structs import replace
 from rich.console import Console
 from textual.theme import BUILTIN_THEMES
 from textual.theme import Theme as Chrome
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Theme:
+class Theme(Struct, frozen=True, eq=False):
     """What each name of a style, and of a ground, stands for: words that Rich knows. A name may have none.
 
     `NAME on GROUND` is what a name stands for on that ground, where that is something else than elsewhere.
@@ -138,7 +139,7 @@ def chrome(theme: Theme) -> Chrome:
     """The same for what Textual draws itself: the screen behind the lines, frames, what is written on, the palette."""
     if theme.is_own:
         known = BUILTIN_THEMES["ansi-dark"]
-        return replace(
+        return dataclasses.replace(
             known, name=f"cockpit-{theme.name}", variables={**known.variables, "border": "ansi_bright_black"}
         )
     grounds = {name: words.removeprefix("on ") for name, words in theme.grounds.items()}

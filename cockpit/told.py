@@ -5,8 +5,10 @@ A server counts the tokens of a prompt as a whole. Those of a part are reckoned 
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cockpit import figures
 from cockpit.output import call_keys
@@ -19,8 +21,7 @@ UNREADABLE = "it cannot be read: what is recorded is no list of messages"
 CHANGES = {"knobs": "knob", "rewrite": "function"}  # of a proposal's change: what there are some of
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """A part of a prompt, as it was sent. `tokens` are reckoned; None where there is nothing to reckon by."""
 
     name: str

@@ -1,9 +1,10 @@
 """What panels draw from, and what they draw: the study as it is seen now becomes lines."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Generic, TypeVar
+
+from msgspec import Struct, field
 
 from cockpit.feed import Snapshot
 from cockpit.keys import TABLE, Keymap
@@ -35,18 +36,17 @@ def arrangement(columns: int, rows: int) -> Arrangement:
     return Arrangement.HUGE if columns >= 180 and rows >= 40 else Arrangement.WIDE
 
 
-@dataclass(frozen=True, slots=True)
-class Repository:
+class Repository(Struct, frozen=True):
     """What a screen asks of git: functions of the research, which only the command line reaches."""
 
     patch: Callable[[Place, str, str], Awaitable[str]]  # between two commits
     file: Callable[[Place, str, str], Awaitable[bytes]]  # of a commit, by its path
     conflicts: Callable[[Place, Sequence[int]], Awaitable[str]]  # why some cannot be merged together; or nothing
+    stands: Callable[[Place], Awaitable[dict[str, Any]]]  # where the user's own branch stands
     trail: Trail = NOWHERE  # to which all that the screen starts is added
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """Where panels read what the snapshot does not hold: the record, the study's folder, and git.
 
     And what was read before, so that what grows is read on from there.
@@ -58,7 +58,7 @@ class Source:
     before: "Mapping[Want[Any], Any]" = field(default_factory=dict)
 
 
-class Want(Generic[Answer]):
+class Want(Struct, Generic[Answer], frozen=True):
     """Something that a panel needs beyond the snapshot. A subclass is a frozen record: equal ones are read once."""
 
     every_seconds: ClassVar[float | None] = None  # it is read again while it is on the screen
@@ -78,8 +78,7 @@ class Opened(StrEnum):
     ANSWER = "answer"
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """Which call to a model is looked at, while an experiment is selected, and how far one is in it."""
 
     experiment: int = -1
@@ -88,8 +87,7 @@ class Reading:
     opened: Opened = Opened.NOTHING
 
 
-@dataclass(frozen=True, slots=True)
-class Choices:
+class Choices(Struct, frozen=True):
     """How a person wants to see it. They last as long as the screen is open."""
 
     sort: str = "attention"  # or the name of a column of the list
@@ -109,8 +107,7 @@ class Choices:
     metric: str = ""  # of which the curve is, where another than the first is wanted
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(Struct, frozen=True):
     """The study, the experiment that is selected, and the time it is. What panels want is there once it was read."""
 
     study: Snapshot
@@ -133,8 +130,7 @@ class View:
         return answer
 
 
-@dataclass(frozen=True, slots=True)
-class Drawing:
+class Drawing(Struct, frozen=True):
     """A panel's lines. `head` stays while `body` scrolls; `cursor` is the line of the body that is always in sight."""
 
     body: Sequence[Line]

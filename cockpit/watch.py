@@ -12,9 +12,11 @@ import sqlite3
 import stat
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from cockpit.logs import stage_logs
 from cockpit.series import LARGEST, MOST_METRICS, Curve, Series
@@ -36,16 +38,14 @@ STAGE = re.compile(r"[\w-]{1,40}", re.ASCII)
 # --- the record ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(Struct, frozen=True):
     """The runs of an experiment, oldest first; and the good ones of trunk."""
 
     runs: Sequence[Run]
     trunk: Sequence[Run]
 
 
-@dataclass(frozen=True, slots=True)
-class Runs(Want[History | str]):
+class Runs(Want[History | str], frozen=True):
     """The runs of an experiment, beside trunk's."""
 
     of_the_record: ClassVar[bool] = True
@@ -63,8 +63,7 @@ class Runs(Want[History | str]):
             return f"its runs cannot be read: {error}"
 
 
-@dataclass(frozen=True, slots=True)
-class Usual(Want[Mapping[str, float]]):
+class Usual(Want[Mapping[str, float]], frozen=True):
     """The seconds that the stages of such runs usually take, by their names; nothing where that cannot be read."""
 
     every_seconds: ClassVar[float | None] = 60.0
@@ -92,8 +91,7 @@ def history(view: View, experiment: int) -> History | str | None:
 # --- the folder ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Log:
+class Log(Struct, frozen=True):
     """What was read of the log of a stage. A progress bar is one line: its last state."""
 
     stage: str
@@ -105,8 +103,7 @@ class Log:
     series: Series = field(default_factory=Series)
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(Struct, frozen=True):
     """What the stage under way uses. What is not measured is None."""
 
     held_bytes: float | None
@@ -117,8 +114,7 @@ class Use:
     joules: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Struct, frozen=True):
     """What a run's folder held when it was looked at."""
 
     logs: Sequence[Log] = ()
@@ -147,8 +143,7 @@ class Seen:
         return Series({**self.written, **{n: one for n, one in beside.items() if n not in self.written}}, "step", end)
 
 
-@dataclass(frozen=True, slots=True)
-class Watched(Want[Seen]):
+class Watched(Want[Seen], frozen=True):
     """What the folder of a run holds."""
 
     run: int
@@ -161,8 +156,7 @@ class Watched(Want[Seen]):
         return await asyncio.to_thread(look, source.place.folder / self.folder, before, time.time())
 
 
-@dataclass(frozen=True, slots=True)
-class Watching(Watched):
+class Watching(Watched, frozen=True):
     """The same of a run that is under way."""
 
     every_seconds: ClassVar[float | None] = 0.5

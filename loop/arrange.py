@@ -3,7 +3,8 @@
 import re
 import time
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from loop.branches import HIDDEN, SHOWN, Branches, GitError
 from loop.effects import References, bring_about, carry_out

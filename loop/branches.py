@@ -16,8 +16,10 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from store.place import SCRATCH, Place
 from store.records import Moves
@@ -41,12 +43,14 @@ SAFE = {
 }
 READS = {  # the commands that change nothing, with the words with which they are run here
     "config", "rev-parse", "for-each-ref", "ls-tree", "ls-files", "cat-file", "diff-tree", "status", "merge-file",
-    "worktree",
+    "worktree", "merge-base", "symbolic-ref", "log", "check-ignore",
 }  # fmt: skip
 HUNK = re.compile(rb"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")  # so many lines away, and so many in their place
 SHOWN, HIDDEN = "refs/heads/", "refs/"  # what `git branch` lists, and what it does not
 OID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")  # the whole name of an object, in either format
 DESCRIBED = re.compile(r"-g[0-9a-f]{4,}$")  # a name that git takes for that of an object where there is none such
+UNTRACKED_BYTES = 50_000_000  # of files that git does not track, which a snapshot takes along
+MAGIC = {"GIT_LITERAL_PATHSPECS": "0"}  # of the one command that takes paths and cannot take them as they are
 LISTED = 8  # trees whose files are kept in mind: trunk, what is proposed from, what has just been run
 NOBODY = {  # what cockpit commits, cockpit signs
     "GIT_AUTHOR_NAME": "cockpit",
@@ -60,8 +64,12 @@ class GitError(Exception):
     """A git command failed. The message holds the command and what git said."""
 
 
+class TooMuch(Exception):
+    """What git does not track is too large to be taken along. The message names it."""
+
+
 class Conflict(Exception):
-    """Two changes cannot be taken together. The message is the file in which they meet."""
+    """Two changes cannot be taken together. The message names the files in which they meet."""
 
 
 def environment() -> dict[str, str]:
@@ -153,8 +161,7 @@ async def _first(process: asyncio.subprocess.Process, stdin: bytes, most: int) -
     return found[0], found[1]
 
 
-@dataclass(frozen=True, slots=True)
-class Branches:
+class Branches(Struct, frozen=True):
     """The branches of one study."""
 
     place: Place
@@ -234,6 +241,35 @@ class Branches:
             return {}, set()
         lines = (await self._git("worktree", "list", "--porcelain")).decode(errors="replace").splitlines()
         return found, {name.removeprefix(SHOWN) for name in found if f"branch {name}" in lines}
+
+    async def head(self) -> str | None:
+        """The branch that the working tree has checked out, by its whole name; None of a detached HEAD."""
+        try:
+            return (await self._git("symbolic-ref", "--quiet", "HEAD")).decode().strip()
+        except GitError:
+            return None
+
+    async def checked_out(self, branch: str) -> list[Path]:
+        """The working trees that have a branch checked out."""
+        said = (await self._git("worktree", "list", "--porcelain", "-z")).decode("utf-8", "surrogateescape")
+        trees = [entry.split("\0") for entry in said.split("\0\0")]
+        return [Path(lines[0].removeprefix("worktree ")) for lines in trees if f"branch {branch}" in lines]
+
+    async def holds(self, commit: str, other: str) -> bool:
+        """Whether a commit is another one, or has it behind it."""
+        try:
+            return (await self._git("merge-base", other, commit)).decode().strip() == other
+        except GitError:  # they have nothing in common
+            return False
+
+    async def committed_at(self, commit: str) -> float:
+        """When a commit was made, in seconds since 1970."""
+        return float((await self._git("log", "-1", "--format=%ct", commit)).decode())
+
+    async def remotes(self) -> list[str]:
+        """The names of the repositories to which this one's branches can be pushed."""
+        out = (await self._git("config", "--null", "--list", "--name-only")).decode(errors="replace")
+        return [found[1] for name in out.split("\0") if (found := re.fullmatch(r"remote\.(.+)\.url", name))]
 
     async def tree(self, commit: str) -> str:
         """The tree of a commit."""
@@ -318,6 +354,38 @@ class Branches:
         )  # fmt: skip
         return [entry[3:] for entry in out.decode("utf-8", "replace").split("\0") if entry]
 
+    async def left_out(self, tree: str) -> list[str]:
+        """The tracked files that differ from HEAD and are not so in this tree either."""
+        if not (paths := await self.dirty()):
+            return []
+        there = [path for path in paths if (at := self.place.root / path).is_file() and not at.is_symlink()]
+        names = "".join(f"{path}\n" for path in there if "\n" not in path)
+        oids = (await self._git("hash-object", "--stdin-paths", stdin=names.encode())).decode().split()
+        now = dict(zip(names.splitlines(), oids, strict=True))
+        was = {path: facts.split()[2] for path, facts in (await self.files(tree)).items()}
+        return [path for path in paths if now.get(path) != was.get(path)]
+
+    async def matches(self, commit: str) -> bool:
+        """Whether the user's working tree and index hold what a commit does, in all that it tracks."""
+        try:
+            await self._git("diff-index", "--quiet", commit, index=self.place.git_dir / "index")
+        except GitError:
+            return False
+        return True
+
+    async def ignored(self, paths: Sequence[str]) -> set[str]:
+        """Those of these paths of the working tree that the repository's rules ignore. None of them is looked into."""
+        if not paths:
+            return set()
+        try:
+            stdin = "".join(f"{path}\0" for path in paths).encode("utf-8", "surrogateescape")
+            out = await self._git("check-ignore", "-z", "--stdin", "--no-index", stdin=stdin, more=MAGIC)
+        except GitError as error:
+            if str(error).endswith("exit status 1"):  # none of them is
+                return set()
+            raise
+        return {path for path in out.decode("utf-8", "surrogateescape").split("\0") if path}
+
     # --- writing -----------------------------------------------------------------------------------------------------
 
     async def move(self, moves: Moves) -> None:
@@ -340,6 +408,16 @@ class Branches:
         what = ", ".join(order.strip() for order in orders if order and not order.startswith("verify"))
         words = ("update-ref", "--no-deref", "-m", "cockpit", "--stdin")
         await self._git(*words, stdin=script.encode(), purpose=what)
+
+    async def take_along(self, old: str, new: str) -> None:
+        """Make the user's working tree and index another commit's. What they would lose by it is an error of git's.
+
+        No program of the repository runs, neither hook nor filter. Where it is so already, nothing happens.
+        """
+        index = self.place.git_dir / "index"
+        with suppress(GitError):  # of a file that is others' by now: `read-tree` says which
+            await self._git("update-index", "-q", "--refresh", index=index)  # it goes by times, as in a copied folder
+        await self._git("read-tree", "-m", "-u", old, new, index=index, purpose="the files of the working tree")
 
     async def tree_with(self, tree: str, files: Mapping[str, bytes]) -> str:
         """The tree of a tree, or of a commit, with other contents of these files.
@@ -368,28 +446,75 @@ class Branches:
         tree = await self.tree_with(parent, files)
         return await self.commit_tree(tree, [parent, *beside], message, at), tree
 
+    async def snapshot(self, head: str) -> tuple[str, list[str]]:
+        """A commit on `head`, which is HEAD, of the working tree as it is: its name, and the files that differ.
+
+        With what git does not track, unless it is ignored. No branch stands at it yet, and index, stash and files of
+        the user's are as they were: git adds to a copy of their index, for of what that knows to be unchanged nothing
+        is read. Equal trees make an equal commit. Raises TooMuch, and GitError where a merge is not finished.
+        """
+        own = self.place.git_dir / "index"
+        with self._index() as index:
+            if own.exists():
+                await asyncio.to_thread(shutil.copyfile, own, index)
+            out = await replace(self, settings={**self.settings, **await self._ignored()})._git(
+                "status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", "--ignore-submodules=all",
+                index=index,
+            )  # fmt: skip
+            entries = [(one[:2], one[3:]) for one in out.decode("utf-8", "surrogateescape").split("\0") if one]
+            if met := [path for how, path in entries if "U" in how or how in ("AA", "DD")]:
+                raise GitError(f"{met[0]} is in conflict: finish the merge, or `git merge --abort` it, first")
+            # A folder is a repository of its own, which git would only name.
+            entries = [(how, path) for how, path in entries if not path.endswith("/")]
+            await asyncio.to_thread(_check_sizes, self.place.root, [path for how, path in entries if how == "??"])
+            changed = "".join(f"{path}\0" for how, path in entries if how[1] != " ")
+            words = ("add", "--all", "--force", "--pathspec-from-file=-", "--pathspec-file-nul")
+            if changed:
+                await self._git(*words, index=index, stdin=os.fsencode(changed), purpose="to a copy of the index")
+            tree = (await self._git("write-tree", index=index)).decode().strip()
+        paths = sorted({path.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for _, path in entries})
+        if tree == await self.tree(head):
+            return head, []
+        said = await self._git("cat-file", "commit", head)
+        dated = re.search(rb"^committer .* (\d+) [-+]\d{4}$", said, re.MULTILINE)
+        head_line = f"What was not committed when the study {self.place.name} began"
+        message = "\n".join([head_line, "", *paths, ""])
+        return await self.commit_tree(tree, [head], message, float(dated[1]) if dated else 0.0), paths
+
+    async def _ignored(self) -> dict[str, str]:
+        """Where the user says what git is to ignore in all repositories, which is else not read here."""
+        base = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "git"
+        found = str(base / "ignore")
+        for words in (["--file", str(base / "config")], ["--file", str(Path.home() / ".gitconfig")], ["--local"]):
+            with suppress(GitError):  # there is none
+                asked = ("config", *words, "--type=path", "--get", "core.excludesFile")
+                found = (await self._git(*asked, more={"HOME": str(Path.home())})).decode().rstrip("\n")
+        return {"core.excludesFile": found}
+
     async def merged(self, base: str, ours: str, theirs: str) -> str:
-        """The tree of two trees that were made from a third. Raises Conflict.
+        """The tree of two trees that were made from a third. Raises Conflict, which names all files that meet.
 
         A file that both have changed is merged by its lines, by `git merge-file`, which looks at no attributes: a
         repository's can name a program, or a way that finds no conflict. One that is gone, or is of another mode, is
         merged with nothing.
         """
         trees = [await self.files(tree) for tree in (base, ours, theirs)]
-        files = dict[str, bytes]()
+        files, meet = dict[str, bytes](), list[str]()
         for path in sorted({*trees[0], *trees[2]}):
             was, own, other = (tree.get(path) for tree in trees)
             if other in (was, own):
                 continue
             kinds = {facts.split()[0] for facts in (was, own, other) if facts}
             if other is None or (was is None) != (own is None) or len(kinds) > 1 or not kinds.pop().startswith("100"):
-                raise Conflict(path)
-            if own == was:
+                meet.append(path)
+            elif own == was:
                 files[path] = await self.content(theirs, path)
             elif was is None or (made := await self._by_lines(path, ours, base, theirs)) is None:
-                raise Conflict(path)
+                meet.append(path)
             else:
                 files[path] = made
+        if meet:
+            raise Conflict(" and ".join(meet))
         return await self.tree_with(ours, files)
 
     async def _by_lines(self, path: str, *trees: str) -> bytes | None:
@@ -417,11 +542,25 @@ class Branches:
         with tempfile.TemporaryDirectory(dir=self.place.folder, prefix=SCRATCH) as folder:
             yield Path(folder) / "index"
 
-    async def check_out(self, tree: str, folder: Path, without: tuple[str, ...] = ()) -> None:
-        """Fill a fresh folder with the files of a tree: no `.git`, and nothing of the paths in `without`."""
-        folder.mkdir(parents=True)
+    async def check_out(
+        self,
+        tree: str,
+        folder: Path,
+        without: tuple[str, ...] = (),
+        instead: Mapping[str, str | None] = {},
+    ) -> None:
+        """Fill an empty folder, or one to be made, with the files of a tree: no `.git`, and nothing of `without`.
+
+        `instead` are files of another one (`files`) that are to stand in the place of its own; None takes one out.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
         with self._index() as index:
             await self._git("read-tree", tree, index=index)
+            if instead:
+                nothing = f"0 {'0' * len(tree)}"
+                lines = "".join(f"{facts or nothing}\t{path}\0" for path, facts in instead.items())
+                stdin = lines.encode("utf-8", "surrogateescape")
+                await self._git("update-index", "-z", "--index-info", index=index, stdin=stdin)
             if without:
                 await self._git("rm", "-r", "-f", "--cached", "-q", "--ignore-unmatch", "--", *without, index=index)
                 if left := await self._git("ls-files", "-z", "--", *without, index=index):
@@ -429,6 +568,20 @@ class Branches:
                         f"sealed files would be handed to the code under test: {left.decode(errors='replace')}"
                     )
             await self._git("checkout-index", "--all", "--force", index=index, work_tree=folder)
+
+
+def _check_sizes(root: Path, paths: Iterable[str]) -> None:
+    """Raises TooMuch where files that git does not track are larger than what a snapshot takes."""
+    sizes = {path: (root / path).lstat().st_size for path in paths}
+    if (whole := sum(sizes.values())) <= UNTRACKED_BYTES:
+        return
+    largest = sorted(sizes, key=lambda path: -sizes[path])[:3]
+    named = ", ".join(f"{path} ({sizes[path] / 1e6:.0f} MB)" for path in largest)
+    raise TooMuch(
+        f"{whole / 1e6:.0f} MB in files that git does not track: {named}{', …' if len(sizes) > 3 else ''}; at most "
+        f"{UNTRACKED_BYTES / 1e6:.0f} MB are taken along. Have git ignore them (`.gitignore`), and lend what runs read "
+        "by `[data] read`; or commit them"
+    )
 
 
 async def patch(place: Place, old: str, new: str, most: int | None = None, trail: Trail = NOWHERE) -> str:

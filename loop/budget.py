@@ -72,9 +72,10 @@ def lacking(limits: Iterable[Limit], takes: Mapping[str, float], now: float) -> 
     return None
 
 
-async def for_run(database: Database, purpose: str, devices: int) -> Ended | None:
-    """Whether a run may start: None, or the reason to end."""
-    seconds, joules = await budgets.run_seconds(database, purpose), await budgets.run_joules(database, purpose)
+async def for_run(database: Database, purpose: str, fidelity: str, devices: int) -> Ended | None:
+    """Whether a run may start: None, or the reason to end. A full one takes longer than a quick one."""
+    seconds = await budgets.run_seconds(database, purpose, fidelity)
+    joules = await budgets.run_joules(database, purpose, fidelity)
     takes = run(seconds, devices, joules)
     return lacking(await budgets.read(database), takes, time.time())
 

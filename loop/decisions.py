@@ -1,4 +1,4 @@
-"""What a person asks: merge, reject, undo, redo, note; pause, yield, resume, end, stop. Trunk moves here, only forward.
+"""What a person asks: merge, reject, sync, undo, redo, note; pause, yield, resume, end, stop. Trunk moves here alone.
 
 What was made from what trunk is now is merged as it was measured. What was not, and several together, become an
 experiment of their own first (`propose/together.py`), which is run as soon as it is trunk.
@@ -10,17 +10,20 @@ recorded as done: an engine that was killed in between is followed by one that g
 import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from loop.arrange import arrange
 from loop.branches import SHOWN, Branches, GitError
 from loop.effects import References, bring_about
-from loop.judge.runs import OWN
+from loop.evidence import NotDone, check, measurable, measured, unconfirmed, verdict
+from loop.judge.runs import OWN, RERUN
 from store import commands, views
 from store.database import Database
 from store.place import Place
-from store.records import Answer, Command, Decision, Ended, Evidence, Experiment, Moves, State, Word, name_of
+from store.records import SYNC, Answer, Command, Decision, Ended, Experiment, Moves, State, name_of
 from store.redo import undone
 
 if TYPE_CHECKING:  # an engine that lives for one command is there the sooner for what it need not import
@@ -28,15 +31,7 @@ if TYPE_CHECKING:  # an engine that lives for one command is there the sooner fo
     from loop.run.execution import Stop
 
 
-NOT_JUDGED, NOT_RUN = "not judged yet", "not run yet"
-
-
-class NotDone(Exception):
-    """A command cannot be carried out as things stand. The message says what has changed, or what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Decisions:
+class Decisions(Struct, frozen=True):
     """The decisions of a study, under one engine. `stop` halts its research; None where it does none.
 
     `preparation` is where its proposals are let in, one after another.
@@ -77,7 +72,21 @@ class Decisions:
         if command.verb in others:
             await others[command.verb](command)
             return ()
-        verbs = {"merge": self._merge, "reject": self._reject, "undo": self._undo, "redo": self._redo}
+        if command.verb == "land":
+            from loop.land import land
+
+            await land(self.place, self.branches, self.database, command)
+            return ()
+        if command.verb == "rerun":
+            await self._rerun(command)
+            return ()
+        verbs = {
+            "merge": self._merge,
+            "reject": self._reject,
+            "undo": self._undo,
+            "redo": self._redo,
+            "sync": self._sync,
+        }
         if command.verb not in verbs:
             raise NotDone(f"this version of cockpit does not know how to {command.verb}")
         study, engine = await views.study(self.database), await views.last_engine(self.database)
@@ -90,7 +99,7 @@ class Decisions:
                     f"trunk has moved since you looked: it was at {expected[:7]}, and is at {study.trunk[:7]}"
                 )
             decision, text = await verbs[command.verb](command, study.trunk)
-            await commands.intended(self.database, command, decision, Answer(True, text))
+            await commands.intended(self.database, command, {"decision": asdict(decision), "answer": text})
         else:  # an engine was killed in between
             decision, text = Decision(**command.intent["decision"]), command.intent["answer"]
             decision = replace(decision, taken=tuple(decision.taken))
@@ -119,12 +128,13 @@ class Decisions:
                 self._mergeable(one, incumbent, command)
         unknown = apart and not one.measurements
         reason = command.arguments.get("reason", "")
-        lines = [f"{each.id} {each.slug}: {_verdict(each, incumbent)}" for each in chosen] if apart else []
+        lines = [f"{each.id} {each.slug}: {verdict(each, incumbent)}" for each in chosen] if apart else []
+        was = await views.experiment(self.database, incumbent)
         message = (
-            f"Merge {one.id} {one.slug}\n\n{one.hypothesis}\n\n{await self._measured(one, incumbent)}\n"
+            f"Merge {one.id} {one.slug}\n\n{one.hypothesis}\n\n{measured(one, was)}\n"
             + "".join(f"{line}\n" for line in [*lines, ""] if lines)
             + (f"{reason}\n\n" if reason else "")
-            + f"Experiment: {one.id}\nParent: {name_of(incumbent)}\nVerdict: {_verdict(one, incumbent)}\n"
+            + f"Experiment: {one.id}\nParent: {name_of(incumbent)}\nVerdict: {verdict(one, incumbent)}\n"
         )
         after = await self.branches.commit_tree(one.tree, [trunk, one.commit], message, command.at)
         names = " and ".join(each.id for each in chosen)
@@ -163,15 +173,9 @@ class Decisions:
             raise NotDone(f"{one.id} is merged already")
         if one.state is State.REJECTED:
             raise NotDone(f"{one.id} is rejected: `cockpit undo` takes that back, while it is the last decision")
-        if not one.measurements:
-            raise NotDone(f"{one.id} is {one.state}, and has no measurement to go by")
-        _check(one)
-        said, stale = one.verdict, _judged_elsewhere(one, incumbent)
-        if not command.arguments.get("unconfirmed") and (
-            said is None or stale or said.evidence is not Evidence.CONFIRMED
-        ):
-            how = stale or f"{said.evidence}, and not confirmed: {said.word}, {said.sentence}" if said else NOT_JUDGED
-            raise NotDone(f"{one.id} is {how}. `--unconfirmed` merges it all the same")
+        measurable(one)
+        if not command.arguments.get("unconfirmed") and (lack := unconfirmed(one, incumbent)):
+            raise NotDone(f"{one.id} is {lack}. `--unconfirmed` merges it all the same")
 
     async def _together(self, chosen: Sequence[Experiment], at: float) -> Experiment:
         """The experiment that takes the changes of these to trunk. Raises NotDone where that cannot be had."""
@@ -202,12 +206,42 @@ class Decisions:
         said = first.verdict.id if first.verdict else None
         return Decision("reject", first.number, reason, said, trunk, trunk, taken=taken), text
 
+    async def _sync(self, command: Command, trunk: str) -> tuple[Decision, str]:
+        """What the user has committed since, and trunk's changes: a merge, as one of several is."""
+        from loop.propose.prepare import prepared
+        from loop.study import ConfigError
+        from loop.sync import taken_along
+
+        try:
+            own = self.preparation or await prepared(self.place, self.branches, self.database)
+        except ConfigError as why:
+            raise NotDone(str(why)) from None
+        made = await taken_along(own, command, trunk, alive=self.stop is not None)
+        one, head = made.one, command.arguments["head"]
+        message = f"Sync with {head[:7]}\n\n{one.hypothesis}\n\nExperiment: {one.id}\n"
+        after = await self.branches.commit_tree(one.tree, [trunk, one.commit], message, command.at)
+        text = f"{made.text}{self._where(trunk, after)}{'' if one.measurements else self._unknown}{made.more}"
+        return Decision("merge", one.number, "", one.verdict.id if one.verdict else None, trunk, after), text
+
+    async def _may_move(self, number: int) -> None:
+        """Raises NotDone where a sync is taken back or redone, which would put an engine at work on another bench."""
+        one = await self._named(number)
+        if self.stop is None or one.operator != SYNC or one.parent is None:
+            return
+        from loop.study import read
+        from loop.sync import moved_bench
+
+        rests = [await views.rests_on(self.database, each) for each in (one.parent, number)]
+        if why := await moved_bench(self.branches, read(self.place.config).settings, *rests):
+            raise NotDone(why)
+
     async def _undo(self, command: Command, trunk: str) -> tuple[Decision, str]:
         """A commit on trunk with the tree from before the decision; an undone rejection moves nothing."""
         last = await views.last_decision(self.database)
         if last is None:
             raise NotDone("nothing is decided that could be undone")
         _expect(command, last)
+        await self._may_move(last.experiment)
         after = await self._back(command, f"Undo the {last.name}", last, last.trunk_before, trunk)
         text = f"the {last.name} is undone{self._where(trunk, after)}"
         return Decision("undo", last.experiment, "", last.verdict, trunk, after, undoes=last.id), text
@@ -224,9 +258,10 @@ class Decisions:
         found = [await views.experiment(self.database, number) for number in about]
         one = found[0]
         assert one is not None
+        await self._may_move(one.number)
         for each in found:
             if again.verb == "merge" and each:
-                _check(each)
+                check(each)
             elif each and each.state is State.FAILED:
                 raise NotDone(f"{each.id} failed: there is nothing to decide")
         after = await self._back(command, f"Redo the {again.name}", again, again.trunk_after, trunk)
@@ -315,6 +350,8 @@ class Decisions:
             raise NotDone(f"no run of {one.id} is under way")
         if command.expected.get("run", run.id) != run.id:
             raise NotDone(f"since you looked another run of {one.id} has begun: {run.purpose}, seed {run.seed}")
+        if run.purpose == RERUN:
+            raise NotDone(f"the run of {one.id} was asked for once more: `cockpit stop`, asked twice, ends it")
         if run.purpose not in OWN:
             raise NotDone(
                 f"the run of {one.id} ({run.purpose}) is what others are judged by: `cockpit yield` breaks it off "
@@ -353,6 +390,26 @@ class Decisions:
             stop.finish(Ended.STOPPED)
         await commands.heeded(self.database, command, "stopping", f"stopping: {text}")
 
+    async def _rerun(self, command: Command) -> None:
+        """A run is made again once the one under way has ended. It decides nothing."""
+        stop, one = self._research(command), await self._named(command.arguments.get("experiment"))
+        if stop.why:
+            raise NotDone(f"the engine is ending already: {stop.why}")
+        engine, study = await views.last_engine(self.database), await views.study(self.database)
+        assert engine is not None and study is not None
+        seed = command.arguments.get("seed")
+        if seed is None:
+            from loop.schedule import recorded_seed
+
+            seed = await recorded_seed(self.database, one, engine.facts["bench"], study.seed)
+        if await views.to_rerun(self.database) == (one.number, seed):
+            raise NotDone(f"{one.id} is to be run again on seed {seed} already")
+        when = "after the run under way" if stop.going.is_set() else "once you resume"
+        text = f"{one.id} is run again on seed {seed} {when}; it decides nothing, and `cockpit show "
+        text += f"{one.id}` says how it compares"
+        answer = Answer(True, text, {"seed": seed, "queued": True})
+        await commands.to_be_rerun(self.database, command, answer, await views.newest_run(self.database))
+
     def _research(self, command: Command) -> "Stop":
         if self.stop is None:
             raise NotDone(commands.NO_ENGINE.format(verb=command.verb))
@@ -368,17 +425,6 @@ class Decisions:
         trunk = f"{SHOWN}cockpit/{self.place.name}/trunk"
         before, after = decision.trunk_before, decision.trunk_after
         return {} if before == after else {trunk: (before, after)}
-
-    async def _measured(self, one: Experiment, incumbent: int) -> str:
-        """What was measured of an experiment, and of the incumbent: a line an objective."""
-        before = await views.experiment(self.database, incumbent)
-        then = {m.objective: m for m in before.measurements} if before else {}
-        lines = [
-            f"{m.objective}: {m.value:.6g} ({m.said}, n = {m.n})"
-            + (f", was {then[m.objective].value:.6g} (n = {then[m.objective].n})" if m.objective in then else "")
-            for m in one.measurements
-        ]
-        return "\n".join([*(lines or ["Not run yet."]), ""])
 
     # --- what a command is about -------------------------------------------------------------------------------------
 
@@ -415,29 +461,3 @@ def _expect(command: Command, last: Decision | None) -> None:
     if command.expected.get("decision", now) != now:
         what = f"something else was decided: the {last.name}" if last else "all that was decided was undone"
         raise NotDone(f"since you looked {what}")
-
-
-def _check(one: Experiment) -> None:
-    """Raises NotDone where an experiment may not be trunk, whoever says so: it has failed, or breaks a bound."""
-    if one.state is State.FAILED:
-        raise NotDone(f"{one.id} is {one.state}, and has no measurement to go by")
-    if one.verdict is not None and one.verdict.word is Word.INFEASIBLE:
-        raise NotDone(
-            f"{one.id} is infeasible: {one.verdict.sentence}. To allow it, change the bound in cockpit.toml, and "
-            "the next engine judges it again"
-        )
-
-
-def _judged_elsewhere(one: Experiment, incumbent: int) -> str:
-    """Of a verdict that stands neither against trunk nor against what the experiment was made from, that it does."""
-    if one.verdict is None or one.verdict.incumbent == incumbent or one.made_from(one.verdict.incumbent):
-        return ""
-    return f"judged against {name_of(one.verdict.incumbent)}, and trunk is {name_of(incumbent)} now"
-
-
-def _verdict(one: Experiment, incumbent: int) -> str:
-    """The verdict, as a commit has it, and against what it is where that is not trunk."""
-    if one.verdict is None or (elsewhere := _judged_elsewhere(one, incumbent)):
-        return f"none; {elsewhere if one.verdict else NOT_JUDGED if one.measurements else NOT_RUN}"
-    against = one.verdict.incumbent
-    return one.verdict.line + (f", against {name_of(against)}" if against != incumbent else "")

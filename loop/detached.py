@@ -1,4 +1,4 @@
-"""An engine apart from the screen. `python -P -E -m loop.detached FOLDER [--experiments N] [--seconds S]`.
+"""An engine apart from the screen. `python -P -E -m loop.detached FOLDER [--experiments N] [--seconds S] …`.
 
 It outlives who has started it. What a person can mend is one line on standard error and an exit status; an error of
 ours keeps its traceback. Why the research ended is in the record, and no exit status.
@@ -23,13 +23,13 @@ from store.spawn import CONFIGURATION, MACHINE, OTHER_ENGINE
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-async def live(place: Place, limits: Limits) -> None:
+async def live(place: Place, limits: Limits, *, with_changes: bool = False) -> None:
     """One life of an engine. The first signal ends it cleanly, the next one without grace for the run under way."""
     stop = Stop()
     for number in ENDING_SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # which nohup and a shell's background jobs mean
             asyncio.get_running_loop().add_signal_handler(number, stop.ask)
-    await research(place, limits, stop)
+    await research(place, limits, stop, with_changes=with_changes)
 
 
 def main() -> int:
@@ -38,9 +38,11 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--experiments", type=int)
     parser.add_argument("--seconds", type=float)
+    parser.add_argument("--with-changes", action="store_true")
     asked = parser.parse_args()
     try:
-        asyncio.run(live(find(asked.folder), Limits(asked.experiments, asked.seconds)))
+        limits = Limits(asked.experiments, asked.seconds)
+        asyncio.run(live(find(asked.folder), limits, with_changes=asked.with_changes))
     except (NoStudy, ConfigError, Unusable) as error:
         return _complain(error, CONFIGURATION)
     except EngineRuns as error:

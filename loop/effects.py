@@ -6,12 +6,13 @@ An engine that was killed in between is followed by one that asks of each effect
 that is recorded. Not yet, and nothing hinders it? Then it is done. Else it is undone. Nobody needs to know where the
 other engine was when it died: there is one way, `carry_out`, and it is the way of all days.
 
-A kind of effect is a class: `References` here, `Start` in `run/launch.py`.
+A kind of effect is a class: `References` here, `Start` in `run/launch.py`, `FastForward` in `forward.py`.
 """
 
 from collections.abc import Awaitable, Container, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, ClassVar, Protocol
+
+from msgspec import Struct
 
 from loop.branches import SHOWN, Branches, GitError
 from store import effects
@@ -57,19 +58,34 @@ async def _refusal(act: Awaitable[None]) -> str:
     return ""
 
 
-async def bring_about(database: Database, effect: "References") -> str:
-    """Want references to move, and see to it: what hindered it, or nothing where it is so."""
+class Told(Effect, Protocol):
+    """An effect that says itself what a row needs to have of it."""
+
+    kind: ClassVar[str]
+
+    @property
+    def intent(self) -> dict[str, Any]:
+        """By which the next engine knows it."""
+
+
+async def bring_about(database: Database, effect: Told) -> str:
+    """Want it, and see to it: what hindered it, or nothing where it is so."""
     async with database.transaction() as change:
-        number = await effects.want(change, REFERENCES, {"moves": effect.moves})
+        number = await effects.want(change, effect.kind, effect.intent)
     return await carry_out(database, number, effect)
 
 
-@dataclass(frozen=True, slots=True)
-class References:
+class References(Struct, frozen=True):
     """Git references that move together, all of them or none."""
 
     branches: Branches
     moves: Moves
+    kind: ClassVar[str] = REFERENCES
+
+    @property
+    def intent(self) -> dict[str, Any]:
+        """The moves."""
+        return {"moves": self.moves}
 
     async def look(self) -> bool:
         """Whether each stands where it is to."""

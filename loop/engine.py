@@ -30,32 +30,40 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
-from loop import budget
+from msgspec import Struct
+from msgspec.structs import asdict, replace
+
+from loop import budget, notify
 from loop.arrange import admit_baseline, arrange
-from loop.branches import Branches, GitError
+from loop.branches import Branches, GitError, TooMuch
+from loop.counting import alike, count_on
 from loop.decisions import Decisions
 from loop.effects import carry_out, settle_references
+from loop.forward import settle_forwards
 from loop.judge import axis, bounds
 from loop.judge.preset import check as check_preset
 from loop.judge.returns import LEAST
-from loop.judge.runs import BASELINE, CHALLENGE, SCREEN, VERIFY
+from loop.judge.runs import BASELINE, CHALLENGE, RERUN, SCREEN, VERIFY
 from loop.judge.standing import Standing
+from loop.plan import HOURS, brief, by_fidelity, by_probe, foresee
 from loop.propose import optimiser
+from loop.propose.measuring import doubt
 from loop.propose.portfolio import Portfolio
-from loop.propose.prepare import AHEAD, Preparation, functions_of, knobs_of
+from loop.propose.prepare import AHEAD, Preparation, evaluation_reads, functions_of, knobs_of
 from loop.propose.which import choose
 from loop.review import count_lines
-from loop.run import bench, costs, launch, meter, sandbox, stages
+from loop.revised import revised
+from loop.run import bench, costs, early, fidelity, launch, meter, sandbox, stages
 from loop.run.devices import kind, usable
 from loop.run.execution import SLOT, Execution, MachineFailed, Stop
 from loop.run.quiet import Quiet
-from loop.schedule import Job, next_job, seeds
-from loop.study import ConfigError, Constraint, Objective, Revision, read
+from loop.schedule import Job, next_job, recorded_at, recorded_seed, seeds
+from loop.study import ConfigError, Constraint, Objective, Revision, parse, read
 from loop.verdicts import judge_what_waits
-from store import budgets, effects, journal, views, yields
+from store import budgets, effects, journal, planned, probed, views, yields
 from store.database import Database
 from store.place import SCRATCH, Place, take_engine_lock
 from store.records import START, Ended, Experiment, Frontier, Idle, Outcome, Run, State, Study
@@ -65,17 +73,17 @@ TRIES = 3  # of a run that something outside has interrupted
 OBEY_SECONDS = 0.1  # between looks at what is asked
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """What may be spent, where it is not what `[budget]` says. None leaves it to the file."""
 
     experiments: int | None = None
     seconds: float | None = None
 
 
-async def research(place: Place, limits: Limits, stop: Stop) -> Ended:
+async def research(place: Place, limits: Limits, stop: Stop, *, with_changes: bool = False) -> Ended:
     """Run a study until it is done, a limit is reached or it is asked to stop. Why it ended.
 
+    One that begins `with_changes` begins from a snapshot of the working tree, and not from HEAD.
     Raises ConfigError, Unusable, EngineRuns, RecordTooNew, MachineFailed, GitError, OSError and sqlite3.Error.
     """
     revision = read(place.config)
@@ -89,13 +97,16 @@ async def research(place: Place, limits: Limits, stop: Stop) -> Ended:
     async with the_engine(place, revision, branches, stop) as engine:
         ended = Ended.MACHINE_FAILED
         try:
-            await engine.open(head, limits)
-            ended = await engine.research()
+            await engine.open(head, limits, with_changes=with_changes)
+            async with notify.telling(place, engine.database, branches.trail):
+                ended = await engine.research()
         except ConfigError:
             ended = Ended.CONFIGURATION
             raise
         finally:
             await engine.close(ended)
+            if engine.life is not None:
+                await notify.of_an_end(place, engine.database, branches.trail, ended)
     return ended
 
 
@@ -126,15 +137,22 @@ class Engine:
         self.outcomes: list[tuple[int, Outcome]] = []  # of incumbents' runs that ended in this life
         self.in_vain = 0  # runs of the incumbent for a challenger that failed in a row
         self.given_up = 0  # experiments in a row
+        self.telling: asyncio.Task[None] | None = None  # that the one before has ended without a word
+        self.planned = 0  # with how many runs of the baseline it was last looked at what can be answered
         self.portfolio: Portfolio | None = None  # once the study is open
 
     # --- opening -----------------------------------------------------------------------------------------------------
 
-    async def open(self, head: str, limits: Limits) -> None:
+    async def open(self, head: str, limits: Limits, *, with_changes: bool = False) -> None:
         """Find out what is here, and record it: study, revision, interpreter, bench."""
+        last = await views.last_engine(self.database)
         await journal.engine_died(self.database)
+        if last and last.ended_at is None and (died := await views.last_engine(self.database)):
+            told = notify.of_a_death(self.place, self.database, self.branches.trail, died)
+            self.telling = asyncio.create_task(told)  # which nothing here waits for, until the end
         # First of all, what was begun is finished as it was begun. A pause was asked of an engine that has ended.
         await settle_references(self.branches, self.database)
+        await settle_forwards(self.database, self.branches.trail)
         await Decisions(self.place, self.branches, self.database).obey()
         settings = self.revision.settings
         study, baseline = await views.study(self.database), await views.experiment(self.database, 0)
@@ -146,8 +164,16 @@ class Engine:
         runs = await views.runs(self.database, 0)
         # Until the unchanged code has given a measurement, the study follows the user's HEAD: they may have mended it.
         stands = any(run.outcome is Outcome.OK or self._has_more_to_say(run) for run in runs)
-        commit = baseline.commit if baseline and stands else head
-        tree = await self.branches.tree(commit)
+        taken: list[str] = []
+        if baseline and stands:
+            commit = baseline.commit
+            rests = await views.rests_on(self.database, await views.incumbent(self.database))
+            if with_changes:
+                raise ConfigError(self._has_begun(baseline))
+        else:
+            commit, taken = await self._beginning(head, with_changes=with_changes)
+            rests = commit
+        tree = await self.branches.tree(rests)  # of which the protected files and the knobs are, in whatever is run
         trail = self.branches.trail
         found = await meter.look(trail)
         self.bench = await bench.set_up(self.place, self.revision, self.branches, self.database, tree, found)
@@ -166,6 +192,9 @@ class Engine:
             self.quiet, self.standing,
         )  # fmt: skip
         knobs = await knobs_of(self.place, self.revision, self.branches, tree)
+        fidelity.check(self.place.config, self.revision, self.bench.sets, [knob.key for knob in knobs])
+        evaluation = await evaluation_reads(settings, self.branches, tree, knobs)
+        self.standing.doubt = partial(doubt, knobs, evaluation)
 
         chosen, share = await choose(self.place, self.revision, self.quiet, trail), settings.model.share
         functions: list[str] = []
@@ -173,6 +202,8 @@ class Engine:
             functions = sorted(
                 {f.path for f in await functions_of(settings, self.branches, tree, chosen.model.num_ctx)}
             )
+        differs = await self.branches.left_out(tree)
+        left_out = [path for path in differs if path != self.place.config.name]  # which is read as it stands there
         lived = await budgets.engine_seconds(self.database, time.time())
         self.limits = self._limits(limits, lived)
 
@@ -182,6 +213,7 @@ class Engine:
             "objectives": {name: _facts(name, objective) for name, objective in settings.objectives.items()},
             "constraints": {name: _bounds(name, one) for name, one in settings.constraints.items()},
             "seeds": settings.seeds.baseline,
+            "fidelity": settings.fidelity and settings.fidelity.model_dump(),
             "limits": asdict(self.limits),
             "python": str(self.bench.interpreter.python),
             "python_version": self.bench.interpreter.version,
@@ -191,15 +223,20 @@ class Engine:
             "device": kind(),
             "wall": wall.name,
             "no_wall": wall.lack,
+            "doubts": [*self.bench.doubts, *early.doubts(settings, [run for run in runs if run.outcome is Outcome.OK])],
             "meter": str(found),
             "model": chosen.model.name if chosen.model else "none",
             "model_host": chosen.model.host if chosen.model else None,
             "model_why": chosen.why,
             "knobs": {knob.key: str(knob.domain) for knob in knobs},
+            "evaluation_reads": evaluation,
             "functions": functions,
             "steering": settings.steering,
-            "left_out": await self.branches.dirty(),
+            "cannot": "" if stands else await asyncio.to_thread(self._cannot),
+            "left_out": left_out,
+            "with_changes": taken,
             "submodules": await self.branches.submodules(tree),
+            "notify": settings.notify.command is not None,
         }
         own = {"experiments": limits.experiments, "time": limits.seconds}  # in the place of what the file says
         self.life = await journal.engine_started(
@@ -214,14 +251,15 @@ class Engine:
         if study is None:
             question = settings.study
             study = Study(self.place.name, question.goal, question.seed, commit, time.time())
-            await journal.study_began(self.database, study)
+            await journal.study_began(self.database, study, taken, left_out)
         self.seed = study.seed
         preparation = Preparation(
             self.place, settings, self.branches, self.database, knobs, study.seed, self.bench.hash
         )
         self.portfolio = Portfolio(preparation, chosen.model, share, lambda: self.stop.holds)
-        await journal.study_revised(self.database, self.revision.digest, self.revision.text)
-        await journal.bench_set(self.database, self.bench.hash, self.bench.facts)
+        await self._revise()
+        await journal.bench_set(self.database, self.bench.hash, self.bench.facts, counts_on=alike)
+        await count_on(self.database, self.execution, self.bench)
         await self.standing.catch_up(self.database)
         drawn, reference = await self.standing.drawn()
         stood, bench_then = (await views.frontier(self.database))[0], await views.drawn_on(self.database)
@@ -233,12 +271,53 @@ class Engine:
         await self._settle()
         await arrange(self.branches, self.database)
 
+    async def _revise(self) -> None:
+        """Record that `cockpit.toml` is another one, and what follows."""
+        last, said, data = await views.last_revision(self.database), "", dict[str, Any]()
+        if last is not None:
+            with suppress(ConfigError):  # an earlier version has taken it
+                found = revised(parse(last.text, self.place.config), self.revision)
+                said, data = found.text, {"changes": [asdict(one) for one in found.changes], "follows": found.follows}
+        await journal.study_revised(self.database, self.revision.digest, self.revision.text, said, **data)
+
+    async def _beginning(self, head: str, *, with_changes: bool) -> tuple[str, list[str]]:
+        """The commit from which a study begins, and the files of it that are not committed. Raises ConfigError.
+
+        Where an engine before this one was asked to take those along, so does this one, while nothing is measured.
+        """
+        last = await views.last_engine(self.database)
+        if not with_changes and not (last and last.facts.get("with_changes")):
+            return head, []
+        try:
+            return await self.branches.snapshot(head)
+        except TooMuch as why:
+            raise ConfigError(f"--with-changes: {why}") from None
+
+    def _has_begun(self, baseline: Experiment) -> str:
+        return (
+            f"--with-changes: the study {self.place.name} has begun, from {baseline.commit[:7]}, and its baseline "
+            "stays. Leave the option out and it goes on; commit what you have changed, and `cockpit sync` takes "
+            f"it to trunk, or another `[study] name` in {self.place.config} begins a study with it"
+        )
+
     def _limits(self, asked: Limits, lived: float) -> Limits:
         """What this life may take in all; of the file's time, what earlier ones have left."""
         own, seconds = self.revision.settings.budget, asked.seconds
         if seconds is None and own.time is not None:
             seconds = max(0.0, own.time - lived)
         return Limits(asked.experiments or own.experiments, seconds)
+
+    def _cannot(self) -> str:
+        """Why this life cannot answer the study's question, as far as its budget alone and a probe say."""
+        settings = self.revision.settings
+        known, full = by_fidelity(settings, (), (), by_probe(settings, probed.read(self.place)))
+        return foresee(settings, known, *self._room(), full).warning
+
+    def _room(self) -> tuple[float, int | None]:
+        """The hours that a plan is for, and how many experiments it may have, e0000 left out."""
+        limits = self.limits
+        hours = HOURS if limits.seconds is None else max(limits.seconds, 1.0) / 3600
+        return hours, None if limits.experiments is None else limits.experiments - 1
 
     def _has_more_to_say(self, run: Run) -> bool:
         """Whether an unfinished run goes on without an engine, or has ended while there was none."""
@@ -291,6 +370,38 @@ class Engine:
             ending.set()
             await obeying
 
+    async def alone(self, number: int, seed: int | None) -> int | None:
+        """One run of an experiment again: its number, None where it is not to be made any more.
+
+        Meanwhile, what a person asks for is carried out; what is to be run again by that comes after it.
+        """
+        ending = asyncio.Event()
+        obeying = asyncio.create_task(self._obey(ending))
+        try:
+            for adopted, run in self.adopted:  # it holds the slot
+                self._heard(adopted, run.purpose, await self.execution.follow(adopted, run))
+                await self._after(adopted)
+            one = await self._experiment(number)
+            if seed is None:
+                seed = await recorded_seed(self.database, one, self.bench.hash, self.seed)
+            before = await views.newest_run(self.database)
+            await self.execution.execute(one, seed, RERUN, await self._recorded_at(one, seed))
+            made = await views.newest_run(self.database)
+            while not self.stop.why and (again := await views.to_rerun(self.database)):
+                await self.stop.going.wait()
+                if not self.stop.why:
+                    other = await self._experiment(again[0])
+                    at = await self._recorded_at(other, again[1])
+                    await self.execution.execute(other, again[1], RERUN, at)
+            return made if made > before else None
+        finally:
+            self.stop.finish(Ended.RERUN)  # it is too late for a pause
+            ending.set()
+            await obeying
+
+    async def _recorded_at(self, one: Experiment, seed: int) -> str:
+        return await recorded_at(self.database, one, self.bench.hash, seed, self.revision.settings.searched_at)
+
     async def _obey(self, ending: asyncio.Event) -> None:
         """Carry out what a person asks for, soon after; once the engine ends, what is left."""
         assert self.portfolio is not None
@@ -305,7 +416,12 @@ class Engine:
     async def _baseline(self) -> Ended | None:
         """Run the unchanged code until it is measured. A reason to end, or None."""
         runs = await views.runs(self.database, 0)
-        measured = any((run.outcome, run.bench) == (Outcome.OK, self.bench.hash) for run in runs)
+        at = self.revision.settings.searched_at
+        measured = any(
+            (run.outcome, run.bench, run.fidelity) == (Outcome.OK, self.bench.hash, at)
+            for run in runs
+            if run.purpose != RERUN
+        )
         baseline = await self._experiment(0)
         if measured and baseline.state is not State.MEASURED:  # a detour over another bench has ended badly
             await journal.measured_already(self.database, baseline, self.bench.hash)
@@ -321,7 +437,7 @@ class Engine:
             # What takes a while to import is there when the slot is free.
             if estimates and warming is None:
                 warming = asyncio.create_task(asyncio.to_thread(optimiser.load))
-            outcome = await self.execution.execute(await self._experiment(0), next(seeds(self.seed)), BASELINE)
+            outcome = await self.execution.execute(await self._experiment(0), next(seeds(self.seed)), BASELINE, at)
             if outcome is None:
                 tries -= 1
                 continue
@@ -341,16 +457,24 @@ class Engine:
         while not self.stop.why:
             await judge_what_waits(self.place, self.revision, self.database, self.standing)  # who catches up first
             await count_lines(self.branches, self.database)
+            await self._plan()
             if not self.stop.going.is_set():
                 await self.stop.going.wait()
+                continue
+            if again := await views.to_rerun(self.database):
+                one = await self._experiment(again[0])
+                at = await self._recorded_at(one, again[1])
+                if lacking := await budget.for_run(self.database, RERUN, at, self.execution.devices):
+                    return lacking
+                await self.execution.execute(one, again[1], RERUN, at)
                 continue
             job = next_job(self.standing, self.seed, count)
             fresh = job is None or job.purpose == SCREEN  # and nothing is half done
             if fresh and await self._unlikely():
                 return Ended.RETURNS
             if job is not None or await self._wanted(count):  # before anything is proposed for it, too
-                purpose = job.purpose if job else SCREEN
-                if lacking := await budget.for_run(self.database, purpose, self.execution.devices):
+                purpose, at = (job.purpose, job.fidelity) if job else (SCREEN, self.standing.runs.fidelity)
+                if lacking := await budget.for_run(self.database, purpose, at, self.execution.devices):
                     return lacking
             if job is None:
                 if not await self._proposed(self.portfolio.prepare(count)):
@@ -379,6 +503,22 @@ class Engine:
                 return Ended.BASELINE_FAILED
         return self.stop.why
 
+    async def _plan(self) -> None:
+        """Say what can be answered, after the baseline's first run, and once its noise is known; each once a bench."""
+        runs = self.standing.runs
+        count = len(runs.seeds(0)) if runs.whole(0) else 0
+        if count not in (1, self.revision.settings.seeds.baseline) or count <= self.planned:
+            return
+        self.planned = count
+        if await planned.known(self.database, self.bench.hash) >= count:  # in an earlier life
+            return
+        settings, own = self.revision.settings, await views.runs(self.database, 0)
+        good = [run for run in own if (run.outcome, run.bench) == (Outcome.OK, self.bench.hash)]
+        probe = by_probe(settings, await asyncio.to_thread(probed.read, self.place))
+        known, full = by_fidelity(settings, good, await views.values(self.database, self.bench.hash), probe)
+        found = await asyncio.to_thread(foresee, settings, known, *self._room(), full)
+        await planned.record(self.database, found, brief(found), self.bench.hash, count)
+
     async def _unlikely(self) -> bool:
         """Whether a confirmed gain has become as unlikely as `stop_when` says."""
         asked, lately = self.revision.settings.study.stop_when, await views.returns(self.database)
@@ -400,7 +540,7 @@ class Engine:
         """Make a run until it has been measured or has failed. An experiment that is always interrupted is given up."""
         experiment = job.experiment
         for _ in range(TRIES):
-            outcome = await self.execution.execute(experiment, job.seed, job.purpose)
+            outcome = await self.execution.execute(experiment, job.seed, job.purpose, job.fidelity)
             if outcome is None:
                 break
             if outcome is not Outcome.INTERRUPTED:
@@ -446,13 +586,17 @@ class Engine:
     async def close(self, why: Ended) -> None:
         """The end of this engine's life, recorded."""
         since = time.time()
-        if self.life is not None:
-            try:
-                if self.portfolio is not None:
-                    await self.portfolio.close()
-            finally:
-                await self.execution.finish()
-                await journal.engine_ended(self.database, self.life, why, since)
+        try:
+            if self.life is not None:
+                try:
+                    if self.portfolio is not None:
+                        await self.portfolio.close()
+                finally:
+                    await self.execution.finish()
+                    await journal.engine_ended(self.database, self.life, why, since)
+        finally:
+            if self.telling is not None:
+                await self.telling
 
 
 def _facts(name: str, objective: Objective) -> dict[str, Any]:

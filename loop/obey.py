@@ -10,10 +10,12 @@ import sqlite3
 import sys
 from pathlib import Path
 
+from loop import notify
 from loop.branches import Branches, GitError
 from loop.decisions import Decisions
 from loop.effects import settle_references
-from store import journal
+from loop.forward import settle_forwards
+from store import journal, views
 from store.database import Database, RecordTooNew
 from store.place import EngineRuns, NoStudy, Place, find, take_engine_lock
 from store.trail import ENGINE, Trail
@@ -23,14 +25,18 @@ async def obey(place: Place) -> None:
     """Become the study's engine for as long as it takes to answer what is pending."""
     branches = await Branches.of(place, Trail(place.folder, ENGINE))
     lock = await asyncio.to_thread(take_engine_lock, place.folder)
-    try:
-        async with await Database.open(place.folder) as database:
+    async with await Database.open(place.folder) as database:
+        try:
+            last = await views.last_engine(database)
             await journal.engine_died(database)
             await settle_references(branches, database)
+            await settle_forwards(database, branches.trail)
             while await Decisions(place, branches, database).obey():
                 pass
-    finally:
-        os.close(lock)
+        finally:
+            os.close(lock)
+        if last is not None and last.ended_at is None:
+            await notify.of_a_death(place, database, branches.trail, last)
 
 
 if __name__ == "__main__":

@@ -18,22 +18,24 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    WrapValidator,
     field_validator,
     model_validator,
 )
 
 from store.place import no_toml, safe_name
-from store.where import drop, holds, key, where
+from store.records import FULL, QUICK
+from store.where import key, where
 
-# Keys of the contract that this version does not serve yet. Reading one without acting on it would be a lie.
-NOT_YET = {
-    ("run", "eval"),
-    ("run", "scorer"),
-    ("run", "artifact"),
-    ("fidelity",),
-}
 CHANGED_LINES, PRICE = "changed_lines", "price_per_million_items"  # what cockpit works out itself: loop/run/costs.py
-KNOB = r"[^:]+\.py:[^\W\d]\w*(\.[^\W\d]\w*)*"
+IN_PYTHON = r"[^:]+\.py:[^\W\d]\w*(\.[^\W\d]\w*)*"
+IN_DOCUMENT = r"[^:]+\.(yaml|yml|json|toml):\S(.*\S)?"
+PLACE = rf"{IN_PYTHON}|{IN_DOCUMENT}"  # of a value in a file: loop/propose/places.py
+FLAG = r"--[^\W\d_][\w.-]*"  # of the train command: loop/propose/arguments.py
+KNOB = rf"{PLACE}|{FLAG}"
+SEED = rf"{PLACE}|{IN_PYTHON}\(\)"  # or the number in a call: "train.py:torch.manual_seed()"
+NAME = r"[^\W\d]\w*(\.[^\W\d]\w*)*"  # of a constant, wherever it stands
+ARGS = "cockpit.args"  # the tracked file that holds the flags
 PLAIN = r"[0-9]+\.?[0-9]*|\.[0-9]+"
 SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 BYTES = {
@@ -142,9 +144,12 @@ def _searched(pattern: str) -> str:
 
 
 def _seed(seed: str) -> str:
-    """How the seed reaches train: words for its command, or a name in a Python file."""
-    if "{seed}" not in seed and not re.fullmatch(KNOB, seed):
-        raise ValueError('it is words for train that hold {seed}, as "--seed {seed}", or a name: "train.py:SEED"')
+    """How the seed reaches train: words for its command, or a place in a file."""
+    if "{seed}" not in seed and not re.fullmatch(SEED, seed):
+        raise ValueError(
+            'it is words for train that hold {seed}, as "--seed {seed}", or a place: "train.py:SEED", '
+            '"conf/base.yaml:seed", or the number in a call, "train.py:torch.manual_seed()"'
+        )
     return seed
 
 
@@ -152,6 +157,16 @@ def _inside(path: str) -> str:
     if path.startswith("/") or ".." in Path(path).parts or not path:
         raise ValueError("a path is relative to the repository and stays in it")
     return path
+
+
+def _artifact(name: str) -> str:
+    """The name of a file or a folder that train leaves, in its output or else in its checkout."""
+    inside = _inside(name.removeprefix("{output}/"))
+    if "**" in inside or set("{}") & set(inside) or not Path(inside).parts:
+        raise ValueError(
+            "it is the name of what train leaves in its output, or else in its checkout; `*` is a part of one"
+        )
+    return name
 
 
 Tested = Annotated[str, _command("output", "seed")]  # a stage that runs the code under test
@@ -203,7 +218,7 @@ class Question(Table):
 
 
 class Listed(Table):
-    """A knob in `[space.knobs]`: two bounds, or a few choices."""
+    """A knob in `[space.knobs]`, by its place: two bounds, or a few choices."""
 
     low: int | float | None = None
     high: int | float | None = None
@@ -229,7 +244,10 @@ class Space(Table):
     def _places(cls, knobs: dict[str, Listed]) -> dict[str, Listed]:
         for name in knobs:
             if not re.fullmatch(KNOB, name):
-                raise ValueError(f'"{name}" is no `file.py:NAME`; this version serves names in Python files alone')
+                raise ValueError(
+                    f'"{name}" is no place of a knob: `file.py:NAME`, `file.yaml:key.key` (.yaml, .yml, .toml, .json), '
+                    "or `--flag` of the train command"
+                )
         return knobs
 
 
@@ -239,10 +257,14 @@ class Commands(Table):
     train: Tested
     predict: Tested | None = None
     score: Trusted | None = None
+    scorer: Literal["classification", "regression", "causal_lm"] | None = None  # cockpit's own, in the place of score
+    eval: Tested | None = None  # in the place of predict and score
+    artifact: Annotated[str, AfterValidator(_artifact)] | None = None  # of what train leaves, what counts
     seed: Annotated[str, _command("seed"), AfterValidator(_seed)] | None = None
     timeout: Seconds = 20 * 60.0
     python: str | None = None
     slots: int = Field(default=1, ge=1)  # of runs side by side
+    stop_early: bool | None = None  # what loses; else where a run takes long
 
     @field_validator("slots")
     @classmethod
@@ -261,8 +283,12 @@ class Commands(Table):
 
     @model_validator(mode="after")
     def _pair(self) -> "Commands":
-        if (self.predict is None) != (self.score is None):
-            raise ValueError("predict and score go together: the one writes what the other scores")
+        if self.score is not None and self.scorer is not None:
+            raise ValueError("score and scorer stand in the place of each other; take one out")
+        if (self.predict is None) != (self.score is None and self.scorer is None):
+            raise ValueError("predict goes together with score or scorer: it writes what is scored")
+        if self.eval is not None and self.predict is not None:
+            raise ValueError("eval stands in the place of predict and score; take it out, or those")
         return self
 
 
@@ -271,6 +297,25 @@ class Data(Table):
 
     read: tuple[str, ...] = Field(default=(), strict=False)  # for the run; in the repository, or anywhere
     sealed: tuple[str, ...] = Field(default=(), strict=False)  # for the scorer alone
+    labels: str | None = None  # that a scorer of cockpit's own compares with: they are sealed, too
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keeps_labels(cls, table: Any) -> Any:
+        """The labels are sealed, whether that is said of them or not."""
+        labels = table.get("labels") if isinstance(table, dict) else None
+        sealed = table.get("sealed", []) if isinstance(table, dict) else None
+        if not isinstance(labels, str) or not isinstance(sealed, list) or not all(isinstance(s, str) for s in sealed):
+            return table
+        covered = any(Path(labels).is_relative_to(path) for path in sealed)
+        return table if covered else {**table, "sealed": [*sealed, labels]}
+
+    @field_validator("labels")
+    @classmethod
+    def _labels(cls, path: str | None) -> str | None:
+        if path is not None:
+            _inside(path.removeprefix("{study}/"))
+        return path
 
     @field_validator("read")
     @classmethod
@@ -364,6 +409,44 @@ class Seeds(Table):
     confirm: int | None = Field(default=None, ge=1, le=20)  # fresh ones, at most; else the preset's
 
 
+def _fixed(value: object) -> object:
+    if isinstance(value, bool | int | str) or (isinstance(value, float) and isfinite(value)):
+        return value
+    raise ValueError("a fidelity sets a finite number, a text in quotes, true or false")
+
+
+Fixed = Annotated[bool | int | float | str, WrapValidator(lambda value, _: _fixed(value))]
+
+
+class Fidelity(Table):
+    """[fidelity]: what a run is given where it is to be quick, and where it is to be full."""
+
+    quick: dict[str, Fixed] = Field(min_length=1)
+    full: dict[str, Fixed] = {}
+
+    @field_validator("quick", "full")
+    @classmethod
+    def _places(cls, given: dict[str, Fixed]) -> dict[str, Fixed]:
+        for name, value in given.items():
+            if name == "seconds":
+                if isinstance(value, bool | str) or not 0 < value < float("inf"):
+                    raise ValueError("`seconds` is a number above 0, of which $COCKPIT_MAX_SECONDS tells the script")
+            elif not any(re.fullmatch(form, name) for form in (FLAG, KNOB, NAME)):
+                raise ValueError(
+                    f'"{name}" is nothing that can be set; put a flag, "--max_iters", a constant, '
+                    '"train.py:MAX_STEPS", or its name alone, `max_steps`, or `seconds`'
+                )
+            elif value is False and re.fullmatch(FLAG, name):
+                raise ValueError(f'"{name}" cannot be false: a flag is there or not; leave it out')
+        return given
+
+    @model_validator(mode="after")
+    def _two(self) -> "Fidelity":
+        if self.quick == self.full:
+            raise ValueError("`quick` and `full` are the same; let `quick` do less, or take the table out")
+        return self
+
+
 class Budget(Table):
     """[budget]: what a study may spend. Running out ends it cleanly."""
 
@@ -409,6 +492,22 @@ class Model(Table):
         return host
 
 
+class Notify(Table):
+    """[notify]: who is told of an offer, an end, an engine that died."""
+
+    command: str | None = None
+
+    @field_validator("command")
+    @classmethod
+    def _split(cls, command: str | None) -> str | None:
+        try:
+            if command is not None and (not shlex.split(command) or "\0" in command):
+                raise ValueError("the command is empty, or holds a character that no command can hold")
+        except ValueError as error:
+            raise ValueError(f"no words of a command: {error}") from None
+        return command
+
+
 class Settings(Table):
     """The whole of `cockpit.toml`."""
 
@@ -419,9 +518,11 @@ class Settings(Table):
     objectives: dict[str, Objective] = Field(min_length=1)
     constraints: dict[str, Constraint] = {}
     seeds: Seeds = Seeds()
+    fidelity: Fidelity | None = None
     budget: Budget = Budget()
     prices: Prices = Prices()
     model: Model = Model()
+    notify: Notify = Notify()
 
     @model_validator(mode="before")
     @classmethod
@@ -461,6 +562,11 @@ class Settings(Table):
         return [name for name, objective in self.objectives.items() if objective.steers]
 
     @property
+    def searched_at(self) -> str:
+        """The fidelity of the runs by which experiments are chosen; what is confirmed is so by full ones."""
+        return QUICK if self.fidelity else FULL
+
+    @property
     def needed(self) -> list[str]:
         """What a good run has a value of: each objective that steers, and each quantity that is bounded."""
         return list(dict.fromkeys([*self.steering, *self.constraints]))
@@ -472,11 +578,13 @@ class Settings(Table):
 
     def touchable(self, path: str) -> bool:
         """Whether a proposal may change this file: all of it, or the knobs that are listed of it."""
+        if path == ARGS:
+            return any(name.startswith("--") for name in self.space.knobs)
         return self.editable(path) or any(name.startswith(f"{path}:") for name in self.space.knobs)
 
     def editable(self, path: str) -> bool:
         """Whether a proposal may change this file of the repository."""
-        return any(fnmatch(path, pattern) for pattern in self.space.edit)
+        return path != ARGS and any(fnmatch(path, pattern) for pattern in self.space.edit)
 
 
 class Revision(Table):
@@ -506,19 +614,12 @@ def parse(text: str, file: Path) -> Revision:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(no_toml(file, text, error)) from error
-    errors = [
-        f"{where(file, text, path)}: `{key(path)}` is not served by this version of cockpit; take it out"
-        for path in sorted(NOT_YET)
-        if holds(tables, path)
-    ]
-    for path in NOT_YET:
-        drop(tables, path)
     try:
         settings = Settings.model_validate(tables)
     except ValidationError as error:
-        errors += [_sentence(file, text, problem["loc"], problem["type"], problem["msg"]) for problem in error.errors()]
+        errors = [_sentence(file, text, problem["loc"], problem["type"], problem["msg"]) for problem in error.errors()]
     else:
-        errors += [f"{where(file, text, path)}: `{key(path)}` {what}" for path, what in _misfits(settings)]
+        errors = [f"{where(file, text, path)}: `{key(path)}` {what}" for path, what in _misfits(settings)]
     if errors:
         raise ConfigError("\n".join(errors))
     return Revision(text=text, settings=settings)
@@ -527,8 +628,18 @@ def parse(text: str, file: Path) -> Revision:
 def _misfits(settings: Settings) -> Iterator[tuple[tuple[str, ...], str]]:
     """The keys that do not fit the rest of the file, each with why, and what to do."""
     steering, worth = settings.steering, settings.study.worth
-    if settings.run.seed in settings.space.knobs:
-        yield ("space", "knobs", settings.run.seed), "holds the seed, `[run] seed`; take it out of one of the two"
+    for name in (settings.run.seed or "", *(word.partition("=")[0] for word in (settings.run.seed or "").split())):
+        if name in settings.space.knobs:
+            yield ("space", "knobs", name), "holds the seed, `[run] seed`; take it out of one of the two"
+            break
+    for fidelity, given in (
+        [(QUICK, settings.fidelity.quick), (FULL, settings.fidelity.full)] if settings.fidelity else []
+    ):
+        for name in given:
+            if name in settings.space.knobs:
+                yield ("fidelity", fidelity, name), "is a knob of `[space.knobs]` too; take it out of one of the two"
+            if name == settings.run.seed or name in (settings.run.seed or "").replace("=", " ").split():
+                yield ("fidelity", fidelity, name), "is the seed's, `[run] seed`; take it out"
     if worth and len(steering) < 2:
         yield ("study", "worth"), f"weighs objectives against each other, and {steering[0]} alone steers; take it out"
     for name in worth if len(steering) > 1 else ():
@@ -558,6 +669,10 @@ def _misfits(settings: Settings) -> Iterator[tuple[tuple[str, ...], str]]:
             ("budget", "money"),
             "needs what an hour of a device costs: put `[prices] device_hour = 2.50`, or take it out",
         )
+    if settings.run.scorer and settings.data.labels is None:
+        yield ("run", "scorer"), 'needs what to compare with: put `[data] labels = "{study}/labels.csv"`'
+    if settings.data.labels is not None and not settings.run.scorer:
+        yield ("data", "labels"), "are those of a `[run] scorer`; of a `score` put `sealed` in its place"
     if PRICE in settings.quantities and settings.prices.device_hour is None:
         place = "objectives" if PRICE in settings.objectives else "constraints"
         yield (place, PRICE), "needs what an hour of a device costs: put `[prices] device_hour = 2.50`, or take it out"
@@ -569,10 +684,14 @@ def _sentence(file: Path, text: str, loc: tuple[int | str, ...], kind: str, mess
     message = message.removeprefix("Value error, ")
     if kind == "missing":
         message = "is missing; the smallest file has `[run] train` and one objective"
+        if path[0] == "fidelity":
+            message = "is missing; put what lets a run do less, as `quick = { max_steps = 500 }`"
     elif kind == "extra_forbidden":
         message = "is not a key that cockpit knows; docs/trial.md lists them"
     elif kind == "too_short":
         message = 'holds no objective; put one, as `val_loss = { direction = "minimize" }`'
+        if path[0] == "fidelity":
+            message = "sets nothing; put what lets a run do less, as `quick = { max_steps = 500 }`"
     elif kind in ("model_type", "dict_type"):
         message = "it is a table, `{ key = value }`; docs/trial.md lists its keys"
     else:

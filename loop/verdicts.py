@@ -6,7 +6,7 @@ from loop.judge.axis import Axis
 from loop.judge.standing import Standing
 from loop.schedule import ready
 from loop.study import ConfigError, Revision
-from store import journal, yields
+from store import journal, views, yields
 from store.database import Database
 from store.place import Place
 from store.where import where
@@ -28,6 +28,10 @@ async def judge_what_waits(place: Place, revision: Revision, database: Database,
     still = [axis.name for axis in axes if stand.runs.constant(axis.name) and not axis.deterministic]
     if still and len(stand.runs.seeds(0)) >= revision.settings.seeds.baseline:
         raise ConfigError(_no_noise(place, revision, still[0]))
+    if still := stand.still_in_full(axes):
+        raise ConfigError(_no_noise(place, revision, still[0], " at full"))
+    if (found := stand.agreement()) and found != await views.agreement(database, stand.bench):
+        await journal.agreed(database, stand.bench, found)
     judged = set[int]()
     # One by one: a decision meanwhile changes what waits, and against what.
     while ready(stand.runs, stand.incumbent) and (number := stand.next_waiting(judged)) is not None:
@@ -53,14 +57,14 @@ def _no_log(place: Place, revision: Revision, axis: Axis) -> str:
     )
 
 
-def _no_noise(place: Place, revision: Revision, name: str) -> str:
+def _no_noise(place: Place, revision: Revision, name: str, fidelity: str = "") -> str:
     """What to do where the baseline's runs agree to the last digit: any change would look like a gain."""
     at = where(place.config, revision.text, ("objectives", name))
     direction = revision.settings.objectives[name].direction
     return (
-        f"{at}: `[objectives] {name}` is the same to the last digit on every seed of the baseline, so any change of it "
-        'would look like a gain. If train ignores its seed, hand it over: `[run] seed = "--seed {seed}"`, or '
-        '`"train.py:SEED"` where a constant holds it, or read '
+        f"{at}: `[objectives] {name}` is the same to the last digit on every seed of the baseline{fidelity}, so "
+        "any change of it would look like a gain. If train ignores its seed, hand it over: "
+        '`[run] seed = "--seed {seed}"`, or `"train.py:SEED"` where a constant holds it, or read '
         "$COCKPIT_SEED. If it was chance, ask for more: `[seeds] baseline = 5`. If it is meant so: "
         f'`{name} = {{ direction = "{direction}", deterministic = true }}`'
     )

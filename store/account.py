@@ -1,6 +1,6 @@
 """What came of what was spent, all of it: the funnel and its losses, the yields, the devices, the user's review."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from store import funnel, lanes, review, views, yields
 from store.database import Database
@@ -11,8 +11,7 @@ from store.review import Review
 from store.yields import Yield, Yields
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(Struct, frozen=True):
     """The ledger of a study, and what came of it."""
 
     ledger: Ledger

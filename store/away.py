@@ -1,16 +1,32 @@
 """What has happened since a moment: what an engineer who has been away wants to know first."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from pathlib import Path
+
+from msgspec import Struct, field
 
 from store import views
 from store.database import Database
 from store.records import CallOutcome
 from store.views import BENCH, UP_WORDS
 
+SEEN = "seen"  # in the study's folder: when somebody was at a screen's keys, or read a `status`, last
+AWAY_SECONDS = 3600.0  # after which what has happened is the first thing shown, by the screen and by `status`
 
-@dataclass(frozen=True, slots=True)
-class Happened:
+
+def seen(folder: Path, *, now: bool = False) -> float | None:
+    """When somebody looked at a study last, where anybody did; and that somebody looks `now`.
+
+    Raises OSError, as where the disk is full or the folder may not be written.
+    """
+    mark = folder / SEEN
+    last = mark.stat().st_mtime if mark.exists() else None
+    if now:
+        mark.touch()
+    return last
+
+
+class Happened(Struct, frozen=True):
     """What has happened since a moment. Experiments are those that ran since, the baseline not counted."""
 
     since: float
@@ -36,11 +52,13 @@ class Happened:
 
 ENDED = """
     SELECT count(DISTINCT experiment) AS ran, count(DISTINCT iif(outcome = 'ok', experiment, NULL)) AS measured
-    FROM runs WHERE ended_at >= ? AND outcome <> 'interrupted' AND experiment > 0 AND purpose <> 'challenge'
+    FROM runs WHERE ended_at >= ? AND outcome <> 'interrupted' AND experiment > 0
+    AND purpose NOT IN ('challenge', 'rerun')
 """
 FAILURES = """
     SELECT outcome, count(DISTINCT experiment) AS number, max(experiment) AS newest FROM runs
-    WHERE ended_at >= ? AND outcome NOT IN ('ok', 'interrupted') AND experiment > 0 AND purpose <> 'challenge'
+    WHERE ended_at >= ? AND outcome NOT IN ('ok', 'interrupted', 'stopped early')
+    AND experiment > 0 AND purpose NOT IN ('challenge', 'rerun')
     GROUP BY 1 ORDER BY 2 DESC, 1
 """
 CONFIRMED = f"""

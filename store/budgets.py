@@ -7,7 +7,7 @@ nothing. What is reserved follows from what is unfinished: nothing has to be giv
 from collections.abc import Mapping
 
 from store.database import Change, Database
-from store.records import Limit
+from store.records import FULL, Limit
 
 LATELY = 5  # runs or calls tell what the next one will take
 HOUR = 3600.0
@@ -72,22 +72,23 @@ async def _reserved(change: Change, budget: str) -> float:
     elif budget in ("device_hours", "money"):
         for run in await change.rows(
             """
-            SELECT purpose, devices,
+            SELECT purpose, fidelity, devices,
                    coalesce((SELECT sum(ended_at - began_at) FROM spans WHERE run = runs.id), 0) AS had
             FROM runs WHERE outcome IS NULL
             """
         ):
             holds = max(1, run["devices"]) if budget == "money" else run["devices"]
-            expected = await run_seconds(change, run["purpose"]) or 0.0
+            expected = await run_seconds(change, run["purpose"], run["fidelity"]) or 0.0
             reserved += max(0.0, expected - run["had"]) * holds / HOUR
     elif budget == "joules":
         for run in await change.rows(
             """
-            SELECT purpose, (SELECT coalesce(sum(energy_joules), 0) FROM stages WHERE run = runs.id) AS had
+            SELECT purpose, fidelity, (SELECT coalesce(sum(energy_joules), 0) FROM stages WHERE run = runs.id) AS had
             FROM runs WHERE outcome IS NULL
             """
         ):
-            reserved += max(0.0, (await run_joules(change, run["purpose"]) or 0.0) - run["had"])
+            expected = await run_joules(change, run["purpose"], run["fidelity"]) or 0.0
+            reserved += max(0.0, expected - run["had"])
     return float(reserved)
 
 
@@ -107,20 +108,24 @@ async def engine_seconds(record: Change | Database, now: float) -> float:
 # --- what the next one is expected to take ---------------------------------------------------------------------------
 
 
-async def run_seconds(record: Change | Database, purpose: str) -> float | None:
-    """Of a slot, by a run: the mean of the last good ones for that purpose, or for any. None before there is one here.
+async def run_seconds(record: Change | Database, purpose: str, fidelity: str = FULL) -> float | None:
+    """Of a slot, by a run: the mean of the last good ones for that purpose at that fidelity, or for any. None before.
+
+    Where there was none at that fidelity yet, of those that there were: a full one takes no less than a quick one.
 
     Of the bench that the last engine set up: on another one a run may take as long as it likes.
     """
-    return await _run_mean(record, purpose, "SELECT sum(ended_at - began_at) FROM spans WHERE run = runs.id")
+    taken = "SELECT sum(ended_at - began_at) FROM spans WHERE run = runs.id"
+    return await _run_mean(record, purpose, fidelity, taken)
 
 
-async def run_joules(record: Change | Database, purpose: str) -> float | None:
+async def run_joules(record: Change | Database, purpose: str, fidelity: str = FULL) -> float | None:
     """Of energy, by a run: so too. None before it was measured of one."""
-    return await _run_mean(record, purpose, "SELECT sum(energy_joules) FROM stages WHERE run = runs.id")
+    taken = "SELECT sum(energy_joules) FROM stages WHERE run = runs.id"
+    return await _run_mean(record, purpose, fidelity, taken)
 
 
-async def _run_mean(record: Change | Database, purpose: str, taken: str) -> float | None:
+async def _run_mean(record: Change | Database, purpose: str, fidelity: str, taken: str) -> float | None:
     """Of what the last good runs have taken; those of which it is not known left out."""
     lately = f"""
         SELECT avg(amount) FROM (
@@ -130,10 +135,11 @@ async def _run_mean(record: Change | Database, purpose: str, taken: str) -> floa
             ORDER BY id DESC LIMIT ?
         )
     """
-    rows = await record.rows(lately.format("purpose = ?"), purpose, LATELY)
-    if rows[0][0] is None:
-        rows = await record.rows(lately.format("true"), LATELY)
-    return None if rows[0][0] is None else float(rows[0][0])
+    for of in (("(purpose, fidelity) = (?, ?)", purpose, fidelity), ("fidelity = ?", fidelity), ("true",)):
+        rows = await record.rows(lately.format(of[0]), *of[1:], LATELY)
+        if rows[0][0] is not None:
+            return float(rows[0][0])
+    return None
 
 
 async def call_tokens(record: Change | Database, purpose: str) -> float | None:

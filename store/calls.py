@@ -3,9 +3,11 @@
 import json
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
 from sqlite3 import Row
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import fields, replace
 
 from store import budgets, ledger
 from store.database import Change, Database
@@ -125,8 +127,7 @@ async def thoughts_by_operator(database: Database) -> dict[str, int]:
 # --- to look at ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Became:
+class Became(Struct, frozen=True):
     """What a call has come to: a proposal, and where that was admitted an experiment."""
 
     proposal: Proposal
@@ -134,8 +135,7 @@ class Became:
     state: State | None
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Struct, frozen=True):
     """A call, and what belongs to it. `sections` are those of its thought's first prompt, with which its own begins."""
 
     call: Call

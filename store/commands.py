@@ -5,7 +5,6 @@ import json
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict
 from typing import Any
 from uuid import uuid4
 
@@ -110,8 +109,11 @@ async def pending(database: Database) -> list[Command]:
 
 async def answer_to(database: Database, uuid: str) -> Answer | None:
     """What came of a command, None before it is answered."""
-    rows = await database.rows("SELECT done, answer FROM commands WHERE uuid = ? AND done IS NOT NULL", uuid)
-    return Answer(bool(rows[0]["done"]), rows[0]["answer"]) if rows else None
+    rows = await database.rows("SELECT done, answer, intent FROM commands WHERE uuid = ? AND done IS NOT NULL", uuid)
+    if not rows:
+        return None
+    told = json.loads(rows[0]["intent"] or "{}").get("told", {}) if rows[0]["done"] else {}
+    return Answer(bool(rows[0]["done"]), rows[0]["answer"], told)
 
 
 # --- for the engine --------------------------------------------------------------------------------------------------
@@ -128,11 +130,13 @@ async def begun(database: Database, command: Command) -> bool:
         return bool(await change.rows("SELECT 1 FROM commands WHERE id = ? AND done IS NULL", command.id))
 
 
-async def intended(database: Database, command: Command, decision: Decision, answer: Answer) -> None:
-    """What will be recorded once trunk is where it is to be: made only once, whatever happens in between."""
-    intent = {"decision": asdict(decision), "answer": answer.text}
+async def intended(database: Database, command: Command, intent: Mapping[str, Any]) -> None:
+    """What will be recorded once git stands as it is to: made only once, whatever happens in between.
+
+    It has the `answer`, and in `told` what belongs to that for scripts.
+    """
     async with database.transaction() as change:
-        await change.execute("UPDATE commands SET intent = ? WHERE id = ?", json.dumps(intent), command.id)
+        await change.execute("UPDATE commands SET intent = ? WHERE id = ?", json.dumps(dict(intent)), command.id)
 
 
 async def answered(database: Database, command: Command, answer: Answer) -> None:
@@ -205,6 +209,23 @@ async def pinned(database: Database, command: Command, kind: str, text: str, abo
         for number in about:
             if number is not None:
                 await say(change, kind, text, experiment=number, id=name_of(number))
+
+
+async def to_be_rerun(database: Database, command: Command, answer: Answer, after: int) -> None:
+    """A run is to be made again: the command is what says so, until there is one after run `after`."""
+    async with database.transaction() as change:
+        intent = json.dumps({"answer": answer.text, "told": dict(answer.told), "after": after})
+        await change.execute("UPDATE commands SET intent = ? WHERE id = ?", intent, command.id)
+        await _answer(change, command, answer)
+        about = command.arguments["experiment"]
+        await say(change, "asked again", answer.text, experiment=about, id=name_of(about), **answer.told)
+
+
+async def landed(database: Database, command: Command, answer: Answer, about: int) -> None:
+    """A change has been taken to a branch off the user's own."""
+    async with database.transaction() as change:
+        await _answer(change, command, answer)
+        await say(change, "landed", answer.text, experiment=about, id=name_of(about), **answer.told)
 
 
 async def ended(database: Database, command: Command, run: Run, text: str) -> None:

@@ -8,11 +8,12 @@ one measured experiment has taken.
 
 import json
 from collections import Counter
-from dataclasses import dataclass
 from enum import StrEnum
 
+from msgspec import Struct
+
 from store.database import Database
-from store.records import ENDED, MERGE, WANTED_ENDS, CallOutcome, Ended, Ledger, Outcome, State
+from store.records import ENDED, MERGE, SYNC, WANTED_ENDS, CallOutcome, Ended, Ledger, Outcome, State
 from store.views import STANDING, UP_WORDS
 
 TOKENS, MODEL_SECONDS = "tokens", "model_seconds"
@@ -40,8 +41,7 @@ STEPS = ("proposed", "admitted", "ran", "measured", "confirmed", "merged")
 PROPOSED, ADMITTED, RAN, MEASURED, CONFIRMED, MERGED = range(len(STEPS))
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(Struct, frozen=True):
     """So many came no farther than this, and why."""
 
     by: By
@@ -49,8 +49,7 @@ class Stop:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """How many came so far, and what kept others of the step before from it, the most frequent first."""
 
     name: str
@@ -62,8 +61,7 @@ class Step:
         return sum(stop.number for stop in self.stops if stop.by is by)
 
 
-@dataclass(frozen=True, slots=True)
-class Loss:
+class Loss(Struct, frozen=True):
     """A kind of loss: how often, what it has taken, and how much more there would be at most if it were mended."""
 
     by: By
@@ -76,8 +74,7 @@ class Loss:
     confirmed: float | None  # of those, at the share that was confirmed
 
 
-@dataclass(frozen=True, slots=True)
-class Funnel:
+class Funnel(Struct, frozen=True):
     """From proposed to merged; and the losses, the dearest first."""
 
     steps: tuple[Step, ...]
@@ -103,11 +100,12 @@ EXPERIMENTS = f"""
     ), ended AS (
         SELECT experiment, max(runs.outcome = 'ok' AND runs.tree = experiments.tree) AS good,
                max(runs.outcome <> 'interrupted') AS ran
-        FROM runs JOIN experiments ON number = experiment WHERE runs.outcome IS NOT NULL GROUP BY 1
+        FROM runs JOIN experiments ON number = experiment
+        WHERE runs.outcome IS NOT NULL AND purpose <> 'rerun' GROUP BY 1
     )
     SELECT state, CASE detail WHEN '{ENDED}' THEN 'ended' ELSE failure END AS failure,
            coalesce(good, 0) AS good, coalesce(ran, 0) AS ran, word, coalesce(asks, 0) AS asks,
-           coalesce(confirmed, 0) AS confirmed, operator = '{MERGE}' AS together, count(*) AS number
+           coalesce(confirmed, 0) AS confirmed, operator IN ('{MERGE}', '{SYNC}') AS together, count(*) AS number
     FROM proposals JOIN experiments ON experiments.number = proposals.experiment
     LEFT JOIN said ON said.experiment = number LEFT JOIN ended ON ended.experiment = number
     GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
@@ -218,6 +216,8 @@ def _experiment(
         by = By.INFRASTRUCTURE if failure == Outcome.INTERRUPTED else By.AGENT
         return step, by, "merged, and failed since" if merged else failure
     step = MERGED if confirmed else CONFIRMED
+    if not good and state == State.JUDGED:
+        return MEASURED, By.JUDGE, str(Outcome.STOPPED_EARLY)
     if not good:
         step = MEASURED if ran else RAN
     elif merged and confirmed:
@@ -243,6 +243,7 @@ RUNS = f"""
     FROM runs LEFT JOIN spans ON spans.run = runs.id
     WHERE CASE runs.outcome
         WHEN 'ok' THEN 0
+        WHEN 'stopped early' THEN 0
         WHEN 'interrupted' THEN NOT EXISTS (
             SELECT 1 FROM json_each('{json.dumps(WANTED_ENDS)}') WHERE runs.detail LIKE '%' || value
         ) OR (

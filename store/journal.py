@@ -2,9 +2,10 @@
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
+
+from msgspec.structs import asdict, fields, replace
 
 from store import budgets, calls, ledger, review, yields
 from store.database import Change, Database
@@ -13,6 +14,7 @@ from store.events import say
 from store.records import (
     REFERENCES,
     START,
+    Agreement,
     Ended,
     Experiment,
     Frontier,
@@ -29,30 +31,51 @@ from store.records import (
     State,
     Study,
     Verdict,
+    agreed_on,
     by,
     name_of,
+    some,
 )
 from store.state import settle
+from store.views import LAST_REVISION
 from store.yields import Lift
+
+Counts = Callable[[Mapping[str, Any], Mapping[str, Any]], bool]
+
+
+def none_counts(_then: Mapping[str, Any], _now: Mapping[str, Any]) -> bool:
+    """No run of one bench counts on another."""
+    return False
+
 
 # --- the study and its engine ----------------------------------------------------------------------------------------
 
 
-async def study_began(database: Database, study: Study) -> None:
-    """A study starts from a commit of the user's."""
+async def study_began(
+    database: Database, study: Study, taken: Sequence[str] = (), left_out: Sequence[str] = ()
+) -> None:
+    """A study starts from a commit of the user's, or from one that takes along what they have not committed."""
     async with database.transaction() as change:
         await change.insert(
             "study", id=1, name=study.name, goal=study.goal, seed=study.seed, trunk=study.trunk, began_at=study.began_at
         )
-        await say(change, "began", f"study {study.name} starts from {study.trunk[:7]}", commit=study.trunk)
+        text = f"study {study.name} starts from {study.trunk[:7]}"
+        text += f", with what is not committed: {some(taken)}" if taken else ""
+        text += f"; not committed, so not part of it: {some(left_out)}" if left_out else ""
+        await say(change, "began", text, commit=study.trunk, with_changes=list(taken), left_out=list(left_out))
 
 
-async def study_revised(database: Database, digest: str, text: str) -> None:
-    """`cockpit.toml` reads so now. A text that the study has had before is no news."""
+async def study_revised(database: Database, digest: str, text: str, said: str = "", **data: Any) -> None:
+    """`cockpit.toml` reads so now, and what follows from that is `said`. The text that it had last is no news."""
     async with database.transaction() as change:
-        if not await database.rows("SELECT 1 FROM revisions WHERE digest = ?", digest):
+        last = await change.rows(LAST_REVISION)
+        if last and last[0]["digest"] == digest:
+            return
+        if not await change.rows("SELECT 1 FROM revisions WHERE digest = ?", digest):
             await change.insert("revisions", digest=digest, text=text, at=time.time())
-            await say(change, "revised", f"cockpit.toml read, revision {digest[:7]}", digest=digest)
+        before = {"before": last[0]["digest"]} if last else {}
+        how = f"cockpit.toml revised, {digest[:7]}: {said}" if said else f"cockpit.toml read, revision {digest[:7]}"
+        await say(change, "revised", how, digest=digest, **before, **data)
 
 
 async def engine_died(database: Database) -> None:
@@ -109,8 +132,12 @@ async def waits(database: Database, lane: str, why: Idle) -> None:
         await ledger.waits(change, lane, why, time.time())
 
 
-async def bench_set(database: Database, digest: str, facts: dict[str, Any]) -> None:
-    """What makes runs comparable from here on. A study that comes back to a bench has what it knew there."""
+async def bench_set(database: Database, digest: str, facts: dict[str, Any], *, counts_on: Counts = none_counts) -> None:
+    """What makes runs comparable from here on. A study that comes back to a bench has what it knew there.
+
+    Whether runs may count on from the facts of one bench to those of another is the caller's to know: what of them does
+    is said next, by who looks.
+    """
     async with database.transaction() as change:
         if not await change.rows("SELECT 1 FROM benches WHERE hash = ?", digest):
             await change.insert("benches", hash=digest, facts=facts, at=time.time())
@@ -126,10 +153,10 @@ async def bench_set(database: Database, digest: str, facts: dict[str, Any]) -> N
         elif told[0]["hash"] != digest:
             before, then = told[0]["hash"], json.loads(told[0]["facts"])
             others = sorted(name for name in {*facts, *then} if facts.get(name) != then.get(name))
-            text = (
-                f"bench {digest[:7]}, for {' and '.join(others)} changed: the baseline and trunk are run first where "
-            )
-            text += f"they have not been, and nothing is held against what was measured on {before[:7]}"
+            text = f"bench {digest[:7]}, for {' and '.join(others)} changed"
+            if not counts_on(then, facts):
+                text += ": the baseline and trunk are run first where they have not been, and nothing is held against "
+                text += f"what was measured on {before[:7]}"
             await say(change, "bench", text, bench=digest, before=before, changed=others)
         known = await change.rows(
             """
@@ -212,6 +239,12 @@ async def queued(
         return await want(change, REFERENCES, {"moves": moves})
 
 
+async def knobs_known(database: Database, values: Mapping[str, Any]) -> None:
+    """What the knobs of the unchanged code are, before they may be declared otherwise. No event: nothing happens."""
+    async with database.transaction() as change:
+        await change.execute("UPDATE experiments SET knobs = ? WHERE number = 0", json.dumps(dict(values)))
+
+
 async def queued_again(database: Database, experiment: Experiment) -> None:
     """What was measured on another bench is to be measured on this one."""
     async with database.transaction() as change:
@@ -267,10 +300,11 @@ async def run_started(database: Database, experiment: Experiment, run: Run) -> t
         await settle(change, experiment.number, run.bench)
         await ledger.rebook(change, [experiment.number])
         again = f", attempt {run.attempt}" if run.attempt > 1 else ""
-        text = f"{experiment.id} running: {run.purpose}, seed {run.seed}{again}"
+        text = f"{experiment.id} running: {run.purpose}{experiment.said_at(run.fidelity)}, seed {run.seed}{again}"
         await say(
             change, "running", text, experiment=experiment.number, run=number, at=run.started_at,
-            id=experiment.id, seed=run.seed, purpose=run.purpose, attempt=run.attempt, slot=run.slot,
+            id=experiment.id, seed=run.seed, purpose=run.purpose, fidelity=run.fidelity, attempt=run.attempt,
+            slot=run.slot,
         )  # fmt: skip
         effect = await want(change, START, {"run": number})
     return replace(run, id=number), effect
@@ -313,10 +347,13 @@ async def run_ended(
     measurements: Iterable[Measurement],
     frontier: Frontier | None = None,
     reference: Iterable[Reference] = (),
+    verdict: Verdict | None = None,
+    compares: str = "",
 ) -> None:
     """A run is over: measured, failed or interrupted. Its slot is free, and the experiment's state follows from it.
 
-    `frontier` is the one that stands now, None where it is as it was; `reference` is what of it is frozen now.
+    One that was stopped early comes with its `verdict`. `frontier` is the one that stands now, None where it is as it
+    was; `reference` is what of it is frozen now. How one that was made again `compares` is a sentence.
     """
     measured = list(measurements)
     async with database.transaction() as change:
@@ -331,9 +368,17 @@ async def run_ended(
                 source=measurement.source,
             )  # fmt: skip
         values = {measurement.objective: measurement.value for measurement in measured}
-        if outcome is Outcome.OK:
-            kind, text = "measured", f"{experiment.id} measured: "
+        if compares:
+            kind, text = (
+                "rerun",
+                f"{experiment.id} run again{experiment.said_at(run.fidelity)}, seed {run.seed}: {compares}",
+            )
+        elif outcome is Outcome.OK:
+            kind, text = "measured", f"{experiment.id} measured{experiment.said_at(run.fidelity)}: "
             text += ", ".join(f"{name} {value:.6g}" for name, value in values.items())
+        elif outcome is Outcome.STOPPED_EARLY and verdict is not None:
+            kind, text = "stopped early", f"{experiment.id} {verdict.word}, {verdict.sentence}"
+            await change.insert("verdicts", **_columns(verdict))
         elif outcome is Outcome.INTERRUPTED:
             kind, text = "interrupted", f"{experiment.id} interrupted: {detail}"
         else:
@@ -347,6 +392,16 @@ async def run_ended(
         await say(
             change, kind, text, experiment=experiment.number, run=run.id, at=now,
             id=experiment.id, outcome=outcome, detail=detail, measurements=values,
+        )  # fmt: skip
+
+
+async def stopping_early(database: Database, experiment: Experiment, run: Run, sentence: str) -> None:
+    """A run is going to be ended for its curve, as the sentence has it."""
+    async with database.transaction() as change:
+        text = f"{experiment.id} is {sentence}"
+        await say(
+            change, "stopping early", text, experiment=experiment.number, run=run.id, id=experiment.id,
+            sentence=sentence,
         )  # fmt: skip
 
 
@@ -376,6 +431,11 @@ async def given_up(
 # --- the judge -------------------------------------------------------------------------------------------------------
 
 
+def _columns(verdict: Verdict) -> dict[str, Any]:
+    values = {field.name: getattr(verdict, field.name) for field in fields(verdict) if field.name != "id"}
+    return {**values, "asks": int(verdict.asks)}
+
+
 async def judged(
     database: Database,
     verdict: Verdict,
@@ -390,8 +450,7 @@ async def judged(
     and `lifts` what each proposer's are; None where they are as they were.
     """
     async with database.transaction() as change:
-        values = {field.name: getattr(verdict, field.name) for field in fields(verdict) if field.name != "id"}
-        await change.insert("verdicts", **{**values, "asks": int(verdict.asks)})
+        await change.insert("verdicts", **_columns(verdict))
         await change.execute("DELETE FROM keeps WHERE bench = ?", verdict.bench)
         await change.insert("keeps", bench=verdict.bench, **{**asdict(counted), "maximize": int(counted.maximize)})
         await change.execute("DELETE FROM returns WHERE bench = ?", verdict.bench)
@@ -410,6 +469,19 @@ async def judged(
             at=verdict.at, id=name_of(verdict.experiment), against=name_of(verdict.incumbent), verdict=verdict.word,
             evidence=verdict.evidence, sentence=verdict.sentence, explanation=verdict.explanation, asks=verdict.asks,
             figures=verdict.figures,
+        )  # fmt: skip
+
+
+async def agreed(database: Database, bench: str, found: Sequence[Agreement]) -> None:
+    """How far quick runs rank experiments as full ones do, now that another one has both."""
+    async with database.transaction() as change:
+        await change.execute("DELETE FROM agreement WHERE bench = ?", bench)
+        for one in found:
+            await change.insert("agreement", bench=bench, **asdict(one))
+        await say(
+            change, "agreement", agreed_on(found), bench=bench,
+            agreement={one.objective: one.tau for one in found}, experiments=max(one.experiments for one in found),
+            poor=[one.objective for one in found if one.poor],
         )  # fmt: skip
 
 

@@ -4,15 +4,15 @@ The model's lane is not among them. The parts add up to the slots' time, up to t
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from store.records import Ledger
 
 SECONDS, IDLE, PAUSED, DOWN = "seconds", "idle", "paused", "down"
 
 
-@dataclass(frozen=True, slots=True)
-class Devices:
+class Devices(Struct, frozen=True):
     """The seconds of all slots since the study began."""
 
     busy: float = 0.0  # with runs, their overhead among it

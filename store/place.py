@@ -5,8 +5,10 @@ import os
 import re
 import time
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 CONFIG = "cockpit.toml"
 RECORD = "record.sqlite"
@@ -20,8 +22,7 @@ class NoStudy(Exception):
     """There is no study here; the message says what was looked for and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """The folders of one study."""
 
     root: Path  # the user's working tree
@@ -42,6 +43,17 @@ class Place:
 
 def find(directory: Path) -> Place:
     """The study of a folder. Raises NoStudy where there is no repository, no `cockpit.toml`, or one without a name."""
+    place = repository(directory)
+    if not place.config.is_file():
+        raise NoStudy(
+            f"{place.root} has no {CONFIG}: `cockpit init -- python train.py` writes one, "
+            "`cockpit new digits DIR` makes a study to look at"
+        )
+    return replace(place, name=_name(place.config))
+
+
+def repository(directory: Path, name: str = "") -> Place:
+    """The repository of a folder, whether a study is there or not; `name` is its folder's. Raises NoStudy."""
     start = directory.resolve()
     if not start.is_dir():
         raise NoStudy(f"{directory} is not a folder")
@@ -57,10 +69,7 @@ def find(directory: Path) -> Place:
         git_dir = (root / git_dir.read_text().removeprefix("gitdir:").strip()).resolve()
     pointer = git_dir / "commondir"
     common_dir = (git_dir / pointer.read_text().strip()).resolve() if pointer.exists() else git_dir
-    config = root / CONFIG
-    if not config.is_file():
-        raise NoStudy(f"{root} has no {CONFIG}: `cockpit new digits DIR` makes a study to look at")
-    return Place(root, git_dir, common_dir, _name(config))
+    return Place(root, git_dir, common_dir, name)
 
 
 def _name(config: Path) -> str:

@@ -1,10 +1,11 @@
 """The nouns of a study, as the record keeps them. This file is the glossary."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from math import inf
 from typing import Any
+
+from msgspec import Struct, field
 
 
 class State(StrEnum):
@@ -35,14 +36,17 @@ UP = (Word.BETTER, Word.GAIN, Word.TRADE_OFF)  # up somewhere
 
 
 class Verification(StrEnum):
-    """What is known of a merge whose tree is of several changes together, which nobody had run before."""
+    """What is known of a merge whose tree nobody had run before: of several changes, or of trunk and the user's own."""
 
     WAITS = "waits"  # for its first run, or for the verdict on that
     HOLDS = "holds"
     FAILS = "does not hold"  # no measurement, or a bound broken, or worse than what trunk was, or too much lost
 
 
+QUICK, FULL = "quick", "full"  # fidelities of a run: of a study without `[fidelity]` every one is full
+POOR = 0.5  # a rank agreement below this, of quick and full
 MERGE = "merge"  # the operator of such an experiment
+SYNC = "sync"  # and of one that takes what the user has committed since
 ASKED_TO_END = "asked to end"  # how a run ends, that somebody or a limit has ended; and why one is not begun any more:
 REJECTED_SINCE, CHANGED_SINCE = "has been rejected since", "what it was to measure has changed since"
 ENDED = "its run was ended, and it is run no more"  # what has no measurement, for its person wants none
@@ -58,7 +62,7 @@ class Evidence(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How a run, or a stage of it, ended. All but OK and INTERRUPTED are failures of the tree that ran."""
+    """How a run, or a stage of it, ended. All but OK and the last two are failures of the tree that ran."""
 
     OK = "ok"
     CRASH = "crash"
@@ -68,6 +72,7 @@ class Outcome(StrEnum):
     DIVERGED = "diverged"
     TAMPERING = "tampering"  # what it left for the scorer would lead the scorer elsewhere
     SHADOWED = "shadowed by an editable install"  # an editable file was loaded from elsewhere than the run folder
+    STOPPED_EARLY = "stopped early"  # by cockpit, for its curve was worse: no failure, and no value
     INTERRUPTED = "interrupted"  # ended from outside: says nothing of the tree, and is tried again
 
 
@@ -136,11 +141,11 @@ class Ended(StrEnum):
     STOPPED = "stopped"  # `cockpit stop`
     INTERRUPTED = "interrupted"  # Ctrl-C, or a signal
     MACHINE_FAILED = "machine failed"  # no room, no git, a record that cannot be written
+    RERUN = "rerun"  # it lived for one run alone, which a person wanted to see again
     DIED = "died"  # the engine went without saying so: killed, or the machine went down
 
 
-@dataclass(frozen=True, slots=True)
-class Study:
+class Study(Struct, frozen=True):
     """One question asked of one repository. `trunk` is the commit of its best accepted code."""
 
     name: str
@@ -150,8 +155,16 @@ class Study:
     began_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Engine:
+class Revision(Struct, frozen=True):
+    """A text that `cockpit.toml` has had, when it was read first, and what was said to follow from it then."""
+
+    digest: str
+    text: str
+    at: float
+    said: str
+
+
+class Engine(Struct, frozen=True):
     """One life of the engine. `facts` holds what was found out at its start: interpreter, wall, meter, device."""
 
     id: int
@@ -162,8 +175,7 @@ class Engine:
     facts: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Measurement:
+class Measurement(Struct, frozen=True):
     """A finite value of one objective, or of what is bounded, from one run, or the mean of `n` runs of one tree."""
 
     objective: str
@@ -171,6 +183,7 @@ class Measurement:
     source: Source
     n: int = 1
     selected: str = ""  # `min` or `max`, where it is that of a curve: better than what was to be had
+    fidelity: str = FULL
 
     @property
     def said(self) -> str:
@@ -178,8 +191,7 @@ class Measurement:
         return f"{self.source}, {self.selected} of its curve: selected" if self.selected else self.source
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(Struct, frozen=True):
     """One process of a run: train, predict or score. What the meter could not measure is None."""
 
     name: str
@@ -195,8 +207,7 @@ class Stage:
     peak_device_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """One execution of a tree: one seed, one fidelity, one attempt, on one slot. Unfinished while `outcome` is None."""
 
     id: int
@@ -223,7 +234,7 @@ class Run:
     @property
     def failed(self) -> bool:
         """Whether it has ended by a fault of the tree's own."""
-        return self.outcome not in (None, Outcome.OK, Outcome.INTERRUPTED)
+        return self.outcome not in (None, Outcome.OK, Outcome.STOPPED_EARLY, Outcome.INTERRUPTED)
 
     @property
     def folder(self) -> str:
@@ -231,8 +242,7 @@ class Run:
         return f"runs/{self.id:06d}"
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
+class Proposal(Struct, frozen=True):
     """A hypothesis in one sentence and a change to a parent. Refused ones are kept too, with the reason."""
 
     proposer: str
@@ -247,8 +257,7 @@ class Proposal:
     trunk: int | None = None  # what trunk was then; None is the parent
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """One question to a model. It goes on while `outcome` is None; what the server has not said is None."""
 
     model: str
@@ -280,14 +289,13 @@ class Call:
         return f"model: {self.purpose}: {how}, after {(self.ended_at or self.at) - self.at:.1f} s{held}"
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What the judge said of an experiment against the incumbent, in one line, from `figures`, an objective each."""
 
     experiment: int
     bench: str
     incumbent: int  # the number of the experiment that trunk was then
-    runs: int  # of the experiment, on which it rests
+    runs: int  # of the experiment, by which it was chosen or on which it rests
     rule: str
     word: Word
     evidence: Evidence
@@ -314,6 +322,16 @@ class Verdict:
         return any(one.get("barred", False) for one in self.figures.values())
 
     @property
+    def fidelity(self) -> str:
+        """That of the runs on which it rests, of both sides."""
+        return str(next((one["fidelity"] for one in self.figures.values() if "fidelity" in one), FULL))
+
+    @property
+    def seeds(self) -> int:
+        """On how many seeds it rests: at another fidelity than its own it may have been run on more."""
+        return min((one["n"] for one in self.figures.values() if "fidelity" in one), default=self.runs)
+
+    @property
     def worth(self) -> float | None:
         """What it is worth at the user's exchange rates; None where they do not say."""
         parts = [one["worth"] for one in self.figures.values() if one.get("worth") is not None]
@@ -325,8 +343,7 @@ class Verdict:
         return f"{self.word}, {self.evidence}: {self.sentence}"
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """What a person asks of the engine. `expected` is what they saw when they asked."""
 
     uuid: str
@@ -338,16 +355,15 @@ class Command:
     intent: dict[str, Any] | None = None  # the decision and its answer, once they are made
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What came of a command: whether it was done, and a sentence."""
 
     done: bool
     text: str
+    told: Mapping[str, Any] = field(default_factory=dict)  # the same for a script, where it has more to it
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """*merge*, *reject*, or the *undo* of one. Trunk is where it was before and after.
 
     What a *redo* brings back is decided once more: a decision with the verb of the first one.
@@ -372,22 +388,21 @@ class Decision:
 
 # Git references that move: where each stands, and where it is to stand. None is nowhere.
 Moves = Mapping[str, tuple[str | None, str | None]]
-REFERENCES, START = "references", "start"  # kinds of effects
+REFERENCES, START, FAST_FORWARD = "references", "start", "fast-forward"  # kinds of effects
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """An effect: something outside of the record that is to be so. `intent` is how to recognise it.
 
-    Of REFERENCES it is `moves`; of a START it is `run`, whose row has the folder, and in `started_at` the mark in it.
+    Of REFERENCES it is `moves`; of a START it is `run`, whose row has the folder, and in `started_at` the mark in it;
+    of a FAST_FORWARD the working tree, `root`, its `branch`, and the commits `old` and `new`.
     """
 
     id: int
     intent: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(Struct, frozen=True):
     """A value of one objective from one good run of an experiment's tree."""
 
     run: int
@@ -396,10 +411,10 @@ class Value:
     purpose: str
     objective: str
     value: float
+    fidelity: str = FULL
 
 
-@dataclass(frozen=True, slots=True)
-class Experiment:
+class Experiment(Struct, frozen=True):
     """An admitted proposal made into a branch. Number 0 is the baseline, which nobody proposed."""
 
     number: int
@@ -411,7 +426,8 @@ class Experiment:
     created_at: float
     failure: Outcome | None = None
     detail: str = ""
-    measurements: tuple[Measurement, ...] = ()
+    measurements: tuple[Measurement, ...] = ()  # at the fidelity of the search, which all have
+    full: tuple[Measurement, ...] = ()  # at that of confirmation, where it is another one
     knobs: Mapping[str, Any] = field(default_factory=dict)  # their values in its tree, by key
     lines: int | None = None  # by which its tree differs from e0000's; None where an older cockpit made it
     parent: int | None = None  # what it changes: what trunk was, or one that a person had pinned
@@ -427,6 +443,14 @@ class Experiment:
     def id(self) -> str:
         """The name on screen and in commands: `e0042`."""
         return name_of(self.number)
+
+    def at(self, fidelity: str) -> tuple[Measurement, ...]:
+        """Its measurements at a fidelity. Those of the search are what there is of a study with one alone."""
+        return self.full if fidelity == FULL and self.full else self.measurements
+
+    def said_at(self, fidelity: str) -> str:
+        """Which fidelity, in a sentence about a run of it: ` at quick`; nothing of a study with one alone."""
+        return f" at {fidelity}" if QUICK in (fidelity, *(one.fidelity for one in self.measurements)) else ""
 
     @property
     def over(self) -> bool:
@@ -448,7 +472,7 @@ class Experiment:
     @property
     def verification(self) -> Verification | None:
         """Whether it holds, where it is trunk; None where it was merged as it had been measured, or is not merged."""
-        if self.state is not State.MERGED or self.operator != MERGE:
+        if self.state is not State.MERGED or self.operator not in (MERGE, SYNC):
             return None
         said = self.verdict
         if self.failure or (said and (said.word in (Word.WORSE, Word.INFEASIBLE) or said.barred)):
@@ -479,13 +503,17 @@ def by(proposer: str | None) -> str:
     return "a person" if proposer == PERSON else f"the {proposer}"
 
 
+def some(names: Sequence[str], most: int = 5) -> str:
+    """The first of some names: `train.py, model.py, …`."""
+    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
+
+
 def name_of(number: int) -> str:
     """What an experiment is called: `e0042`."""
     return f"e{number:04d}"
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(Struct, frozen=True):
     """One objective of the reference point of a bench, frozen when the baseline has been run on all its seeds there."""
 
     objective: str
@@ -495,8 +523,7 @@ class Reference:
     runs: int  # of the baseline, in `base`
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(Struct, frozen=True):
     """An experiment on the frontier. `balanced` marks the one pick among them."""
 
     experiment: int
@@ -504,8 +531,7 @@ class Point:
     probability: float | None = None  # that it is on the frontier in truth; None before the noise is known
 
 
-@dataclass(frozen=True, slots=True)
-class Frontier:
+class Frontier(Struct, frozen=True):
     """The experiments that no other one epsilon-dominates. Hypervolumes are in units of the baseline's own."""
 
     points: tuple[Point, ...] = ()
@@ -515,8 +541,7 @@ class Frontier:
     gains: tuple[tuple[int, float], ...] = ()  # what each confirmed one has added to the hypervolume, by number
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """The frontier's size at a moment, and what had been spent by then."""
 
     at: float
@@ -527,8 +552,7 @@ class Progress:
     tokens: float
 
 
-@dataclass(frozen=True, slots=True)
-class Returns:
+class Returns(Struct, frozen=True):
     """What the last while has bought, and what as many experiments more promise."""
 
     seconds: float  # how long a while
@@ -538,8 +562,7 @@ class Returns:
     chance: float  # of a confirmed gain among as many more
 
 
-@dataclass(frozen=True, slots=True)
-class Keeps:
+class Keeps(Struct, frozen=True):
     """How far the confirmed experiments can be trusted; and what a rule that keeps what looks better would have merged.
 
     That rule decides by one run each, on one objective, and keeps what is better than the best so far.
@@ -555,8 +578,36 @@ class Keeps:
     once: int  # of those: never run on another seed
 
 
-@dataclass(frozen=True, slots=True)
-class Ledger:
+class Agreement(Struct, frozen=True):
+    """How far the quick runs rank the experiments that have both as the full ones do, by one objective."""
+
+    objective: str
+    experiments: int  # that have both, the baseline among them
+    tau: float | None  # Kendall's tau-b, -1 to 1; None where one of the two ranks nothing
+
+    @property
+    def poor(self) -> bool:
+        """Whether what is better at quick is little likelier to be better at full than not."""
+        return self.tau is not None and self.tau < POOR
+
+
+def agreed_on(found: Sequence[Agreement]) -> str:
+    """How far quick and full agree, and what to do where that is poor: `… on the order of 5 experiments: loss .80`."""
+    if not found:
+        return ""
+    each = ", ".join(f"{one.objective} {_share(one.tau)}" for one in found)
+    of = f"on the order of {max(one.experiments for one in found)} experiments (tau-b): {each}"
+    if not any(one.poor for one in found):
+        return f"quick and full agree {of}"
+    return f"quick and full agree poorly {of}; let quick run longer, for what is better there is often not so in full"
+
+
+def _share(tau: float | None) -> str:
+    """A number between -1 and 1: `.80`, `-.20`."""
+    return "not known" if tau is None else f"{tau:.2f}".replace("0.", ".")
+
+
+class Ledger(Struct, frozen=True):
     """What was spent: an amount a resource, in all and by what came of it; and what became of the proposals."""
 
     total: dict[str, float]
@@ -574,8 +625,7 @@ class Ledger:
         return sums
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(Struct, frozen=True):
     """A budget: what may be spent of one thing, and how much of it was, at a moment. Time is in seconds."""
 
     budget: str  # experiments, runs, tokens, time, device_hours, joules, money
@@ -593,8 +643,7 @@ class Limit:
         return self.most - self.spent - passed - self.reserved
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """One line of the journal. `text` is the sentence for a reader; `data` the same for a script."""
 
     seq: int

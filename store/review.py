@@ -5,7 +5,8 @@ engine counts them, for a face runs no git.
 """
 
 import time
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from store import budgets, events
 from store.database import Change, Database
@@ -24,8 +25,7 @@ UNDECIDED = f"""
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Review:
+class Review(Struct, frozen=True):
     """What the user is asked for."""
 
     offered: int  # experiments, whatever was decided of them since

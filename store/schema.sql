@@ -430,3 +430,50 @@ CREATE INDEX verdicts_shown ON verdicts (experiment, word) WHERE evidence <> 'sc
 
 ALTER TABLE experiments ADD COLUMN lines INTEGER;      -- by which its tree differs from e0000's; NULL where nobody counted
 UPDATE experiments SET lines = 0 WHERE number = 0;
+
+-- version 11
+
+-- What has succeeded is not run again, but where a person wants to see it again.
+DROP INDEX runs_ok;
+CREATE UNIQUE INDEX runs_ok ON runs (tree, bench, seed, purpose, fidelity) WHERE outcome = 'ok' AND purpose <> 'rerun';
+-- A run that was stopped early, for its curve was worse, is no failure, and nothing was measured by it.
+DROP VIEW outcomes;
+CREATE VIEW outcomes AS
+SELECT spans.id AS span, CASE
+    WHEN calls.outcome <> 'ok' THEN 'call failed: ' || calls.outcome
+    WHEN spans.call IS NOT NULL AND proposals.id IS NULL THEN 'no proposal'
+    WHEN proposals.refusal IS NOT NULL THEN 'refused: ' || proposals.refusal
+    WHEN experiments.number IS NULL THEN spans.kind
+    WHEN spans.call IS NOT NULL AND experiments.failure IS NOT NULL THEN 'failed: ' || experiments.failure
+    WHEN spans.call IS NOT NULL AND experiments.state IN ('queued', 'running') THEN 'running'
+    WHEN runs.outcome = 'interrupted' THEN 'interrupted'
+    WHEN runs.purpose = 'rerun' AND runs.outcome = 'ok' THEN 'rerun'
+    WHEN spans.kind = 'overhead' THEN 'overhead'
+    WHEN spans.run IS NOT NULL AND runs.outcome IS NULL THEN 'running'
+    WHEN runs.outcome = 'stopped early' THEN runs.outcome
+    WHEN runs.outcome <> 'ok' THEN 'failed: ' || runs.outcome
+    WHEN experiments.number = 0 THEN 'baseline'
+    WHEN experiments.state IN ('merged', 'rejected') THEN experiments.state
+    WHEN frontier.experiment IS NOT NULL THEN 'frontier'
+    ELSE coalesce(
+        (
+            SELECT CASE
+                WHEN word = 'trade-off' AND evidence <> 'confirmed' AND NOT asks THEN 'trade-off not offered'
+                ELSE word
+            END
+            FROM verdicts WHERE verdicts.experiment = experiments.number ORDER BY verdicts.id DESC LIMIT 1
+        ),
+        'measured'
+    )
+END AS outcome
+FROM spans LEFT JOIN runs ON runs.id = spans.run
+LEFT JOIN calls ON calls.id = spans.call LEFT JOIN proposals ON proposals.id = calls.proposal
+LEFT JOIN experiments ON experiments.number = coalesce(runs.experiment, proposals.experiment)
+LEFT JOIN frontier ON frontier.experiment = experiments.number;
+CREATE TABLE agreement (            -- how far quick runs rank experiments as full ones do
+    bench TEXT NOT NULL REFERENCES benches (hash),
+    objective TEXT NOT NULL,
+    experiments INTEGER NOT NULL,   -- that have both
+    tau REAL,                       -- Kendall's tau-b; NULL where one of the two ranks nothing
+    PRIMARY KEY (bench, objective)
+) STRICT;

@@ -50,7 +50,12 @@ async def obey(place: Place, trail: Trail = NOWHERE) -> str:
 
 
 async def start(
-    place: Place, experiments: int | None = None, seconds: float | None = None, trail: Trail = NOWHERE
+    place: Place,
+    experiments: int | None = None,
+    seconds: float | None = None,
+    trail: Trail = NOWHERE,
+    *,
+    with_changes: bool = False,
 ) -> int:
     """Start an engine that outlives its starter, and wait until it has opened the study. Its process id.
 
@@ -63,6 +68,7 @@ async def start(
         await asyncio.sleep(POLL_SECONDS)
     options = [] if experiments is None else ["--experiments", str(experiments)]
     options += [] if seconds is None else ["--seconds", repr(seconds)]
+    options += ["--with-changes"] if with_changes else []
     process, began = await asyncio.to_thread(_detached, place, _words(place, "loop.detached", *options), trail)
     while process.returncode is None:
         if await _has_opened(place, process.pid):

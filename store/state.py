@@ -13,15 +13,16 @@ async def settle(change: Change, number: int, bench: str) -> None:
             """
             WITH own AS (
                 SELECT runs.* FROM runs JOIN experiments ON number = experiment
-                WHERE experiment = ?1 AND bench = ?2 AND runs.tree = experiments.tree
+                WHERE experiment = ?1 AND bench = ?2 AND runs.tree = experiments.tree AND purpose <> 'rerun'
             ), decided AS (
                 SELECT id, verb FROM decisions WHERE experiment = ?1
                 UNION SELECT id, verb FROM taken JOIN decisions ON id = decision WHERE taken.experiment = ?1
             ), bad AS (
                 SELECT outcome, detail FROM own
-                WHERE outcome NOT IN ('ok', 'interrupted') AND purpose <> 'challenge' AND NOT EXISTS (
+                WHERE outcome NOT IN ('ok', 'interrupted', 'stopped early') AND purpose <> 'challenge' AND NOT EXISTS (
                     SELECT 1 FROM own AS again
-                    WHERE again.outcome = 'ok' AND (again.seed, again.purpose) = (own.seed, own.purpose)
+                    WHERE again.outcome = 'ok'
+                    AND (again.seed, again.purpose, again.fidelity) = (own.seed, own.purpose, own.fidelity)
                 ) ORDER BY id DESC LIMIT 1
             )
             SELECT
@@ -29,6 +30,7 @@ async def settle(change: Change, number: int, bench: str) -> None:
                     AND NOT EXISTS (SELECT 1 FROM decisions AS later WHERE later.undoes = decided.id)
                     ORDER BY id DESC LIMIT 1) AS decided,
                 EXISTS (SELECT 1 FROM runs WHERE experiment = ?1 AND outcome IS NULL) AS running,
+                (SELECT outcome FROM own WHERE outcome IN ('ok', 'stopped early') ORDER BY id DESC LIMIT 1) AS newest,
                 (SELECT outcome FROM bad) AS failure,
                 (SELECT detail FROM bad) AS detail,
                 EXISTS (
@@ -50,6 +52,8 @@ async def settle(change: Change, number: int, bench: str) -> None:
         state = State.RUNNING
     elif row["failure"]:
         state, failure, detail = State.FAILED, row["failure"], row["detail"]
+    elif row["newest"] == Outcome.STOPPED_EARLY:  # its verdict came with it
+        state = State.JUDGED
     elif row["measured"]:
         state = State.JUDGED if row["judged"] == row["measured"] else State.MEASURED
     elif row["ended"]:

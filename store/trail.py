@@ -17,9 +17,11 @@ import stat
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 FILE, OLDER = "processes.jsonl", "processes.1.jsonl"
 MOST_BYTES = 8_000_000  # of each of the two
@@ -32,8 +34,7 @@ WHOLE = b'{"at":', b"}\n"  # how a line begins and ends; another one was torn
 READS = b'"reads":true'  # in a line; in what a process was given the quotes would be escaped
 
 
-@dataclass(frozen=True, slots=True)
-class Ran:
+class Ran(Struct, frozen=True):
     """A process, as its line has it. One that goes on has no seconds, one that could not be started no status.
 
     A line that counts what was `missed` is about no process: `said` is why.
@@ -293,8 +294,7 @@ def everything(folder: Path) -> Iterator[Ran]:
             yield from filter(None, map(parse, file))
 
 
-@dataclass(frozen=True, slots=True)
-class Tail:
+class Tail(Struct, frozen=True):
     """The newest lines, as they are in the file. Each has a number, which it keeps."""
 
     lines: Sequence[bytes] = ()

@@ -3,16 +3,20 @@
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from sys import intern
 from typing import Any
+
+from msgspec.structs import replace
 
 from store.database import Database
 from store.kept import Kept
 from store.ledger import MODEL_LANE, TOTAL, paused_since
 from store.records import (
+    QUICK,
+    SYNC,
     UP,
+    Agreement,
     Decision,
     Ended,
     Engine,
@@ -28,6 +32,7 @@ from store.records import (
     Reference,
     Refusal,
     Returns,
+    Revision,
     Run,
     Source,
     Stage,
@@ -51,6 +56,10 @@ NAMED = """(
     )
 )"""
 BENCH = "(SELECT json_extract(facts, '$.bench') FROM engines ORDER BY id DESC LIMIT 1)"  # of the last engine
+LAST_REVISION = """
+    SELECT revisions.digest, revisions.text, events.at, events.text AS said FROM events
+    JOIN revisions ON digest = json_extract(data, '$.digest') WHERE kind = 'revised' ORDER BY seq DESC LIMIT 1
+"""
 AT_ONCE = 500  # experiments that are read in one go: who reads them all does something else in between
 FIRST = f"""(
     SELECT number FROM experiments WHERE number = 0 OR state IN ('queued', 'running', 'merged')
@@ -172,6 +181,26 @@ async def runs(database: Database, number: int) -> list[Run]:
     return await _runs(database, rows)
 
 
+async def good_runs(database: Database, bench: str) -> list[Run]:
+    """The good runs of a bench that count, of the trees that the experiments have now, oldest first, with stages."""
+    rows = await database.rows(
+        """
+        SELECT runs.* FROM runs JOIN experiments ON number = experiment AND experiments.tree = runs.tree
+        WHERE bench = ? AND outcome = 'ok' AND purpose <> 'rerun' ORDER BY runs.id
+        """,
+        bench,
+    )
+    return await _runs(database, rows)
+
+
+async def stopped_early(database: Database, run: int) -> str:
+    """Why a run was going to be ended for its curve; nothing where it was not."""
+    rows = await database.rows(
+        "SELECT json_extract(data, '$.sentence') FROM events WHERE kind = 'stopping early' AND run = ?", run
+    )
+    return str(rows[0][0]) if rows else ""
+
+
 async def values(database: Database, bench: str, before: int | None = None, since: int | None = None) -> list[Value]:
     """Every value of a bench's good runs, of the trees that the experiments have now.
 
@@ -179,10 +208,10 @@ async def values(database: Database, bench: str, before: int | None = None, sinc
     """
     rows = await database.rows(
         f"""
-        SELECT runs.id, experiment, seed, purpose, objective, value
+        SELECT runs.id, experiment, seed, purpose, objective, value, fidelity
         FROM runs JOIN measurements ON measurements.run = runs.id
         JOIN experiments ON number = experiment AND experiments.tree = runs.tree
-        WHERE outcome = 'ok' AND bench = ? AND {_those(before, since)} ORDER BY runs.id
+        WHERE outcome = 'ok' AND bench = ? AND purpose <> 'rerun' AND {_those(before, since)} ORDER BY runs.id
         """,
         bench,
         *_given(before),
@@ -199,10 +228,11 @@ async def failed(database: Database, bench: str, before: int | None = None, sinc
     rows = await database.rows(
         f"""
         SELECT DISTINCT experiment FROM runs JOIN experiments ON number = experiment AND experiments.tree = runs.tree
-        WHERE bench = ? AND outcome NOT IN ('ok', 'interrupted') AND purpose <> 'challenge'
+        WHERE bench = ? AND outcome NOT IN ('ok', 'interrupted') AND purpose NOT IN ('challenge', 'rerun')
         AND {_those(before, since)} AND NOT EXISTS (
             SELECT 1 FROM runs AS again WHERE again.outcome = 'ok' AND again.bench = runs.bench
-            AND (again.tree, again.seed, again.purpose) = (runs.tree, runs.seed, runs.purpose)
+            AND (again.tree, again.seed, again.purpose, again.fidelity)
+                = (runs.tree, runs.seed, runs.purpose, runs.fidelity)
         )
         """,
         bench,
@@ -223,15 +253,49 @@ def _given(value: int | None) -> tuple[int, ...]:
 
 
 async def incumbents_runs(database: Database, number: int) -> list[Run]:
-    """The runs of an experiment, without stages and measurements."""
-    return [_bare(row) for row in await database.rows("SELECT * FROM runs WHERE experiment = ? ORDER BY id", number)]
+    """The runs of an experiment that count, without stages and measurements."""
+    rows = await database.rows("SELECT * FROM runs WHERE experiment = ? AND purpose <> 'rerun' ORDER BY id", number)
+    return [_bare(row) for row in rows]
 
 
-async def attempts(database: Database, experiment: Experiment, bench: str, seed: int, purpose: str) -> int:
-    """How often this very run of an experiment's tree was tried."""
+async def to_rerun(database: Database) -> tuple[int, int] | None:
+    """The experiment, and the seed, of the oldest run that was asked for once more and has not been made since.
+
+    One that something outside has ended so often is given up.
+    """
     rows = await database.rows(
-        "SELECT count(*) FROM runs WHERE (tree, bench, seed, purpose, experiment) = (?, ?, ?, ?, ?)",
-        experiment.tree, bench, seed, purpose, experiment.number,
+        """
+        SELECT json_extract(arguments, '$.experiment') AS number, json_extract(intent, '$.told.seed') AS asked
+        FROM commands WHERE verb = 'rerun' AND done AND NOT EXISTS (
+            SELECT 1 FROM runs WHERE purpose = 'rerun' AND id > json_extract(intent, '$.after')
+            AND (experiment, seed) = (number, asked) AND outcome <> 'interrupted'
+        ) AND (
+            SELECT count(*) FROM runs WHERE purpose = 'rerun' AND id > json_extract(intent, '$.after')
+            AND (experiment, seed) = (number, asked) AND outcome = 'interrupted'
+        ) < 3 ORDER BY id LIMIT 1
+        """
+    )
+    return (int(rows[0][0]), int(rows[0][1])) if rows else None
+
+
+async def run_again(database: Database, number: int) -> dict[int, str]:
+    """How the runs of an experiment that were made again compare, by their numbers."""
+    rows = await database.rows(
+        "SELECT run, text FROM events WHERE kind = 'rerun' AND experiment = ? ORDER BY seq", number
+    )
+    return {row["run"]: row["text"] for row in rows}
+
+
+async def attempts(
+    database: Database, experiment: Experiment, bench: str, seed: int, purpose: str, fidelity: str
+) -> int:
+    """The number of the last try of this very run of an experiment's tree; 0 before the first.
+
+    Not how many there are: one that counts on a bench brings its number along, and leaves a gap where it was made.
+    """
+    rows = await database.rows(
+        "SELECT coalesce(max(attempt), 0) FROM runs WHERE (tree, bench, seed, purpose, fidelity) = (?, ?, ?, ?, ?)",
+        experiment.tree, bench, seed, purpose, fidelity,
     )  # fmt: skip
     return int(rows[0][0])
 
@@ -264,6 +328,33 @@ async def trunks(database: Database) -> list[int]:
     """The experiments that trunk was one after the other, and is: the baseline, and what was merged and stands."""
     rows = await database.rows(f"SELECT experiment FROM decisions WHERE verb = 'merge' AND {STANDING} ORDER BY id")
     return [0, *(row["experiment"] for row in rows)]
+
+
+async def rests_on(database: Database, number: int) -> str:
+    """The user's own commit from which an experiment's changes count: where the study began, or was synced."""
+    rows = await database.rows(
+        f"""
+        WITH RECURSIVE line (number, depth) AS (
+            SELECT ?, 0
+            UNION ALL SELECT parent, depth + 1 FROM line JOIN proposals ON experiment = number AND operator <> '{SYNC}'
+        )
+        SELECT coalesce(json_extract(change, '$.{SYNC}'), commit_oid) FROM line JOIN experiments USING (number)
+        LEFT JOIN proposals ON proposals.experiment = line.number ORDER BY depth DESC LIMIT 1
+        """,
+        number,
+    )
+    return str(rows[0][0])
+
+
+async def synced(database: Database) -> list[str]:
+    """The user's commits that were taken to trunk, and are there, one after the other."""
+    rows = await database.rows(
+        f"""
+        SELECT json_extract(change, '$.{SYNC}') FROM decisions JOIN proposals USING (experiment)
+        WHERE decisions.verb = 'merge' AND operator = '{SYNC}' AND {STANDING} ORDER BY decisions.id
+        """
+    )
+    return [str(row[0]) for row in rows]
 
 
 async def pinned(database: Database, experiments: Sequence[Experiment], incumbent: int) -> int | None:
@@ -324,6 +415,12 @@ async def last_log(database: Database, run: int) -> str | None:
 async def revision(database: Database, digest: str) -> str:
     """The text of a `cockpit.toml` that the study has had."""
     return str((await database.rows("SELECT text FROM revisions WHERE digest = ?", digest))[0]["text"])
+
+
+async def last_revision(database: Database) -> Revision | None:
+    """What `cockpit.toml` said when it was read last."""
+    rows = await database.rows(LAST_REVISION)
+    return Revision(**rows[0]) if rows else None
 
 
 async def queued(database: Database, count: int | None = None) -> list[Experiment]:
@@ -406,6 +503,14 @@ async def keeps(database: Database) -> Keeps | None:
         """
     )
     return Keeps(**{**rows[0], "maximize": bool(rows[0]["maximize"])}) if rows else None
+
+
+async def agreement(database: Database, bench: str | None = None) -> list[Agreement]:
+    """How far quick and full runs agree on a bench, or on that of the last engine; nothing before it is known."""
+    rows = await database.rows(
+        f"SELECT objective, experiments, tau FROM agreement WHERE bench = coalesce(?, {BENCH}) ORDER BY rowid", bench
+    )
+    return [Agreement(*row) for row in rows]
 
 
 async def first_verdicts(database: Database, bench: str) -> dict[int, tuple[float, float | None]]:
@@ -520,14 +625,14 @@ async def launch_variables(database: Database, interpreter: str, device: str) ->
 
 
 async def _means(database: Database, which: str, *given: Any) -> dict[str, list[Measurement]]:
-    """The mean of each objective by tree, over the good runs of the bench that the last engine set up."""
+    """The mean of each objective by tree and fidelity, over the good runs of the bench that the last engine set up."""
     rows = await database.rows(
         f"""
-        SELECT runs.tree, objective, avg(value) AS value, source, count(*) AS n,
+        SELECT runs.tree, objective, avg(value) AS value, source, count(*) AS n, fidelity,
                (SELECT json_extract(facts, '$.selected') FROM benches WHERE hash = {BENCH}) AS selected
         FROM runs JOIN measurements ON measurements.run = runs.id
-        WHERE outcome = 'ok' AND {which} AND bench = {BENCH}
-        GROUP BY runs.tree, objective, source ORDER BY min(measurements.rowid)
+        WHERE outcome = 'ok' AND {which} AND bench = {BENCH} AND purpose <> 'rerun'
+        GROUP BY runs.tree, objective, source, fidelity ORDER BY min(measurements.rowid)
         """,
         *given,
     )
@@ -536,7 +641,9 @@ async def _means(database: Database, which: str, *given: Any) -> dict[str, list[
     for row in rows:
         name = intern(row["objective"])
         means.setdefault(row["tree"], []).append(
-            Measurement(name, row["value"], Source(row["source"]), row["n"], selected.get(name, ""))
+            Measurement(
+                name, row["value"], Source(row["source"]), row["n"], selected.get(name, ""), intern(row["fidelity"])
+            )
         )
     return means
 
@@ -566,6 +673,8 @@ async def _verdicts(database: Database, which: str, *given: Any) -> dict[int, Ve
 
 
 def _experiment(row: sqlite3.Row, means: dict[str, list[Measurement]], said: dict[int, Verdict]) -> Experiment:
+    every = means.get(row["tree"], [])
+    quick = tuple(one for one in every if one.fidelity == QUICK)
     return Experiment(
         number=row["number"],
         slug=row["slug"],
@@ -576,7 +685,8 @@ def _experiment(row: sqlite3.Row, means: dict[str, list[Measurement]], said: dic
         created_at=row["created_at"],
         failure=Outcome(row["failure"]) if row["failure"] else None,
         detail=row["detail"],
-        measurements=tuple(means.get(row["tree"], ())),
+        measurements=quick or tuple(every),
+        full=tuple(one for one in every if one.fidelity != QUICK) if quick else (),
         knobs=Kept(row["knobs"]),
         lines=row["lines"],
         parent=row["parent"],

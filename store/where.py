@@ -47,11 +47,3 @@ def holds(tables: dict[str, Any], path: tuple[str, ...]) -> bool:
             return False
         value = value[part]
     return True
-
-
-def drop(tables: dict[str, Any], path: tuple[str, ...]) -> None:
-    """Take a key out, where it is there."""
-    if holds(tables, path):
-        for part in path[:-1]:
-            tables = tables[part]
-        del tables[path[-1]]

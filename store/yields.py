@@ -6,8 +6,10 @@ the lifts are the engine's (`loop/judge/gains.py`, `loop/judge/lift.py`); what w
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
 from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import astuple, replace
 
 from store.database import Change, Database
 from store.views import BENCH, NAMED, UP_WORDS
@@ -28,8 +30,7 @@ class Kind(StrEnum):
     DIFFERENCE = "difference"  # of the yields, where the floor's is 0
 
 
-@dataclass(frozen=True, slots=True)
-class Lift:
+class Lift(Struct, frozen=True):
     """A proposer's yield per device-hour against the numeric floor's, with a 95 % bootstrap interval."""
 
     proposer: str
@@ -42,8 +43,7 @@ class Lift:
     high: float | None = None  # None where there is no upper end
 
 
-@dataclass(frozen=True, slots=True)
-class Yield:
+class Yield(Struct, frozen=True):
     """What somebody's experiments have gained, and what they have taken. `gain` is None where that is not known yet."""
 
     name: str
@@ -67,8 +67,7 @@ class Yield:
         return self.by_tokens / self.tokens * TOKENS if self.gain is not None and self.tokens > 0 else None
 
 
-@dataclass(frozen=True, slots=True)
-class Yields:
+class Yields(Struct, frozen=True):
     """The yield of the study, and of those who proposed; models and operators as they rank."""
 
     study: Yield
@@ -83,8 +82,7 @@ class Yields:
         return bool(self.study.gain)
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(Struct, frozen=True):
     """What one proposer has done with one operator, and one model if any."""
 
     proposer: str

@@ -5,6 +5,7 @@
        gpus 1      how many there are                       watts 100    that each of them takes
        init 0      what nvmlInit_v2 returns                 energy 0     and the counter of energy
        list 0      the list of processes                    memory 0     the memory in use
+       busy 50     per cent of the time that each is at work
        hang 0      1: the counter of energy never answers
        other 0     bytes in use on each by what is not seen
        shift 0     added to each pid, as in a container     untold 0     1: the memory of a process is not told
@@ -101,6 +102,13 @@ int nvmlDeviceGetTotalEnergyConsumption(device *handle, unsigned long long *mill
     clock_gettime(CLOCK_BOOTTIME, &now);
     *millijoules = (now.tv_sec * 1000ULL + now.tv_nsec / 1000000ULL) * set("watts", 100);
     return set("energy", 0);
+}
+
+int nvmlDeviceGetUtilizationRates(device *handle, unsigned int rates[2])
+{
+    (void)handle;
+    rates[0] = rates[1] = set("busy", 50);
+    return 0;
 }
 
 int nvmlDeviceGetComputeRunningProcesses_v3(device *handle, unsigned int *count, process *found)

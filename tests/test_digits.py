@@ -62,6 +62,7 @@ def test_a_whole_study_agrees_with_git_with_itself_and_with_its_branches_run_by_
     drawn = json.loads(cockpit("frontier", "--json", str(study)).stdout)
     assert drawn.pop("progress")[-1]["hypervolume"] == drawn["hypervolume"] == 1
     assert drawn.pop("returns") == summary["returns"]
+    assert drawn.pop("agreement") == summary["agreement"]
     assert drawn == summary["frontier"]
     for point in drawn["points"]:
         measured = rows[point["id"]]["measurements"]

@@ -2,10 +2,10 @@
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, ClassVar
 
+from msgspec.structs import replace
 from rich.cells import chop_cells
 
 from cockpit import figures, told
@@ -42,8 +42,7 @@ LEAST_BAR, MOST_BAR = 6, 60
 NEWEST = 0  # in the place of a call's id: whichever is the newest
 
 
-@dataclass(frozen=True, slots=True)
-class Asked(Want[Told | str | None]):
+class Asked(Want[Told | str | None], frozen=True):
     """A call by its id, or the study's NEWEST; else the newest that came to an experiment, else the study's.
 
     None where there was none yet.

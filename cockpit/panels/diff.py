@@ -151,7 +151,7 @@ def _name(one: Experiment, width: int) -> Line:
     said = one.verdict
     how: list[Piece] = []
     if said and one.number:
-        seeds = f" on {count(said.runs, 'seed')}" if width >= LEAST_BROAD else f" {said.runs}"
+        seeds = f" on {count(said.seeds, 'seed')}" if width >= LEAST_BROAD else f" {said.seeds}"
         how = [said.word, (f", {said.evidence}{seeds}", "dim")]
     name: list[Piece] = [(f"{glyph} {word}", f"bold {style}"), "  ", (one.id, "bold")]
     room = width - width_of(name) - width_of(how) - 4

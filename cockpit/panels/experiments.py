@@ -14,10 +14,12 @@ from cockpit.line import LazyLines, Line, Piece, fit, line, right, width_of, wra
 from cockpit.listing import ATTENTION, Listed, listed, sorts
 from cockpit.pages import search_space
 from cockpit.panels.frontier import axes
+from cockpit.plans import Planned, card
 from cockpit.progress import sentence
-from cockpit.view import Arrangement, Choices, Drawing, View
+from cockpit.view import Arrangement, Choices, Drawing, View, Want
 from cockpit.widgets.panel import Cell, Panel
-from store.records import Ended, Evidence, Experiment, State
+from store.planned import Plan
+from store.records import Ended, Evidence, Experiment, State, some
 
 GOING_ON = (State.RUNNING, State.QUEUED)
 MOST_ROWS = 200  # that are kept as they were drawn
@@ -25,6 +27,7 @@ LEFT = 22  # columns of marker, id and state
 VOWELS = "aeiouy"
 RULE = 18  # of the panel's name on its rule, and of what is seen of that
 STARTING = "The engine looks at the repository and the interpreter."
+UNCOMMITTED = (("takes along", "with_changes"), ("not committed", "left_out"))  # what it has, and what it has not
 STEPS = (
     "The unchanged code runs on {seeds} seeds, to learn how far its numbers move by themselves.",
     "Meanwhile knobs are turned. Each proposal that is admitted becomes a branch and a row.",
@@ -191,7 +194,7 @@ def _evidence(one: Experiment) -> list[Piece]:
         runs = min((m.n for m in one.measurements), default=0) if one.number == 0 else 0
         return [(f"  {'':9}{right(str(runs) if runs else '', 3)}", "dim")]
     style = {Evidence.CONFIRMED: "bold text", Evidence.PROMISING: "text"}.get(said.evidence, "dim")
-    return [(f"  {said.evidence:9}", style), (right(str(said.runs), 3), "dim")]
+    return [(f"  {said.evidence:9}", style), (right(str(said.seeds), 3), "dim")]
 
 
 def _deltas(study: Snapshot, those: Sequence[Objective], quality: int, cost: int) -> Iterator[Column]:
@@ -235,7 +238,8 @@ def _delta(study: Snapshot, one: Objective, width: int, room: int, others: Seque
         if figure is None:
             return [" " * width]
         base = study.experiment(row.verdict.incumbent) if row.verdict else None
-        before = next((m.value for m in base.measurements if m.objective == one.name), None) if base else None
+        of = base.at(row.verdict.fidelity) if base and row.verdict else ()
+        before = next((m.value for m in of if m.objective == one.name), None)
         text, shown, _ = changed(one, figure if one.quality else {**figure, "margin": 0.0}, before)
         style = "dim"
         if row.verdict and row.verdict.evidence is not Evidence.SCREENED:
@@ -246,8 +250,8 @@ def _delta(study: Snapshot, one: Objective, width: int, room: int, others: Seque
     return Column(width, right(title, width), draw)
 
 
-def first_minute(study: Snapshot, width: int, keys: Keymap, *, spaced: bool) -> list[Line]:
-    """What happens now, while nothing has been judged yet."""
+def first_minute(study: Snapshot, width: int, keys: Keymap, *, spaced: bool, plan: Plan | None = None) -> list[Line]:
+    """What the study can answer, once that is foreseen, and what happens now, while nothing has been judged yet."""
     facts = study.facts
     if not facts:
         return [line(), *(line(f" {text}") for text in wrap(STARTING, width - 1, 2))]
@@ -255,17 +259,23 @@ def first_minute(study: Snapshot, width: int, keys: Keymap, *, spaced: bool) -> 
     limits = facts.get("limits") or {}
     spend = [f"{limits['experiments']} experiments"] if limits.get("experiments") else []
     spend += [figures.lasted(limits["seconds"])] if limits.get("seconds") else []
-    rows = (
+    rows: tuple[tuple[str, str], ...] = (
         ("may change", f"{search_space(facts) or 'nothing'}; nothing else"),
         ("wants", "  ".join(wanted)),
         ("runs inside", f"no wall: {facts['no_wall']}" if facts.get("no_wall") else facts["wall"]),
+        *(("counts less", text) for text in facts.get("doubts") or ()),
         ("proposes", "the optimiser alone" if facts["model"] == "none" else f"the optimiser and {facts['model']}"),
         ("may spend", " or ".join(spend) or f"no limit is set; {keys['run']} pauses it"),
         ("you may leave", f"{keys['quit']} closes the screen; the engine goes on"),
     )
     merging = {name: keys[name] for name in ("merge", "merge_at_once")}
     gap = [line()] if spaced else []
-    said: list[Line] = [line(), line(" ", ("What happens now", "bold")), *gap]
+    rows += tuple((name, some(facts[key])) for name, key in UNCOMMITTED if facts.get(key))
+    said: list[Line] = []
+    if plan is not None:
+        foreseen = [line(" ", *text.pieces) for text in card(plan, width - 2)]
+        said += [line(), line(" ", ("What it can answer", "bold")), *gap, *foreseen]
+    said += [line(), line(" ", ("What happens now", "bold")), *gap]
     for number, step in enumerate(STEPS, 1):
         texts = wrap(step.format(seeds=facts.get("seeds", "several"), **merging), min(width, 62) - 3, 3)
         said += [*(line(f" {number if not index else ' '} {text}") for index, text in enumerate(texts)), *gap]
@@ -326,7 +336,9 @@ class Experiments(Panel):
         if not any(one.verdict for one in study.experiments):
             going_on = study.pid is not None or study.engine is None
             below = (
-                first_minute(study, width, view.keys, spaced=spaced) if going_on else last_word(study, width, view.keys)
+                first_minute(study, width, view.keys, spaced=spaced, plan=view.found.get(Planned()))
+                if going_on
+                else last_word(study, width, view.keys)
             )
             body = [*listing, *below]
         elif not shown.entries:
@@ -340,6 +352,10 @@ class Experiments(Panel):
         # Where there is no rule to say it on, what is hidden or in another order is said above.
         head = [line(" ", *note), listing.header] if otherwise and not spaced else [listing.header]
         return Drawing(body, head, note, shown.line(view.selected), shown.experiments)
+
+    def wants(self, view: View) -> Sequence[Want[Any]]:
+        """What it can answer, while nothing is judged."""
+        return () if any(one.verdict for one in view.study.experiments) else [Planned()]
 
     def _list(self, view: View) -> Listed:
         return listed(view.study, view.choices, spaced=view.arrangement is not Arrangement.NARROW)

@@ -5,9 +5,10 @@ Its two axes are also what the list shows of each experiment, so that both say t
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import compress
 from typing import Any
+
+from msgspec.structs import replace
 
 from cockpit import growth, plot
 from cockpit.feed import Objective, Snapshot
@@ -20,7 +21,7 @@ from cockpit.progress import brief
 from cockpit.scale import logarithmic
 from cockpit.view import Arrangement, Choices, Drawing, View, Want
 from cockpit.widgets.panel import Cell, Panel
-from store.records import Evidence, Experiment, State, Verification, Word
+from store.records import QUICK, Evidence, Experiment, State, Verification, Word, agreed_on
 
 EMPTY = (
     "Nothing to draw yet. Each experiment becomes a point: how good it is (up) against what it costs (left). The line "
@@ -139,6 +140,8 @@ def interval(study: Snapshot, one: Experiment, objective: Objective, value: floa
     figure: Mapping[str, Any] | None = said.figures.get(objective.name) if said else None
     if said is None or not shown(one) or figure is None or figure.get("deterministic"):
         return None
+    if said.fidelity not in (m.fidelity for m in one.measurements):  # it is of full runs, and the point of quick ones
+        return None
     half = (figure.get("high", 0.0) - figure.get("low", 0.0)) / 2
     if half <= 0:
         return None
@@ -241,7 +244,13 @@ def _note(study: Snapshot, across: Objective, up: Objective) -> str:
     """What is drawn; and, where more steers, that the line is of these two alone."""
     steering = sum(one.steers for one in study.objectives)
     more = f", 2 of {steering}" if steering > 2 and across.steers and up.steers else ""
-    return f"{up.label} {'by' if across is NUMBER else 'against'} {across.label}{more}"
+    at = f", at {QUICK}" if study.facts.get("fidelity") else ""
+    return f"{up.label} {'by' if across is NUMBER else 'against'} {across.label}{more}{at}"
+
+
+def _poor(study: Snapshot) -> bool:
+    """Whether what is better at quick is often not so in full."""
+    return any(one.poor for one in study.agreement)
 
 
 def about(view: View, width: int) -> list[Line]:
@@ -263,7 +272,10 @@ def about(view: View, width: int) -> list[Line]:
     pick = " · the balanced pick of the frontier" if balanced and width >= 100 else " · balanced" if balanced else ""
     sentence = said.sentence if said else "the baseline" if one.number == 0 else "no verdict yet"
     sentence = sentence if len(sentence) + 3 <= width else brief(sentence)
-    return [head, line(fit(f"   {sentence}", width)), line((fit(f"   {on}{pick} · {size}", width), "dim"))]
+    rows = [head, line(fit(f"   {sentence}", width)), line((fit(f"   {on}{pick} · {size}", width), "dim"))]
+    if said_of_both := agreed_on(study.agreement):
+        rows.append(line((fit(f"   {said_of_both}", width), "bad" if _poor(study) else "dim")))
+    return rows
 
 
 # --- the panel --------------------------------------------------------------------------------------------------------
@@ -345,7 +357,8 @@ class Frontier(Panel):
             below = [*below, *grown]
         else:
             drawn = self._scatter(view, seen, width, max(7, height - len(below)))
-        return Drawing([*drawn, *below], note=[(_note(view.study, *seen.pair), "dim")])
+        poor: list[Piece] = [(", which agrees poorly with full", "bad")] if _poor(view.study) else []
+        return Drawing([*drawn, *below], note=[(_note(view.study, *seen.pair), "dim"), *poor])
 
     def _scatter(self, view: View, seen: Picture, width: int, height: int) -> list[Line]:
         """The plot, which is drawn anew where it is another one."""

@@ -3,7 +3,6 @@
 import sqlite3
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 from cockpit import account, figures
@@ -29,8 +28,7 @@ FEW = 5  # experiments: of fewer nothing is foretold
 SHORT = {"experiments": "exp.", "device_hours": "devices"}  # budgets, where there is little room
 
 
-@dataclass(frozen=True, slots=True)
-class Speed(Want[float | None]):
+class Speed(Want[float | None], frozen=True):
     """Tokens a second that the model writes now; None where it has written nothing lately."""
 
     every_seconds: ClassVar[float | None] = 5.0
@@ -54,7 +52,7 @@ class Share(NamedTuple):
 
 SHARES = (
     Share("frontier", "█", "good", ("frontier", "merged")),
-    Share("judged", "▒", "judged", (*records.Word, "trade-off not offered", "measured", "rejected")),
+    Share("judged", "▒", "judged", (*records.Word, "trade-off not offered", "stopped early", "measured", "rejected")),
     Share("baseline", "░", "trunk", ("baseline",)),
     Share("running", "▌", "sky", ("running",)),
     Share("failed", "█", "bad", ("failed:",)),

@@ -5,9 +5,10 @@ Of the experiment that is selected: its run under way, else the newest one; wher
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
+
+from msgspec import Struct
 
 from cockpit import figures
 from cockpit.curves import FRAME, GUTTER, LEAST_COLUMNS, LEAST_ROWS, Drawn, chart
@@ -41,8 +42,7 @@ MOST_CURVE = 15  # lines that a curve takes at most
 # --- which run -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(Struct, frozen=True):
     """The run that is shown, of all of its experiment."""
 
     run: records.Run

@@ -1,10 +1,10 @@
 """The widgets: each draws lines, and when what they show has changed, only the lines that are not the same."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from enum import IntEnum
 from typing import Any, ClassVar
 
+from msgspec.structs import replace
 from rich.cells import cell_len
 from textual.binding import Binding
 from textual.events import Blur, Click, DescendantBlur, DescendantFocus, Event, Focus, Resize

@@ -9,8 +9,9 @@ import math
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from loop.study import CHANGED_LINES, Effect, Objective
 from store.records import Reference
@@ -38,8 +39,7 @@ COSTS = {
 SMALLEST = {Kind.TIME: 0.05, Kind.COUNT: 0.01, Kind.QUALITY: 0.002}
 
 
-@dataclass(frozen=True, slots=True)
-class Axis:
+class Axis(Struct, frozen=True):
     """One objective against the baseline. `smallest`, `give_up` and `worth` are sizes of gain."""
 
     name: str

@@ -14,8 +14,9 @@ independently, though runs of equal seed share some of their luck.
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from loop.judge.axis import FINEST, Axis
 from loop.judge.noise import Pool
@@ -74,8 +75,7 @@ class Table:
         return tuple(self.gains[number].tolist()) if there else None
 
 
-@dataclass(frozen=True, slots=True)
-class Sure:
+class Sure(Struct, frozen=True):
     """The experiments whose place rests on more than the runs that put them there; and the incumbent."""
 
     confirmed: Collection[int] = ()

@@ -6,8 +6,9 @@ came after it is counted anew.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
 Row = tuple[float, ...]  # the gains of an experiment over the baseline, an objective each
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
+class _Step(Struct, frozen=True):
     """An experiment, and what stands with it."""
 
     number: int

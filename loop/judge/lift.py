@@ -12,9 +12,10 @@ on that side is as if it had gained 3.7 times what a gaining experiment of the s
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from math import log
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from store.records import PERSON
 from store.yields import HOUR, LEAST, Kind, Lift
@@ -31,8 +32,7 @@ ENDS = (0.025, 0.975)  # of the interval
 MISSED = -log(ENDS[0])  # gaining experiments, that one is to reckon with where there were none: 3.69
 
 
-@dataclass(slots=True)
-class Side:
+class Side(Struct):
     """The experiments of one proposer that have run: what they gained and took, in truth and in each replicate."""
 
     experiments: int = 0

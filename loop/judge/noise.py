@@ -9,15 +9,15 @@ Everything here is of one objective, in gains: higher is better.
 import math
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 PRIOR_DF = 4.0  # what the pool counts for in each experiment's variance: as much as five runs
 WILDEST = 16.0  # times the median: what explodes does not blind the judge to all others
 NORMAL_FROM = 1e7  # degrees of freedom: Student's t is the normal one, and the logarithms below lose their last digits
 
 
-@dataclass(frozen=True, slots=True)
-class Pool:
+class Pool(Struct, frozen=True):
     """The variance of the study's runs within experiments: its degrees of freedom, and how much it counts for."""
 
     variance: float
@@ -25,8 +25,7 @@ class Pool:
     prior_df: float
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """A candidate's gain over another experiment's. `error` is its standard error."""
 
     mean: float

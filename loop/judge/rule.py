@@ -22,9 +22,11 @@ simulated studies, half of the false confirmations were of a small loss that was
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from loop.judge.axis import Axis, Kind
 from loop.judge.noise import Difference, Pool, difference
@@ -50,16 +52,14 @@ class Moved(StrEnum):
     OPEN = "open"  # none of these is shown
 
 
-@dataclass(frozen=True, slots=True)
-class Pools:
+class Pools(Struct, frozen=True):
     """What the study knows of an objective's noise: within experiments, and within paired differences."""
 
     single: Pool
     paired: Pool
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
+class Figure(Struct, frozen=True):
     """One objective of a verdict. `better` is the probability that the candidate is better."""
 
     axis: Axis
@@ -70,8 +70,7 @@ class Figure:
     moved: Moved
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What the judge says of a candidate. `asks` for another run of it, or has enough.
 
     What it asks for is a fresh seed where the candidate is promising, and one more of the race where it is not.
@@ -97,10 +96,13 @@ def judge(
     pools: Mapping[str, Pools],
     preset: Preset,
     fresh: Collection[int] = (),
+    *,
+    apart: bool = False,
 ) -> Verdict:
     """The verdict on a candidate against the incumbent. `others` are the experiments that it may be no better than.
 
     Each has a gain of every axis for every seed that it was run on; for no seed in `fresh` was the candidate chosen.
+    `apart`: these are runs of the fidelity of confirmation, all of them fresh, and it was chosen by those of another.
     """
     noisy = max(1, sum(not axis.deterministic for axis in axes))
     preset = preset.known_from(max((pools[one.name].single.df for one in axes if not one.deterministic), default=0.0))
@@ -127,15 +129,15 @@ def judge(
     known = partial(
         Verdict, word, figures=figures, chance=chance, fresh=len(fresh), priced=price > better, worth=worth, by=preset
     )
-    if seeds < 2:
+    if seeds < 2 and not apart:
         return known(Evidence.SCREENED, chance > preset.screen)
     if not fresh:
         if chance > preset.promising:
             return known(Evidence.PROMISING, True)
         return known(Evidence.SCREENED, seeds < preset.race_seeds and chance > preset.race)
-    if chance <= preset.drop:
-        return known(Evidence.SCREENED, False)
     least, most = preset.fresh
+    if chance <= (preset.race if apart and len(fresh) < least else preset.drop):
+        return known(Evidence.SCREENED, False)
     if len(fresh) >= least:
         alone = [
             _figure(one.axis, _only(fresh, candidate[one.axis.name]), incumbent[one.axis.name], pools[one.axis.name])

@@ -1,4 +1,4 @@
-"""The good runs of a bench: what was measured, by experiment, quantity and seed, and what that says of the noise.
+"""The good runs of a bench at a fidelity: what was measured, by experiment, quantity and seed, and what of the noise.
 
 What is made of them is kept, and follows them as they grow: a run more takes as long in the ten-thousandth experiment
 as in the tenth.
@@ -8,15 +8,16 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 
 from loop.judge.axis import Axis, axis
-from loop.judge.bounds import breach
+from loop.judge.bounds import breach, broken
 from loop.judge.noise import Groups, Pool
-from loop.study import Settings
-from store.records import Value
+from loop.study import Constraint, Settings
+from store.records import QUICK, Value
 
 FAR = 1.0  # a loss as large as the baseline's own value: what diverges has a noise of its own
 BASELINE, SCREEN, RACE, CONFIRM = "baseline", "screen", "race", "confirm"  # what a run is for
 VERIFY = "verify"  # the first of a merge of several, which nobody has run before
 CHALLENGE = "challenge"  # of an incumbent that has its baseline's runs; where it fails, it stays what it is
+RERUN = "rerun"  # made again because a person wants to see it: it decides nothing, and is held against nothing
 OWN = (SCREEN, RACE, CONFIRM)  # for the experiment's own sake, and not as what others are held against
 CHOSEN = (SCREEN, RACE)  # the purposes of runs for which an experiment may have been chosen
 
@@ -24,10 +25,14 @@ Seeds = Mapping[str, Mapping[int, float]]  # the value of each objective, by see
 
 
 class Runs:
-    """The good runs of a bench: the values of each experiment, by quantity and seed."""
+    """The good runs of a bench at a fidelity, that of the search unless told: of each experiment, by quantity and seed.
 
-    def __init__(self, settings: Settings, values: Iterable[Value] = ()) -> None:
+    Those of another fidelity are none of them: nothing here is compared with what was measured there.
+    """
+
+    def __init__(self, settings: Settings, values: Iterable[Value] = (), fidelity: str | None = None) -> None:
         self.settings = settings
+        self.fidelity = fidelity or settings.searched_at
         self.of: dict[int, dict[str, dict[int, float]]] = {}
         self.unchosen: dict[int, dict[str, dict[int, float]]] = {}  # those that chose nothing
         self.on: dict[int, set[int]] = {}  # the experiments that have a value of a seed
@@ -38,7 +43,9 @@ class Runs:
             self.add(one)
 
     def add(self, one: Value) -> None:
-        """One value more."""
+        """One value more, where it is of this fidelity."""
+        if one.fidelity != self.fidelity:
+            return
         for runs in (self.of,) if one.purpose in CHOSEN else (self.of, self.unchosen):
             runs.setdefault(one.experiment, {}).setdefault(one.objective, {})[one.seed] = one.value
         self.on.setdefault(one.seed, set()).add(one.experiment)
@@ -90,17 +97,30 @@ class Runs:
 
     def breach(self, number: int) -> str:
         """The sentence on an experiment that is infeasible; nothing where it breaks no bound."""
-        return breach(self.settings.constraints, self.mean(number), len(self.seeds(number)))
+        bounds: Mapping[str, Constraint] = self.settings.constraints
+        if self.fidelity == QUICK:  # what the unchanged code breaks there is meant of full runs, and held against those
+            bounds = {name: one for name, one in bounds.items() if not broken({name: one}, self.mean(0))}
+        return breach(bounds, self.mean(number), len(self.seeds(number)))
 
-    def axes(self, frozen: Mapping[str, float] | None = None) -> list[Axis]:
-        """The objectives that steer, against the baseline or these values of it. None before it is measured."""
-        if not self.whole(0):
+    def axes(self, frozen: Mapping[str, float] | None = None, of: int = 0) -> list[Axis]:
+        """The objectives that steer, against the baseline or these values of it. None before it is measured.
+
+        Or against another one than the baseline.
+        """
+        if not self.whole(of):
             return []
         rates = self.settings.study.worth
-        objectives, bases = self.settings.objectives, {**self.mean(0), **(frozen or {})}
+        objectives, bases = self.settings.objectives, {**self.mean(of), **(frozen or {})}
         sigma = {name: math.sqrt(self.noise(name, bases[name]).within().variance) for name in self.settings.steering}
         return [
-            axis(name, objectives[name], bases[name], sigma[name], constant=self.constant(name), worth=rates.get(name))
+            axis(
+                name,
+                objectives[name],
+                bases[name],
+                sigma[name],
+                constant=self.constant(name, of),
+                worth=rates.get(name),
+            )
             for name in self.settings.steering
         ]
 
@@ -111,9 +131,9 @@ class Runs:
             known = self._noise[name] = Noise(self, axis(name, self.settings.objectives[name], base))
         return known
 
-    def constant(self, name: str) -> bool:
-        """Whether the baseline's runs agree on an objective to the last digit."""
-        values = self.of[0][name].values()
+    def constant(self, name: str, of: int = 0) -> bool:
+        """Whether the baseline's runs, or those of another one, agree on an objective to the last digit."""
+        values = self.of[of][name].values()
         return len(values) > 1 and len(set(values)) == 1
 
 

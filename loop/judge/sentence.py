@@ -51,13 +51,15 @@ def explanation(said: Verdict, *, ended: bool = False) -> str:
         what = "It is up, and nothing is lost beyond what would be given up" if said.word in UP else "Nothing is up"
         if said.word is Word.TRADE_OFF and said.worth is not None and said.worth > 0:
             what = "It is up, and by [study] worth that is worth more than what is lost"
-        return f"No objective has any noise, so one run says it all. {what}."
+        return f"No objective has any noise, so one run says it all. {what}{', and is run once in full' * said.asks}."
     price = "no loss is beyond what would be given up"
     if said.worth is not None:
         price = "by [study] worth what is gained is worth more than what is lost"
     of = price if said.priced else "it is better on some noisy objective"
     sure = _surely(max(said.chance, 0.0))
     fresh = f", {said.fresh} of them fresh" if said.fresh else ""
+    if said.fresh and said.by.at:
+        fresh = said.by.at
     noisy = sum(not figure.axis.deterministic for figure in said.figures)
     of += f", as any of {noisy} may be by luck" if noisy > 1 and not said.priced else ""
     known = f"{sure} that {of}, after {on_seeds(seeds)}{fresh}"
@@ -66,11 +68,13 @@ def explanation(said: Verdict, *, ended: bool = False) -> str:
 
 def _follows(said: Verdict, by: Preset, seeds: int) -> str:
     least, most = by.fresh
+    if by.at and said.fresh:
+        return _follows_apart(said, by)
     if said.evidence is Evidence.CONFIRMED:
         alone = f"more than {_plain(by.drop if said.priced else by.promising)} on the fresh ones alone"
         return f"With more than {_plain(by.confirm)} on all seeds, and {alone}, it is confirmed."
     if said.evidence is Evidence.PROMISING and not said.fresh:
-        return f"Above {_plain(by.promising)} it is promising, and is run on {least} to {most} fresh seeds."
+        return f"Above {_plain(by.promising)} it is promising, and is run on {least} to {most} fresh seeds{by.at}."
     if said.evidence is Evidence.PROMISING:
         alone = f"more than {_plain(by.drop if said.priced else by.promising)} on the fresh ones alone"
         needs = f"To be confirmed it takes more than {_plain(by.confirm)} on all seeds, and {alone}"
@@ -85,6 +89,18 @@ def _follows(said: Verdict, by: Preset, seeds: int) -> str:
         return f"Above {_plain(by.race)} the race goes on, to {by.race_seeds} seeds at most."
     ends = f"The race ends after {by.race_seeds} seeds, or with {_plain(by.race)} or less"
     return f"{ends}; promising takes more than {_plain(by.promising)}."
+
+
+def _follows_apart(said: Verdict, by: Preset) -> str:
+    """The same of what is confirmed by the runs of another fidelity alone."""
+    least, most = by.fresh
+    if said.evidence is Evidence.CONFIRMED:
+        return f"With more than {_plain(by.confirm)} on these alone it is confirmed."
+    if said.evidence is Evidence.PROMISING:
+        needs = f"To be confirmed it takes more than {_plain(by.confirm)} on {least} seeds or more"
+        return f"{needs}; {'it is run again' if said.asks else f'{most} have not shown that'}."
+    ends = f"At {_plain(by.race)} or less, and from {least} seeds on at {_plain(by.drop)} or less"
+    return f"{ends}, the confirmation is given up."
 
 
 def _plain(probability: float) -> str:

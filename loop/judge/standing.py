@@ -7,10 +7,14 @@ grow with the study.
 import asyncio
 import time
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from math import inf
 
+from msgspec.structs import replace
+
+from loop.judge.again import Compared, compared
+from loop.judge.agreement import agreement
 from loop.judge.axis import FARTHEST, Axis, references
 from loop.judge.frontier import Sure, Table, frontier
 from loop.judge.gains import Additions
@@ -24,7 +28,22 @@ from loop.judge.sentence import explanation, sentence
 from loop.study import Settings
 from store import events, views, yields
 from store.database import Database
-from store.records import Experiment, Frontier, Keeps, Reference, Returns, State, Value, Verdict, Word, name_of
+from store.records import (
+    FULL,
+    UP,
+    Agreement,
+    Evidence,
+    Experiment,
+    Frontier,
+    Keeps,
+    Reference,
+    Returns,
+    State,
+    Value,
+    Verdict,
+    Word,
+    name_of,
+)
 from store.yields import Lift
 
 VERIFIED = (  # of trunk, where it is several changes together
@@ -46,10 +65,13 @@ class Standing:
         self.spoiled: set[int] = set()  # those on which it has failed
         self.failed_at_first: set[int] = set()  # those on which the baseline has, here
         self.rows: dict[int, Experiment] = {}
-        self.runs = Runs(settings)
+        self.runs = Runs(settings)  # those by which experiments are chosen
+        self.full = Runs(settings, fidelity=FULL) if settings.fidelity else None  # those that confirm, where others do
         self.frozen: dict[str, Reference] = {}
         self.on: list[int] = []  # the frontier
         self.open: set[int] = set()  # the experiments of which something is to be run or judged
+        # Why a gain of an experiment over another may be no gain of the model's: of the engine, which knows the knobs.
+        self.doubt: Callable[[Experiment, Experiment], str] = lambda one, other: ""
         self._rule = preset(settings).rule
         self._failed: set[int] = set()
         self._confirmed: set[int] = set()
@@ -80,20 +102,21 @@ class Standing:
             self._tally.gained(await yields.gains(database, self.bench))
             for number, (judged, confirmed) in (await views.first_verdicts(database, self.bench)).items():
                 self._heard(number, judged, confirmed)
-        (*before, incumbent), runs = await views.trunks(database), []
+        (*before, incumbent), own_runs = await views.trunks(database), []
         if incumbent != self.incumbent or any(row.number == incumbent for row in rows):
-            runs = await views.incumbents_runs(database, incumbent)
+            own_runs = await views.incumbents_runs(database, incumbent)
         if any(row.number == 0 for row in rows):
             own = await views.incumbents_runs(database, 0)
             self.failed_at_first = {run.seed for run in own if run.bench == self.bench and run.failed}
         self._seen = seen
-        for row in rows:
-            self.runs.forget(row.number)
-        for one in values:
-            self.runs.add(one)
-        if runs or incumbent != self.incumbent:
-            self.chosen = {run.seed for run in runs if run.purpose in CHOSEN}
-            bad = (run for run in runs if run.purpose == CHALLENGE and run.bench == self.bench and run.failed)
+        for runs in self._every:
+            for row in rows:
+                runs.forget(row.number)
+            for one in values:
+                runs.add(one)
+        if own_runs or incumbent != self.incumbent:
+            self.chosen = {run.seed for run in own_runs if run.purpose in CHOSEN}
+            bad = (run for run in own_runs if run.purpose == CHALLENGE and run.bench == self.bench and run.failed)
             self.spoiled = {run.seed for run in bad}
         self.stand(incumbent, before)
         for row in rows:
@@ -101,6 +124,10 @@ class Standing:
             self._tally.ran(row.number, row.proposer, costs.get(row.number, 0.0))
         self.frozen = {one.objective: one for one in await views.reference(database, self.bench)}
         self.on = [point.experiment for point in (await views.frontier(database))[0].points]
+
+    @property
+    def _every(self) -> list[Runs]:
+        return [self.runs, self.full] if self.full else [self.runs]
 
     def stand(self, incumbent: int, before: Sequence[int] = (0,)) -> None:
         """Trunk is this one's, and was those'."""
@@ -166,7 +193,11 @@ class Standing:
         here = said.incumbent == self.incumbent
         stale = (not here and row.made_from(self.incumbent)) or (here and said.rule != self._rule)
         stale = stale or (here and said.asks and row.ended)
-        return stale or self.runs.breach(number) != (said.sentence if said.word is Word.INFEASIBLE else "")
+        return stale or self.breach(number) != (said.sentence if said.word is Word.INFEASIBLE else "")
+
+    def breach(self, number: int) -> str:
+        """The sentence on an experiment that is infeasible, at either fidelity; nothing where it breaks no bound."""
+        return next(filter(None, (runs.breach(number) for runs in reversed(self._every))), "")
 
     @property
     def unverified(self) -> bool:
@@ -187,12 +218,12 @@ class Standing:
         return None if said and said.incumbent == self.earlier and said.runs >= runs else row.number
 
     def pinned_on(self, row: Experiment) -> set[int]:
-        """The seeds on which what was pinned for an experiment was run: for those it was chosen."""
+        """The seeds on which what was pinned for an experiment was run, at any fidelity: for those it was chosen."""
         seeds = set[int]()
         while self.runs.noisy() and row.parent not in (None, row.root, self.incumbent):
             assert row.parent is not None
             row = self.rows[row.parent]
-            seeds |= self.runs.seeds(row.number)
+            seeds |= {seed for runs in self._every for seed in runs.seeds(row.number)}
         return seeds
 
     @property
@@ -241,9 +272,11 @@ class Standing:
         the baseline's runs until there are as many as a baseline has. No frontier before the baseline is measured.
         """
         for one in values:
-            self.runs.add(one)
+            for runs in self._every:
+                runs.add(one)
         if number and not values:
             self._failed.add(number)
+        if number and (self.full or not values):  # what breaks a bound in full is on no frontier
             self.runs.changed.append(number)
         if not self.runs.whole(0):
             return None, ()
@@ -293,7 +326,7 @@ class Standing:
         if self._table is None or columns != self._columns:
             self._table, self._columns, self._news = Table(len(axes)), columns, Follower(self.runs)
         for number in self._news.news():
-            there = number not in self._failed and self.runs.whole(number) and not self.runs.breach(number)
+            there = number not in self._failed and self.runs.whole(number) and not self.breach(number)
             own = _gains(axes, self.runs.of[number]) if there else {}
             gains = [list(own[axis.name].values()) for axis in axes] if there else None
             self._table.put(number, gains, self.rows[number].lines if number in self.rows else None)
@@ -305,8 +338,11 @@ class Standing:
         Of the incumbent itself, against what trunk was before: it asks for no run.
         """
         runs, incumbent, axes = self.runs, self.incumbent, self.axes()
-        yardstick = runs.yardstick(incumbent)
-        if number == incumbent:
+        yardstick, apart = runs.yardstick(incumbent), self._apart(number)
+        if self.full and apart:
+            runs, axes = self.full, self._full_axes(axes)
+            yardstick = runs.yardstick(incumbent)
+        elif number == incumbent:
             incumbent = self.earlier or 0
             yardstick = runs.yardstick(incumbent)
             if not runs.common(yardstick):  # it was merged for runs that flatter it, and has no others
@@ -314,43 +350,78 @@ class Standing:
         own = runs.of[number]
         others = [one for one in self.on if one not in (number, incumbent) and runs.whole(one)]
         chosen = preset(self.settings)
-        pools = {axis.name: self._pools(axis, incumbent) for axis in axes}
+        noise = {axis.name: runs.noise(axis.name, axis.base) for axis in axes}
+        pools = {name: Pools(one.within(), one.pairs(incumbent)) for name, one in noise.items()}
         said = await asyncio.to_thread(
-            judge,
+            partial(judge, apart=apart),
             axes,
             _gains(axes, own),
             _gains(axes, yardstick),
             [_gains(axes, runs.of[one]) for one in others],
             pools,
             chosen,
-            runs.fresh(number),
+            runs.seeds(number) if apart else runs.fresh(number),
         )
-        broken = runs.breach(number)
+        if self.full and not apart and said.evidence is Evidence.CONFIRMED:  # nothing has noise: one full run tells
+            said = replace(said, evidence=Evidence.PROMISING, asks=True)
+        broken = self.breach(number)
         if broken:
             said = infeasible(said)
+        doubt = "" if number == self.incumbent else self.doubt(self.rows[number], self.rows[incumbent])
         ended = said.asks and self.rows[number].ended
+        why = explanation(said, ended=ended)
+        if doubt and said.word in UP:
+            why = f"{why} {doubt}".strip()
+            if said.evidence is Evidence.CONFIRMED:  # all that can be measured of it is; a person has to look
+                said = replace(said, evidence=Evidence.PROMISING, asks=False)
         return Verdict(
             experiment=number,
             bench=self.bench,
             incumbent=incumbent,
-            runs=min(len(own[one.name]) for one in axes),
+            runs=sum(min(len(each.of[number][one.name]) for one in axes) for each in self._every if number in each.of),
             rule=chosen.rule,
             word=said.word,
             evidence=said.evidence,
             asks=said.asks and number != self.incumbent and not ended,
-            sentence=broken or sentence(said, name_of(incumbent)),
-            explanation=VERIFIED.format(name_of(incumbent))
-            if number == self.incumbent
-            else explanation(said, ended=ended),
+            sentence=broken or sentence(said, name_of(incumbent)) + (f" at {runs.fidelity}" if self.full else ""),
+            explanation=VERIFIED.format(name_of(incumbent)) if number == self.incumbent else why,
             figures={
-                one.axis.name: _keys(one, said.worth, barred=said.barred == one.axis.name) for one in said.figures
+                one.axis.name: _keys(one, said.worth, barred=said.barred == one.axis.name)
+                | ({"fidelity": runs.fidelity} if self.full else {})
+                for one in said.figures
             },
             at=time.time(),
         )
 
-    def _pools(self, axis: Axis, incumbent: int) -> Pools:
-        noise = self.runs.noise(axis.name, axis.base)
-        return Pools(noise.within(), noise.pairs(incumbent))
+    def _apart(self, number: int) -> bool:
+        """Whether an experiment and what it is held against have been run in full, where others have chosen it."""
+        full = self.full
+        return bool(full and number != self.incumbent and full.seeds(number) and full.seeds(self.incumbent))
+
+    def _full_axes(self, axes: Sequence[Axis]) -> list[Axis]:
+        """The objectives against the incumbent's full runs. What has no noise at quick has none there."""
+        assert self.full
+        full = self.full.axes(of=self.incumbent)
+        return [replace(one, deterministic=known.deterministic) for one, known in zip(full, axes, strict=True)]
+
+    def still_in_full(self, axes: Sequence[Axis]) -> list[str]:
+        """The objectives without noise in the incumbent's full runs, where these are as many as a baseline has."""
+        full, at = self.full, self.incumbent
+        if full is None or len(full.seeds(at)) < self.settings.seeds.baseline:
+            return []
+        return [axis.name for axis in axes if not axis.deterministic and full.constant(axis.name, at)]
+
+    def agreement(self) -> list[Agreement]:
+        """How far quick runs rank the experiments that have both as full ones do; nothing before there are enough."""
+        return agreement(self.runs, self.full) if self.full else []
+
+    def compared(self, number: int, seed: int, values: Mapping[str, float], fidelity: str) -> list[Compared]:
+        """A run of an experiment that was made again, against what is recorded of it here at its fidelity."""
+        runs, axes = self.runs, self.axes()
+        if self.full and fidelity == FULL:
+            runs, axes = self.full, self.full.axes()
+        pools = {axis.name: runs.noise(axis.name, axis.base).within() for axis in axes}
+        return compared(values, runs.of.get(number, {}), seed, axes, pools)
 
 
 def _holding(numbers: set[int], number: int, holds: bool) -> set[int]:

@@ -4,7 +4,8 @@ A proposal becomes the new contents of some files. It is refused where it touche
 name that is nowhere defined, alters the declaration of a knob or gives it a value out of its bounds, changes nothing,
 or makes code that was tried before.
 What was tried is known by a *change hash*: of the files that differ from the baseline, of Python the syntax tree alone,
-so that neither comments nor spaces make a repeat look new.
+so that neither comments nor spaces make a repeat look new; nor does how a value is written in YAML, or the order of
+flags.
 """
 
 import ast
@@ -16,9 +17,11 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
-from loop.propose import space
-from loop.propose.space import Knob, Unreadable
-from loop.study import Settings
+from loop.propose import arguments, documents, space
+from loop.propose.literals import parsed, steadily
+from loop.propose.scalar import Unreadable
+from loop.propose.space import Knob
+from loop.study import ARGS, Settings
 from store.place import CONFIG
 from store.records import Refusal
 
@@ -55,12 +58,16 @@ def admit(
     for path, source in changed.items():
         own = [knob for knob in knobs if knob.path == path]
         _may_touch(settings, modes, path)
-        if path.endswith(".py"):
+        is_python = path.endswith(".py")
+        if is_python:
             _python(path, source)
-            _knobs_stand(path, source, own, editable=settings.editable(path))
+        if is_python or own:
+            _knobs_stand(path, source, own, editable=is_python and settings.editable(path))
+        if is_python:
             _names(path, parent.get(path, b""), source)
+            _flags_stand(path, source, knobs)
         if not settings.editable(path):
-            _only_knobs(path, parent[path], source, own)
+            _only_knobs(path, parent.get(path, b""), source, own)
 
 
 def _may_touch(settings: Settings, modes: Mapping[str, str], path: str) -> None:
@@ -75,9 +82,9 @@ def _may_touch(settings: Settings, modes: Mapping[str, str], path: str) -> None:
 
 def _python(path: str, source: bytes) -> None:
     try:
-        tree = space.parsed(source)
+        tree = parsed(source)
         with warnings.catch_warnings(action="ignore"):  # of the code under test: they would show its text, raw
-            compile(tree, path, "exec", dont_inherit=True)
+            steadily(lambda: compile(tree, path, "exec", dont_inherit=True))
     except Unreadable as error:
         raise Refused(Refusal.INVALID, f"{path}:{error.line}: {error}") from None
     except (SyntaxError, ValueError, RecursionError) as error:  # `return` outside a function is found only here
@@ -105,7 +112,7 @@ def _undefined(path: str, source: bytes) -> Iterator[str]:
         tables += (inner := ahead.pop().get_children())
         ahead += inner
     symbols = [symbol for table in tables for symbol in table.get_symbols()]
-    nodes = list(ast.walk(space.parsed(source)))
+    nodes = list(ast.walk(parsed(source)))
     if any(isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in nodes):
         return
     defined = {symbol.get_name() for symbol in top.get_symbols() if _bound(symbol)}
@@ -125,22 +132,25 @@ def _bound(symbol: symtable.Symbol) -> bool:
 
 def _only_knobs(path: str, before: bytes, after: bytes, knobs: list[Knob]) -> None:
     """A file that is not editable changes in its listed knobs, and in nothing else."""
-    names = {knob.name for knob in knobs}
-    stood = space.values(before, names)  # as they are written: `1e-3` would be set as `0.001`
-    moved = {name: value for name, value in space.values(after, names).items() if value != stood.get(name)}
-    if space.set_values(before, moved) != after:
+    stood, stand = space.values(path, before, knobs), space.values(path, after, knobs)
+    # As they are written: `1e-3` would be set as `0.001`.
+    moved = {knob: stand[knob.name] for knob in knobs if stand.get(knob.name) != stood.get(knob.name)}
+    made = space.set_values(path, before, moved)
+    alike = _digest(path, made) == _digest(path, after) if path == ARGS else made == after  # whose words have no order
+    if not alike:
         raise Refused(Refusal.OUT_OF_THE_SPACE, f"{path} is protected but for its knobs")
 
 
 def _knobs_stand(path: str, source: bytes, knobs: list[Knob], *, editable: bool) -> None:
     try:
         declared = {knob.name: knob for knob in space.annotated(path, source)} if editable else {}
-        values = space.values(source, {knob.name for knob in knobs})
+        values = space.values(path, source, knobs)
     except Unreadable as error:
         raise Refused(Refusal.OUT_OF_THE_SPACE, f"{path}:{error.line}: {error}") from None
     for knob in knobs:
         if knob.name not in values:
-            raise Refused(Refusal.OUT_OF_THE_SPACE, f"the knob {knob.key} is no literal any more")
+            what = "no literal any more" if path.endswith(".py") else "not there any more"
+            raise Refused(Refusal.OUT_OF_THE_SPACE, f"the knob {knob.key} is {what}")
         if not knob.domain.holds(values[knob.name]):
             raise Refused(Refusal.OUT_OF_THE_SPACE, f"{knob.key} = {values[knob.name]!r} is not in {knob.domain}")
         if knob.annotated and (knob.name not in declared or declared[knob.name].domain != knob.domain):
@@ -149,18 +159,38 @@ def _knobs_stand(path: str, source: bytes, knobs: list[Knob], *, editable: bool)
         raise Refused(Refusal.OUT_OF_THE_SPACE, f"{min(new)} is made a knob; the baseline says what is one")
 
 
+def _flags_stand(path: str, source: bytes, knobs: Sequence[Knob]) -> None:
+    """A flag that `cockpit.args` does not name has the default that its script gives it: that one stays."""
+    for knob in knobs:
+        if knob.flag and knob.flag.script == path:
+            option = arguments.option(knob.name, source, runs=True)
+            if option is None or option.why or option.form is not knob.flag.form or option.default != knob.default:
+                raise Refused(Refusal.OUT_OF_THE_SPACE, f"the default of the knob {knob.key} is altered in {path}")
+
+
 def change_hash(baseline: Mapping[str, bytes], contents: Mapping[str, bytes]) -> str:
     """Names the code that differs from the baseline. `contents` are the files that do, as they are now."""
     digests = {
         path: digest
         for path, content in contents.items()
-        if (digest := _digest(path, content)) != (_digest(path, baseline[path]) if path in baseline else None)
+        if (digest := _digest(path, content)) != _stood(path, baseline)
     }
     return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
 
 
+def _stood(path: str, baseline: Mapping[str, bytes]) -> str | None:
+    """The digest of a file of the baseline. Without `cockpit.args` there are no flags in it."""
+    if path not in baseline and path != ARGS:
+        return None
+    return _digest(path, baseline.get(path, b""))
+
+
 def _digest(path: str, content: bytes) -> str:
-    if path.endswith(".py"):
-        with suppress(Unreadable, RecursionError):  # then it is what it is
-            content = ast.dump(space.parsed(content)).encode()
+    with suppress(Unreadable, RecursionError):  # then it is what it is
+        if path.endswith(".py"):
+            content = ast.dump(parsed(content)).encode()
+        elif path == ARGS:
+            content = arguments.canonical(content)
+        elif path.endswith(documents.SUFFIXES):
+            content = documents.canonical(path, content)
     return hashlib.sha256(content).hexdigest()

@@ -7,8 +7,9 @@ for a small model is short: MOST_TOKENS.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from loop.judge.bounds import limits
 from loop.study import Settings
@@ -24,8 +25,7 @@ SYSTEM = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """One experiment: what it moved, and what came of it, in a word and in full."""
 
     moves: str
@@ -35,8 +35,7 @@ class Result:
     over: bool = True  # else it still runs, or waits
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(Struct, frozen=True):
     """A part of a prompt: a head, and the lines under it that there is room for, of `of`."""
 
     name: str
@@ -50,8 +49,7 @@ class Section:
         return "\n".join((self.head, *(f"- {line}" for line in self.lines))) + "\n" if self.lines else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Prompt:
+class Prompt(Struct, frozen=True):
     """What is asked first: the system's message and the user's, and of what that is made."""
 
     system: str

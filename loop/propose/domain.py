@@ -3,7 +3,8 @@
 import ast
 import math
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from loop.study import Listed
 
@@ -19,8 +20,7 @@ def same(one: Value, other: Value) -> bool:
     return type(one) is type(other) and one == other
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(Struct, frozen=True):
     """The numbers from `low` to `high`, both among them."""
 
     low: int | float
@@ -63,8 +63,7 @@ class Range:
         return f"{self.low}..{self.high}" + (" log" if self.log else "")
 
 
-@dataclass(frozen=True, slots=True)
-class Choices:
+class Choices(Struct, frozen=True):
     """A few values, in no order."""
 
     values: tuple[Value, ...]

@@ -1,8 +1,10 @@
 """What a proposal does to its parent's files: other values for a few knobs, or one function written anew."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from loop.propose import space
 from loop.propose.admit import Refused
@@ -47,12 +49,11 @@ class Edit(Protocol):
         ...
 
     def made(self, sources: Mapping[str, bytes]) -> dict[str, bytes]:
-        """Its files as they are then. Raises Refused, and space.Unreadable."""
+        """Its files as they are then. Raises Refused, and scalar.Unreadable."""
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(Struct, frozen=True):
     """Some knobs get other values. `before` are those of all knobs in the parent."""
 
     knobs: Sequence[Knob]
@@ -94,15 +95,15 @@ class Setting:
         return sorted(moved, key=lambda knob: -_move(knob, self.before[knob.key], self.moves[knob.key]))
 
     def made(self, sources: Mapping[str, bytes]) -> dict[str, bytes]:
-        """The literals replaced, and not a byte more."""
-        wanted: dict[str, dict[str, Value]] = {path: {} for path in self.paths}
-        for knob in self._moved:
-            wanted[knob.path][knob.name] = self.moves[knob.key]
-        return {path: space.set_values(sources[path], values) for path, values in wanted.items()}
+        """The values replaced, and not a byte more. A file that is not there yet is made: it is that of the flags."""
+        wanted: dict[str, dict[Knob, Value]] = {path: {} for path in self.paths}
+        for knob in self.knobs:
+            if knob.key in self.moves:
+                wanted[knob.path][knob] = self.moves[knob.key]
+        return {path: space.set_values(path, sources.get(path, b""), values) for path, values in wanted.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class Rewrite:
+class Rewrite(Struct, frozen=True):
     """A function is written anew, as an answer has it."""
 
     function: Function

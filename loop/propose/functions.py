@@ -14,10 +14,12 @@ import tokenize
 from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
 from copy import copy, deepcopy
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from loop.propose.space import Unreadable, lines_of, parsed
+from msgspec import Struct
+
+from loop.propose.literals import lines_of, parsed
+from loop.propose.scalar import Unreadable
 
 Node = ast.FunctionDef | ast.AsyncFunctionDef
 FENCE = re.compile(r"^[ \t]*```", re.MULTILINE)
@@ -31,8 +33,7 @@ class Unusable(Exception):
     """An answer is no function that could take the place of the one asked about; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Function:
+class Function(Struct, frozen=True):
     """A function of a file: at its top, or in a class."""
 
     path: str
@@ -198,8 +199,7 @@ class _Tangled(Exception):
     """Two statements share a line."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Block:
+class _Block(Struct, frozen=True):
     """Lines, and where in them the statements of a block begin, with what is written above the first."""
 
     lines: list[str]

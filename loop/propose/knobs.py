@@ -5,8 +5,9 @@ What the schema says of bounds no server enforces, so they are checked here.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from loop.propose import space
 from loop.propose.admit import Refused
@@ -31,8 +32,7 @@ MOST_CHANGES = 3  # knobs in a proposal
 PACK_TOKENS = 240
 
 
-@dataclass(frozen=True, slots=True)
-class Turning:
+class Turning(Struct, frozen=True):
     """The knobs of a study, and the values that they have in trunk."""
 
     knobs: Sequence[Knob]

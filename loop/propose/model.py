@@ -11,10 +11,13 @@ import ipaddress
 import socket
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from loop.propose.context import plain
 from loop.propose.embedded import Embedded, NotStarted
@@ -35,8 +38,7 @@ MOST = 2**62  # that any count or duration can be: the record keeps no more
 Message = Mapping[str, str]  # role and content
 
 
-@dataclass(frozen=True, slots=True)
-class Took:
+class Took(Struct, frozen=True):
     """What a call has taken. What the server has not said is None."""
 
     held_seconds: float = 0.0
@@ -47,8 +49,7 @@ class Took:
     answer_seconds: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """An answer."""
 
     text: str

@@ -8,8 +8,9 @@ worse (arXiv 2605.26128), and they rewrite one whole function better than they w
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 from loop.propose.context import plain
 from loop.propose.edits import Edit
@@ -18,8 +19,7 @@ WORDS_CHARACTERS = 160  # of a hypothesis
 REASON_TOKENS = 120  # of the first answer
 
 
-@dataclass(frozen=True, slots=True)
-class Suggestion:
+class Suggestion(Struct, frozen=True):
     """What a model proposes, and its own words; none where it has given a reason before and no other."""
 
     edit: Edit

@@ -10,10 +10,11 @@ import hashlib
 import math
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from itertools import product
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from loop.propose.domain import Choices, Value, same
 from loop.propose.space import Knob
@@ -30,8 +31,7 @@ NEWEST, BEST = 150, 50  # experiments that the estimator goes by: it calls 25 of
 LOOKS = 1_000  # random draws, where there are more: if all have been tried, the space is taken to be used up
 
 
-@dataclass(frozen=True, slots=True)
-class Tried:
+class Tried(Struct, frozen=True):
     """What is known of one experiment: its knobs by key, and how good it was, an objective each, higher is better.
 
     `gains` is None for one that failed or is infeasible, which is worse than any that is neither; and for one that is
@@ -43,8 +43,7 @@ class Tried:
     failed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Drawn:
+class Drawn(Struct, frozen=True):
     """Values for all knobs, and in a sentence where they come from."""
 
     knobs: dict[str, Value]

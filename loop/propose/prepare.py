@@ -10,8 +10,11 @@ import asyncio
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import inf
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from loop.branches import SHOWN, Branches, GitError
 from loop.effects import References, carry_out
@@ -24,9 +27,13 @@ from loop.propose.domain import Value
 from loop.propose.edits import KNOBS, Edit, Setting
 from loop.propose.functions import Function, functions
 from loop.propose.known import Known, values_of
+from loop.propose.measuring import read_by_evaluation
 from loop.propose.rewrite import fits
+from loop.propose.scalar import Unreadable
 from loop.propose.space import Knob
-from loop.study import CHANGED_LINES, ConfigError, Revision, Settings, read
+from loop.run import stages
+from loop.run.bench import reach
+from loop.study import ARGS, CHANGED_LINES, ConfigError, Revision, Settings, read
 from store import journal, views
 from store.database import Database
 from store.place import Place
@@ -38,8 +45,7 @@ AHEAD = 1  # experiments that wait for a slot while one runs
 OPTIMISER = "optimiser"  # who proposes
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """The files that a proposal changes, as they are then, and the hash of the code that they make."""
 
     files: dict[str, bytes]
@@ -168,6 +174,8 @@ class Preparation:
                 admit(self.settings, self.knobs, modes, sources, files)
             except Refused as why:
                 return why
+            except Unreadable as why:  # of a file as others have left it
+                return Refused(Refusal.INVALID, f"{', '.join(edit.paths)}:{why.line}: {why}")
             return Change(files, change_hash(first, {**inherited, **files}))
 
         change = await asyncio.to_thread(made)
@@ -266,31 +274,50 @@ async def prepared(place: Place, branches: Branches, database: Database) -> Prep
     study, baseline = await views.study(database), await views.experiment(database, 0)
     engine = await views.last_engine(database)
     assert study is not None and engine is not None and baseline is not None
-    knobs = await knobs_of(place, revision, branches, baseline.tree)
+    rests = await views.rests_on(database, await views.incumbent(database))
+    knobs = await knobs_of(place, revision, branches, await branches.tree(rests))
     return Preparation(place, revision.settings, branches, database, knobs, study.seed, engine.facts["bench"])
 
 
 async def knobs_of(place: Place, revision: Revision, branches: Branches, tree: str) -> tuple[Knob, ...]:
     """The knobs of the baseline's code. Raises ConfigError, also where it does not pass its own gates."""
     settings, files = revision.settings, await branches.files(tree)
-    touchable = [path for path in files if path.endswith(".py") and settings.touchable(path)]
-    sources = await branches.contents(tree, touchable)
+    listed = {key.partition(":")[0] for key in settings.space.knobs}
+    paths = [path for path in files if path in listed or (path.endswith(".py") and settings.editable(path))]
+    scripts = list[str]()
+    if any(key.startswith("--") for key in settings.space.knobs):
+        reached, _ = await reach(settings.run.train, branches, tree, files)
+        scripts = [*reached]
+    sources = await branches.contents(tree, {*paths, *scripts, ARGS})
 
     def at(knob: str) -> str:
         return where(place.config, revision.text, ("space", "knobs", knob))
 
-    knobs = await asyncio.to_thread(space.declared, settings, at, sources)
+    knobs = await asyncio.to_thread(space.declared, settings, at, sources, scripts)
     if any(knob.key == settings.run.seed for knob in knobs):  # an annotated one: `parse` has seen those that are listed
         raise ConfigError(
             f"{where(place.config, revision.text, ('run', 'seed'))}: `[run] seed`: {settings.run.seed} is annotated as "
             "a knob in the code; take out one of the two"
         )
-    own = {knob.path: sources[knob.path] for knob in knobs}
+    own = {knob.path: sources.get(knob.path, b"") for knob in knobs}
     try:
         await asyncio.to_thread(admit, settings, knobs, files, own, own)
     except Refused as why:
         raise ConfigError(f"{place.config}: `[space]`: no knob can be set: {why.reason}") from None
     return knobs
+
+
+async def evaluation_reads(settings: Settings, branches: Branches, tree: str, knobs: Sequence[Knob]) -> dict[str, str]:
+    """The knobs that the evaluation reads too, by key, each with where; none where a scorer measures, from outside."""
+    run = settings.run
+    if "score" in stages.names(settings):
+        return {}
+    files = await branches.files(tree)
+    scripts, _ = await reach(run.eval or run.train, branches, tree, files)
+    paths = {*scripts} if run.eval else {*scripts, *(knob.path for knob in knobs)}
+    own = set(stages.scripts(run.eval or "", files)) - set(stages.scripts(run.train, files))
+    sources = await branches.contents(tree, paths)
+    return await asyncio.to_thread(read_by_evaluation, knobs, sources, [*scripts], own)
 
 
 async def functions_of(settings: Settings, branches: Branches, tree: str, num_ctx: int) -> dict[Function, bytes]:

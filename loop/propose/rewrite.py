@@ -7,8 +7,9 @@ context is left out: it stands in the question, in the answer and once more in a
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from loop.propose.admit import Refused
 from loop.propose.context import TOKENS_A_CHARACTER
@@ -29,8 +30,7 @@ AIMS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Rewriting:
+class Rewriting(Struct, frozen=True):
     """One function, and what its file has at the top besides."""
 
     function: Function

@@ -4,90 +4,78 @@ A knob stands where its value does, as an annotated constant of an editable Pyth
 
     RATE = 3e-4  # cockpit: 1e-5..1e-2 log        DEPTH = 4  # cockpit: 1..12        MODE = "a"  # cockpit: a | b
 
-or `[space.knobs]` lists it by `file:NAME`. Its value is a literal on one line, at the top of the file or in the body of
-a class. It is an integer if the value and both bounds are, else a float. Setting it changes the literal and not a byte
-more, so that a proposal is a diff of one line a knob.
+or `[space.knobs]` lists it by its place: `file:NAME` (places.py), or `--flag` of the train command (arguments.py). It
+is an integer if its value and both bounds are, else a float. Setting it changes the value and not a byte more, so that
+a proposal is a diff of one line a knob.
 """
 
-import ast
-import io
-import re
-import tokenize
-import warnings
-from codecs import BOM_UTF8
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 
-from loop.propose.domain import Domain, Value, annotated_domain, fitting, listed_domain
-from loop.study import ConfigError, Settings
+from msgspec import Struct
 
-ANNOTATION = re.compile(r"#\s*cockpit:(.*)")
+from loop.propose import arguments, literals, places
+from loop.propose.arguments import Flag, Form
+from loop.propose.domain import Choices, Domain, Value, annotated_domain, fitting, listed_domain, same
+from loop.propose.literals import ANNOTATION
+from loop.propose.scalar import Unreadable
+from loop.study import ARGS, ConfigError, Listed, Settings
 
 
-@dataclass(frozen=True, slots=True)
-class Knob:
+class Knob(Struct, frozen=True):
     """A named, typed, bounded value. `default` is the one it has in the baseline."""
 
     path: str
-    name: str  # `RATE`, or `Config.rate` in a class
+    name: str  # `RATE`, `Config.rate` in a class, `optim.lr` in a YAML file, `--lr`
     domain: Domain
     default: Value
     annotated: bool = True  # in the code; else listed in `[space.knobs]`
+    flag: Flag | None = None  # of the train command; its path is `cockpit.args`
 
     @property
     def key(self) -> str:
         """Its name in `[space.knobs]` and in the record."""
-        return f"{self.path}:{self.name}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Constant:
-    """An assignment of a literal, and where that stands: line and bytes of the line, from 0."""
-
-    name: str
-    value: Value
-    line: int
-    start: int
-    end: int
-    annotation: str | None
-
-
-class Unreadable(Exception):
-    """A file is no Python that can be read, or holds an annotation that means nothing. `line` counts from 1."""
-
-    def __init__(self, line: int, why: str) -> None:
-        super().__init__(why)
-        self.line = line
+        return self.name if self.flag else f"{self.path}:{self.name}"
 
 
 # --- which knobs there are -------------------------------------------------------------------------------------------
 
 
-def declared(settings: Settings, at: Callable[[str], str], sources: Mapping[str, bytes]) -> tuple[Knob, ...]:
-    """The knobs of a study: those annotated in `sources`, the editable Python files, and those that are listed.
+def declared(
+    settings: Settings, at: Callable[[str], str], sources: Mapping[str, bytes], scripts: Sequence[str] = ()
+) -> tuple[Knob, ...]:
+    """The knobs of a study: those annotated in the editable Python files of `sources`, and those that are listed.
 
-    `at` says where a listed one stands in `cockpit.toml`. Raises ConfigError, which names file, line and mend.
+    `at` says where a listed one stands in `cockpit.toml`; `scripts` are those of `sources` that make the train stage,
+    its own first. Raises ConfigError, which names file, line and mend.
     """
     knobs: dict[str, Knob] = {}
     errors = []
     for path, source in sorted(sources.items()):
-        if ANNOTATION.search(source.decode("utf-8", "replace")) and settings.editable(path):
+        if not path.endswith(".py") or not settings.editable(path):
+            continue
+        if ANNOTATION.search(source.decode("utf-8", "replace")):
             try:
                 for knob in annotated(path, source):
                     knobs[knob.key] = knob
             except Unreadable as error:
                 errors.append(f"{path}:{error.line}: {error}")
     for key, listed in settings.space.knobs.items():
-        path, _, name = key.partition(":")
+        path, _, name = (ARGS, "", key) if key.startswith("--") else key.partition(":")
         where = f'{at(key)}: `[space.knobs] "{key}"`'
         try:
             if key in knobs:
                 raise ValueError("is annotated in the code already; take out one of the two")
-            if path not in sources:
+            if path == ARGS:
+                knob = _flag(key, listed, settings.run.train, sources, scripts)
+            elif path not in sources:
                 raise ValueError(f"there is no committed file {path}; commit it, or mend the name")
-            constant = _once(name, path, _constants(sources[path]))
-            domain = listed_domain(listed, constant.value)
-            knobs[key] = Knob(path, name, domain, fitting(domain, constant.value), annotated=False)
+            else:
+                value = places.only(path, sources[path], name)
+                knob = Knob(path, name, domain := listed_domain(listed, value), fitting(domain, value), annotated=False)
+            # That it can be set is known before anything runs.
+            set_values(path, sources.get(path, b""), {knob: _other(knob)})
+            knobs[key] = knob
         except Unreadable as error:
             errors.append(f"{where}: {path}:{error.line}: {error}")
         except ValueError as error:
@@ -97,29 +85,61 @@ def declared(settings: Settings, at: Callable[[str], str], sources: Mapping[str,
     return tuple(knobs.values())
 
 
+def _other(knob: Knob) -> Value:
+    """Another value than the knob's."""
+    if isinstance(knob.domain, Choices):
+        return next(one for one in knob.domain.values if not same(one, knob.default))
+    return knob.domain.rounded(knob.domain.low if knob.default != knob.domain.low else knob.domain.high)
+
+
+def _flag(name: str, listed: Listed, train: str, sources: Mapping[str, bytes], scripts: Sequence[str]) -> Knob:
+    """A flag of the train command: what it is at the baseline. Raises ValueError, and Unreadable of `cockpit.args`."""
+    script, option = "", None
+    for path in scripts:
+        try:
+            option = arguments.option(name, sources[path], runs=path == scripts[0])
+        except Unreadable:  # a script that is no Python says nothing
+            continue
+        if option is not None:
+            script = path
+            break
+    if option and option.why:
+        raise ValueError(f"{name} in {script} {option.why}")
+    form = option.form if option else Form.VALUE
+    told = arguments.value(sources.get(ARGS, b""), name, form)
+    in_command = arguments.given_by(shlex.split(train), name, form)
+    if form is Form.SWITCH and in_command is not None:
+        raise ValueError(
+            f"{name} stands in `[run] train`, behind which it cannot be taken back: take it out there, and commit a "
+            f"file {ARGS} with the line `train: {name}`"
+        )
+    said = told if told is not None else in_command
+    value = option.default if option else None
+    if said is not None:
+        value = arguments.as_value(said, name, listed.choices, whole=not (option and option.floats))
+        script = ""
+    elif value is None:
+        where = f"{script} gives it no plain default" if script else "no script that train names says what it is"
+        raise ValueError(f"{where}: put it with its present value into `[run] train`, as `{name}=VALUE`")
+    domain = listed_domain(listed, value)
+    flag = Flag(form, stated=told, script=script)
+    return Knob(ARGS, name, domain, fitting(domain, value), annotated=False, flag=flag)
+
+
 def annotated(path: str, source: bytes) -> list[Knob]:
-    """The knobs that a file declares. Raises Unreadable."""
+    """The knobs that a Python file declares. Raises Unreadable."""
     knobs = []
-    constants = _constants(source)
-    for constant in constants:
-        if constant.annotation is None:
+    found = literals.scalars(source)
+    for one in found:
+        if one.annotation is None:
             continue
         try:
-            _once(constant.name, path, constants)
-            domain = annotated_domain(constant.annotation, constant.value)
-            knobs.append(Knob(path, constant.name, domain, fitting(domain, constant.value)))
+            places.once(path, one.name, found)
+            domain = annotated_domain(one.annotation, one.value)
+            knobs.append(Knob(path, one.name, domain, fitting(domain, one.value)))
         except ValueError as error:
-            raise Unreadable(constant.line + 1, str(error)) from None
+            raise Unreadable(one.line, str(error)) from None
     return knobs
-
-
-def _once(name: str, path: str, constants: list[_Constant]) -> _Constant:
-    """The only place where a name is given a literal: set one of two, and the other may be what counts."""
-    found = [constant for constant in constants if constant.name == name]
-    if len(found) != 1:
-        times = f"is assigned a literal {len(found)} times" if found else "is nowhere assigned a literal"
-        raise ValueError(f"`{name}` {times} in {path}; a knob is one line `{name} = value`")
-    return found[0]
 
 
 def names(knobs: Sequence[Knob]) -> dict[str, Knob]:
@@ -131,100 +151,33 @@ def names(knobs: Sequence[Knob]) -> dict[str, Knob]:
 # --- reading and setting ---------------------------------------------------------------------------------------------
 
 
-def values(source: bytes, names: set[str]) -> dict[str, Value]:
-    """The values that knobs have in a file. One that is not there as a literal is left out. Raises Unreadable."""
-    return {constant.name: constant.value for constant in _constants(source) if constant.name in names}
+def values(path: str, source: bytes, knobs: Sequence[Knob]) -> dict[str, Value]:
+    """The values that the knobs of a file have in it, by name. One that is not there is left out. Raises Unreadable."""
+    if path != ARGS:
+        return places.values(path, source, {knob.name for knob in knobs})
+    return {knob.name: _told(knob, source) for knob in knobs}
 
 
-def only(source: bytes, path: str, name: str) -> Value:
-    """The literal that a name is given in the one place of a file. Raises Unreadable, and ValueError for no literal."""
-    return _once(name, path, _constants(source)).value
-
-
-def set_values(source: bytes, wanted: Mapping[str, Value]) -> bytes:
-    """A file with other values: the literals are replaced, and every other byte stays. Raises Unreadable."""
-    lines = lines_of(source)
-    places = {constant.name: constant for constant in _constants(source)}
-    if missing := wanted.keys() - places.keys():
-        raise Unreadable(1, f"`{min(missing)}` is nowhere assigned a literal")
-    for constant in sorted((places[name] for name in wanted), key=lambda place: -place.start):
-        line = lines[constant.line]
-        text = _text(wanted[constant.name], line[constant.start : constant.end].decode())
-        lines[constant.line] = line[: constant.start] + text.encode() + line[constant.end :]
-    return b"".join(lines)
-
-
-def _text(value: Value, before: str) -> str:
-    """A value as Python, a string in the quotes that the one before it had."""
-    text = repr(value)
-    if isinstance(value, str) and before.startswith('"') and '"' not in value and text.startswith("'"):
-        return '"' + text[1:-1].replace("\\'", "'") + '"'
-    return text
-
-
-def parsed(source: bytes) -> ast.Module:
-    """A file's syntax tree. Raises Unreadable."""
+def _told(knob: Knob, source: bytes) -> Value:
+    """The value of a flag, where `cockpit.args` is this. A switch that it does not name is off."""
+    assert knob.flag is not None
+    said = arguments.value(source, knob.name, knob.flag.form)
+    if said is None:
+        return False if knob.flag.form is Form.SWITCH else knob.default
+    domain = knob.domain
+    choices, whole = (domain.values, True) if isinstance(domain, Choices) else (None, domain.integer)
     try:
-        text = source.decode("utf-8-sig")
-        with warnings.catch_warnings(action="ignore"):  # of the user's code, `\d` in a string: nothing to do with us
-            return ast.parse(text)
-    except UnicodeDecodeError:
-        raise Unreadable(1, "is not UTF-8") from None
-    except SyntaxError as error:
-        raise Unreadable(error.lineno or 1, error.msg) from None
-    except (ValueError, RecursionError, MemoryError) as error:  # a null byte; brackets without end
-        raise Unreadable(1, str(error) or "cannot be parsed") from None
+        return arguments.as_value(said, knob.name, choices, whole=whole)
+    except ValueError as error:
+        raise Unreadable(1, str(error)) from None
 
 
-def _constants(source: bytes) -> list[_Constant]:
-    """The literals that are assigned to a name, on one line, at the top of a file or in the body of a class."""
-    tree, notes = parsed(source), _annotations(source)
-    found = []
-    for name, node in _assignments(tree, ""):
-        try:
-            value = ast.literal_eval(node)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(value, bool | int | float | str | None) and node.lineno == node.end_lineno:
-            line = node.lineno - 1
-            mark = len(BOM_UTF8) if line == 0 and source.startswith(BOM_UTF8) else 0
-            start, end = node.col_offset + mark, (node.end_col_offset or 0) + mark
-            found.append(_Constant(name, value, line, start, end, notes.pop(line, None)))
-    if notes:
-        raise Unreadable(
-            min(notes) + 1,
-            "`# cockpit:` belongs on a line `NAME = value` with a literal value, at the top of the file or in a class",
-        )
-    return found
-
-
-def _assignments(tree: ast.Module | ast.ClassDef, prefix: str) -> Iterator[tuple[str, ast.expr]]:
-    for node in tree.body:
-        match node:
-            case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                yield prefix + name, value
-            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
-                yield prefix + name, value
-            case ast.ClassDef(name=name):
-                yield from _assignments(node, f"{prefix}{name}.")
-
-
-def _annotations(source: bytes) -> dict[int, str]:
-    """What stands behind `# cockpit:`, by line from 0; a string that holds such words is no comment."""
-    if b"cockpit:" not in source:
-        return {}
-    try:
-        tokens = list(tokenize.tokenize(io.BytesIO(source).readline))
-    except (tokenize.TokenError, SyntaxError) as error:
-        raise Unreadable(1, f"cannot be read: {error}") from None
-    matches = {
-        token.start[0] - 1: match
-        for token in tokens
-        if token.type == tokenize.COMMENT and (match := ANNOTATION.fullmatch(token.string))
-    }
-    return {line: match[1] for line, match in matches.items()}
-
-
-def lines_of(source: bytes) -> list[bytes]:
-    """The lines as Python counts them: a form feed or a Unicode separator ends none."""
-    return re.findall(rb"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", source)
+def set_values(path: str, source: bytes, wanted: Mapping[Knob, Value]) -> bytes:
+    """A file with other values of its knobs, and every other byte as it was. Raises Unreadable."""
+    if path != ARGS:
+        return places.set_values(path, source, {knob.name: value for knob, value in wanted.items()})
+    for knob, value in wanted.items():
+        assert knob.flag is not None
+        said = knob.flag.stated if same(value, knob.default) else value  # as the baseline has it
+        source = arguments.written(source, knob.name, knob.flag.form, said)
+    return source

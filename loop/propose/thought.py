@@ -12,9 +12,11 @@ import asyncio
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from heapq import nlargest, nsmallest
 from typing import Any
+
+from msgspec.structs import asdict, replace
 
 from loop import budget
 from loop.propose.admit import Refused

@@ -9,23 +9,24 @@ That both were gains says nothing of the two together, so what comes of it is an
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from loop.branches import Conflict
 from loop.propose.admit import Refused
 from loop.propose.domain import Value, same
 from loop.propose.edits import KNOBS, Setting
 from loop.propose.prepare import Change, Preparation
-from loop.propose.space import Unreadable
+from loop.propose.scalar import Unreadable
+from loop.study import ARGS
 from store import views
 from store.records import MERGE, PERSON, Experiment, Proposal, Refusal, State
 
 OVER = (State.REJECTED, State.FAILED, State.MERGED)
 
 
-@dataclass(frozen=True, slots=True)
-class Together:
+class Together(Struct, frozen=True):
     """An edit: what the changes of these experiments make of trunk's files."""
 
     experiments: Sequence[Experiment]
@@ -61,8 +62,7 @@ class Together:
         return dict(self.files)
 
 
-@dataclass(slots=True)
-class Sum:
+class Sum(Struct):
     """What has been taken together so far: the tree, its knobs' values, and who gave a knob its value."""
 
     tree: str
@@ -70,8 +70,7 @@ class Sum:
     givers: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Joined:
+class Joined(Struct, frozen=True):
     """What the changes of some experiments make on trunk, and what of it the gates have seen. Nothing is kept yet."""
 
     experiments: Sequence[Experiment]
@@ -152,10 +151,13 @@ def _usable(twin: Experiment, found: str) -> Experiment:
     return twin
 
 
-async def _set(own: Preparation, base: Experiment, one: Experiment, trunk: Experiment, found: Sum) -> None:
+async def _set(
+    own: Preparation, base: Experiment, one: Experiment, trunk: Experiment, found: Sum, *, flags_alone: bool = False
+) -> None:
     """Give the knobs the values that an experiment has given them."""
-    then, its = own.values(base), own.values(one)
-    moves = {key: value for key, value in its.items() if not same(value, then[key])}
+    then, moves = own.values(base), _moves(own, base, one)
+    if flags_alone:
+        moves = {knob.key: moves[knob.key] for knob in own.knobs if knob.flag and knob.key in moves}
     for key, value in moves.items():
         now = found.values[key]
         if not same(now, then[key]) and not same(now, value):
@@ -174,13 +176,21 @@ async def _set(own: Preparation, base: Experiment, one: Experiment, trunk: Exper
 
 
 async def _merged(own: Preparation, base: Experiment, one: Experiment, trunk: Experiment, found: Sum) -> None:
-    """Merge what an experiment has changed of its base."""
+    """Merge what an experiment has changed of its base. Its flags, which share a line, are set and not merged."""
+    flags = {knob.key for knob in own.knobs if knob.flag}
+    trees = [await own.branches.tree_with(each.tree, {ARGS: b""}) if flags else each.tree for each in (base, one)]
     try:
-        found.tree = await own.branches.merged(base.tree, found.tree, one.tree)
+        found.tree = await own.branches.merged(trees[0], found.tree, trees[1])
     except Conflict as conflict:
         text = f"{one.id} changes lines of {conflict} that are others by now, in {trunk.id} or by one beside it"
         raise Refused(Refusal.INVALID, f"{text}: nothing is merged") from None
-    then, its = own.values(base), own.values(one)
-    moves = {key: value for key, value in its.items() if not same(value, then[key])}
+    moves = {key: value for key, value in _moves(own, base, one).items() if key not in flags}
     found.values |= moves
     found.givers |= dict.fromkeys(moves, one.id)
+    await _set(own, base, one, trunk, found, flags_alone=True)
+
+
+def _moves(own: Preparation, base: Experiment, one: Experiment) -> dict[str, Value]:
+    """The values of knobs that an experiment has changed of its base."""
+    then, its = own.values(base), own.values(one)
+    return {key: value for key, value in its.items() if not same(value, then[key])}

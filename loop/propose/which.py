@@ -10,10 +10,12 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from loop.propose import weights
 from loop.propose.embedded import LOG, Embedded
@@ -31,8 +33,7 @@ BRING = f"`{sys.executable} -P -m loop.propose.weights` brings it (491 MB)"
 EXTRA = f"`{sys.executable} -m pip install 'research-cockpit[embedded]'`"
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """The model, or None; and in a few words how it was chosen, or why there is none."""
 
     model: Model | None

@@ -5,21 +5,25 @@ import hashlib
 import json
 import os
 import shlex
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from loop.branches import Branches
-from loop.propose import space
-from loop.run import shadow
+from loop.propose import arguments, documents, places
+from loop.propose.literals import parsed
+from loop.propose.scalar import Unreadable
+from loop.run import fidelity, language, reached, scoring, shadow, trust
 from loop.run.devices import cores, kind, usable
 from loop.run.interpreter import Interpreter, Unusable, chosen, imports, launcher_variables, look
 from loop.run.meter import DEVICE_MEMORY, ENERGY, Meter
 from loop.run.sandbox import working_trees
-from loop.run.stages import PYTHON, STAGES, Launch, environment, scripts
-from loop.study import PRICE, ConfigError, Revision
+from loop.run.stages import PLAIN, PYTHON, SCORERS, STAGES, Launch, Sets, environment, scripts
+from loop.study import ARGS, PRICE, ConfigError, Revision
 from store.database import Database
 from store.place import Place
 from store.trail import Trail
@@ -27,13 +31,19 @@ from store.views import launch_variables
 from store.where import where
 
 
-@dataclass(frozen=True, slots=True)
-class Bench:
+class Bench(Struct, frozen=True):
     """The interpreter and how it is launched, the protected files, the sealed data, the device: what runs share."""
 
     interpreter: Interpreter
     launch: Launch
     facts: dict[str, Any]
+    sets: Mapping[str, Sets]  # by fidelity; nothing where there is but one
+    exposed: str = ""  # which sealed data training sees all the same
+    doubts: tuple[str, ...] = ()  # about what is measured: why it counts for less than it could
+
+    def of(self, fidelity: str) -> Sets:
+        """What the runs of a fidelity are given."""
+        return self.sets.get(fidelity, PLAIN)
 
     @property
     def hash(self) -> str:
@@ -42,28 +52,40 @@ class Bench:
 
 
 async def set_up(
-    place: Place, revision: Revision, branches: Branches, database: Database, tree: str, meter: Meter
+    place: Place, revision: Revision, branches: Branches, database: Database | None, tree: str, meter: Meter
 ) -> Bench:
     """Find out what the runs of a tree share. Raises ConfigError and Unusable where they could not run at all."""
     settings, files = revision.settings, await branches.files(tree)
     await asyncio.to_thread(check, place, revision, files)
     if knob := settings.run.seed_knob:
         path, name = knob
-        stands: object = None
-        if files.get(path, "").startswith("100"):  # a file, and no link
-            with suppress(space.Unreadable, ValueError):
-                stands = space.only(await branches.content(tree, path), path, name)
-        if type(stands) is not int:
+        try:
+            if not files.get(path, "").startswith("100"):  # a file, and no link
+                raise ValueError(f"{path} is not committed")
+            if type(stands := places.only(path, await branches.content(tree, path), name)) is not int:
+                raise ValueError(f"`{name}` in {path} is {stands!r}, and no whole number")
+            await asyncio.to_thread(places.set_values, path, await branches.content(tree, path), {name: stands + 1})
+        except (Unreadable, ValueError) as error:
             at = where(place.config, revision.text, ("run", "seed"))
+            line = f"{path}:{error.line}: " if isinstance(error, Unreadable) else ""
             raise ConfigError(
-                f"{at}: `[run] seed`: {path} is not committed, or has no line `{name} = ` with an integer at its top "
-                "or in a class, or more than one; put one there and commit it, or mend the name"
-            )
+                f"{at}: `[run] seed`: {line}{error}; put a whole number there and commit it, or mend the name"
+            ) from None
+    if ARGS in files:
+        try:
+            arguments.words(await branches.content(tree, ARGS))
+        except Unreadable as error:
+            raise ConfigError(f"{ARGS}:{error.line}: {error}") from None
+    sets = dict[str, Sets]()
+    if settings.fidelity:
+        code = await branches.contents(tree, [path for path in files if path.endswith((".py", *documents.SUFFIXES))])
+        sets = await asyncio.to_thread(fidelity.found, place.config, revision, list(files), code)
     needed = set[str]()
     for name in STAGES:
-        reached, modules = await _reach(getattr(settings.run, name) or ":", branches, tree, files)
+        command = getattr(settings.run, name) or ":"
+        found, modules = await reach(command, branches, tree, files, executed=name != "score")
         needed |= modules
-        if name == "score" and (touched := next(filter(settings.touchable, sorted(reached)), None)):
+        if name == "score" and (touched := next(filter(settings.touchable, sorted(found)), None)):
             at = where(place.config, revision.text, ("run", "score"))
             raise ConfigError(
                 f"{at}: `[run] score`: the scorer is or imports {touched}, which must not be in "
@@ -74,7 +96,9 @@ async def set_up(
     run = settings.run
     by_python = shlex.split(run.train)[0] in PYTHON
     launch = (
-        await _launch(interpreter, database, variables, branches.trail) if by_python else Launch(interpreter.python, {})
+        await launched(interpreter, database, variables, branches.trail)
+        if by_python
+        else Launch(interpreter.python, {})
     )
     roots = shadow.roots([path.resolve() for path in working_trees(place)], interpreter)
     launch = replace(launch, roots=tuple(one for one in roots if any(path.startswith(f"{one}/") for path in files)))
@@ -84,7 +108,13 @@ async def set_up(
         "launcher": launch.launcher,
         "device": kind(),
         "threads": cores(),
-        "commands": {"train": run.train, "predict": run.predict, "score": run.score, "seed": run.seed},
+        "commands": {
+            "train": run.train,
+            "predict": run.predict,
+            "score": run.score,
+            "seed": run.seed,
+            **({"eval": run.eval} if run.eval is not None else {}),
+        },
         "protected": {
             path: fact for path, fact in files.items() if path != place.config.name and not settings.editable(path)
         },
@@ -102,35 +132,61 @@ async def set_up(
     if sources := {name: one.source for name, one in settings.objectives.items() if one.source}:
         facts["from"] = {name: one.model_dump() for name, one in sources.items()}
         facts["selected"] = {name: one.take for name, one in sources.items() if one.selects}
+    if run.scorer is not None:
+        own = hashlib.sha256(await asyncio.to_thread(SCORERS[run.scorer].read_bytes)).hexdigest()
+        facts["scorer"] = {"name": run.scorer, "digest": own, "labels": settings.data.labels}
+    if run.artifact is not None:
+        facts["artifact"] = run.artifact
     if launch.roots:
-        facts["import_roots"] = launch.roots
+        facts["import_roots"] = [*launch.roots]  # as the record has it
     if settings.data.read:  # where nothing is lent, a bench is what it was before anything could be
         lines = {path: await asyncio.to_thread(_fingerprint, lent(place, path)) for path in settings.data.read}
         facts["read"] = lines
-    return Bench(interpreter, launch, facts)
+    if settings.fidelity:
+        facts["fidelity"] = settings.fidelity.model_dump()
+    kept, given = ([path(place, one) for one in paths] for path, paths in (
+        (sealed, settings.data.sealed), (lent, settings.data.read)
+    ))  # fmt: skip
+    seen = await asyncio.to_thread(trust.exposed, kept, given, files, place.root)
+    return Bench(interpreter, launch, facts, sets, seen, tuple(trust.doubts(settings, files, seen)))
 
 
-def check(place: Place, revision: Revision, files: dict[str, str]) -> None:
-    """What `cockpit.toml` says must fit the repository. Raises ConfigError."""
+def check(place: Place, revision: Revision, files: Mapping[str, str]) -> None:
+    """What `cockpit.toml` says must fit the repository. Raises ConfigError, with a line for each thing to mend."""
+    if misfits := list(_misfits(place, revision, files)):
+        raise ConfigError("\n".join(misfits))
+
+
+def _misfits(place: Place, revision: Revision, files: Mapping[str, str]) -> Iterator[str]:
     settings = revision.settings
     for pattern in settings.space.edit:
         if not any(fnmatch(path, pattern) for path in files):
             at = where(place.config, revision.text, ("space", "edit"))
-            raise ConfigError(
-                f"{at}: `[space] edit`: no committed file is called {pattern!r}; commit it, or mend the name"
-            )
+            yield f"{at}: `[space] edit`: no committed file is called {pattern!r}; commit it, or mend the name"
+    if settings.data.labels is not None:
+        path = sealed(place, settings.data.labels)
+        at = f"{where(place.config, revision.text, ('data', 'labels'))}: `[data] labels`:"
+        table = settings.run.scorer != "causal_lm"
+        if path.exists() and (not path.is_file() or (table and path.suffix not in scoring.TABLES)):
+            kind = f"file that ends in {', '.join(scoring.TABLES)}" if table else "file of text"
+            yield f"{at} {path} is no {kind}"
+        if path.exists() and not table:
+            try:
+                language.starts(path.stat().st_size)
+            except language.Wrong as why:
+                yield f"{at} {path}: {why}"
     places = [("read", lent(place, path)) for path in settings.data.read]
     for key, path in [*places, *(("sealed", sealed(place, path)) for path in settings.data.sealed)]:
         at = where(place.config, revision.text, ("data", key))
         if not path.exists():
-            raise ConfigError(f"{at}: `[data] {key}`: there is no {path}; make it, or mend the name")
-        if key == "sealed" and (link := _leads_out(path)):
-            raise ConfigError(
+            yield f"{at}: `[data] {key}`: there is no {path}; make it, or mend the name"
+        elif key == "sealed" and (link := _leads_out(path)):
+            yield (
                 f"{at}: `[data] sealed`: {link} is a link to {link.resolve()}, which runs might read: put "
                 "the data itself there"
             )
-        if any(git.is_relative_to(path.resolve()) for git in (place.git_dir, place.common_dir)):
-            raise ConfigError(f"{at}: `[data] {key}`: {path} holds the repository itself; name what is in it")
+        elif any(git.is_relative_to(path.resolve()) for git in (place.git_dir, place.common_dir)):
+            yield f"{at}: `[data] {key}`: {path} holds the repository itself; name what is in it"
 
 
 def _leads_out(folder: Path) -> Path | None:
@@ -161,26 +217,41 @@ def _fingerprint(path: Path) -> str:
     return whole.hexdigest()
 
 
-async def _reach(command: str, branches: Branches, tree: str, files: dict[str, str]) -> tuple[set[str], set[str]]:
-    """The files of the repository that a command names or they import, and the installed modules that these import."""
+async def reach(
+    command: str, branches: Branches, tree: str, files: Mapping[str, str], *, executed: bool = True
+) -> tuple[dict[str, None], set[str]]:
+    """The files that a command names or they import, those first, and the installed modules that these import.
+
+    `executed`: those too that they only name, which may be run from there.
+    """
     own = {Path(path).stem for path in files} | {part for path in files for part in Path(path).parts[:-1]}
-    ahead = [path for path in scripts(command, files) if path.endswith(".py")]
-    reached, needed = set[str](), set[str]()
+    python = {path for path, fact in files.items() if path.endswith(".py") and fact.startswith("100")}
+    begun = [path for path in scripts(command, files) if path.endswith(".py")]
+    ahead, found, needed = [*begun], dict[str, None](), set[str]()
     while ahead:
-        path = ahead.pop()
-        reached.add(path)
-        names = imports(await branches.content(tree, path))
-        needed |= names - own
-        near = {f"{name}.py" for name in names} | {str(Path(path).with_name(f"{name}.py")) for name in names}
-        ahead += sorted((near & files.keys()) - reached)
-    return reached, needed
+        path = ahead.pop(0)
+        if path in found:
+            continue
+        found[path] = None
+        source = await branches.content(tree, path)
+        needed |= imports(source) - own
+        try:
+            ahead += [*reached.named(path, parsed(source), begun, python, executed=executed)]
+        except Unreadable:
+            continue
+    return found, needed
 
 
-async def _launch(interpreter: Interpreter, database: Database, variables: dict[str, str], trail: Trail) -> Launch:
-    """How the train stage is started: as Accelerate's launcher would, where the interpreter has it."""
+async def launched(
+    interpreter: Interpreter, database: Database | None, variables: dict[str, str], trail: Trail
+) -> Launch:
+    """How the train stage is started: as Accelerate's launcher would, where the interpreter has it.
+
+    A record may know it from an earlier time.
+    """
     if not interpreter.accelerate:
         return Launch(interpreter.python, {})
-    asked = await launch_variables(database, interpreter.digest, kind())
+    asked = await launch_variables(database, interpreter.digest, kind()) if database else None
     if asked is None:
         try:
             asked = await launcher_variables(interpreter, variables, trail)

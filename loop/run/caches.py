@@ -13,16 +13,16 @@ import os
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+
+from msgspec import Struct
 
 SMALL_BYTES = 64 * 2**10  # of a file that is copied: a lock, a list of names, code
 MOST_ENTRIES = 20_000  # that are made anew of a cache
 
 
-@dataclass(frozen=True, slots=True)
-class Cache:
+class Cache(Struct, frozen=True):
     """A folder of this machine, and where a run finds it."""
 
     source: Path

@@ -3,12 +3,14 @@
     wall_seconds, train_seconds, cpu_seconds, peak_memory_bytes    of the stages, by their supervisor
     device_seconds                                                 those seconds, times the devices that a run is lent
     energy_joules, peak_device_memory_bytes                        of GPUs, as their driver tells the supervisor
-    artifact_bytes                                                 of what train leaves in {output}, by the supervisor
+    artifact_bytes                                                 of what train leaves, by the supervisor
+    parameters                                                     of it, where `[run] artifact` names it: tensors.py
     changed_lines                                                  of the commit against e0000's, from git
     items_per_second, price_per_million_items                      worked out of a printed predict_us_per_item
 
-`parameters`, `predict_us_per_item` and `predict_p95_us` are known to the code under test alone: they are printed, as
-any other metric. What cannot be measured here is an error at the start, and never a zero.
+`predict_us_per_item` and `predict_p95_us` are known to the code under test alone, and so is `parameters` where no
+artifact is named: they are printed, as any other metric. What cannot be measured here is an error at the start, and
+never a zero.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,13 +18,15 @@ from difflib import get_close_matches
 from math import inf
 from pathlib import Path
 
+from loop.run import language, scoring
 from loop.run.devices import usable
 from loop.run.meter import DEVICE_MEMORY, ENERGY, NO_GPU, Meter
 from loop.study import CHANGED_LINES, PRICE, ConfigError, Prices, Revision, Settings
 from store.records import Measurement, Source, Stage
 from store.where import key, where
 
-ARTIFACT, PREDICT, THROUGHPUT = "artifact_bytes", "predict_us_per_item", "items_per_second"
+ARTIFACT, PARAMETERS = "artifact_bytes", "parameters"
+PREDICT, THROUGHPUT = "predict_us_per_item", "items_per_second"
 HOUR_SECONDS = 3600.0
 TRUST = list(Source)  # the weakest first
 # What is measured from outside, whatever a script prints. None where the meter has nothing to say.
@@ -63,7 +67,7 @@ def check(file: Path, revision: Revision, meter: Meter) -> None:
     ]
     for name, objective in revision.settings.objectives.items():
         path = ("objectives", name, "from")
-        if objective.source and (is_measured(name) or name == PRICE):
+        if objective.source and (is_measured(name, revision.settings) or name == PRICE):
             found.append(f"{where(file, revision.text, path)}: `{key(path)}`: cockpit finds {name} itself; take it out")
     if found:
         raise ConfigError("\n".join(found))
@@ -104,13 +108,21 @@ def worked_out(printed: Mapping[str, Measurement], prices: Prices) -> dict[str, 
     return found
 
 
-def is_measured(name: str) -> bool:
+def told(settings: Settings) -> tuple[str, ...]:
+    """What is measured of a run that no stage has."""
+    return (*TOLD, PARAMETERS) if settings.run.artifact else TOLD
+
+
+def is_measured(name: str, settings: Settings) -> bool:
     """Whether cockpit finds a quantity out itself, and no stage prints it."""
-    return name == ARTIFACT or name in MEASURED or name in TOLD
+    return name in MEASURED or name in told(settings)
 
 
-def missing(name: str) -> str:
+def missing(name: str, settings: Settings) -> str:
     """Why a run has no value of a quantity."""
+    if settings.run.artifact and name in (ARTIFACT, PARAMETERS):
+        where = "{output} or its checkout that could be looked at"
+        return f"train left nothing called {settings.run.artifact} in {where}: mend `[run] artifact`, which names it"
     if name == ARTIFACT:
         return f"train left no file in {{output}} that could be looked at: {ARTIFACT} is the size of those"
     if name in MEASURED or name in TOLD:
@@ -118,6 +130,11 @@ def missing(name: str) -> str:
     names = [MADE_OF[PRICE]] if name == PRICE else [name, MADE_OF[name]] if name in MADE_OF else [name]
     near = get_close_matches(name, [*MEASURED, *TOLD], 1, 0.8)
     hint = f"; cockpit itself measures `{near[0]}`" if near else ""
+    if name == PARAMETERS:
+        hint = "; `[run] artifact` names the file of the model, of which cockpit counts them"
+    if settings.run.scorer:
+        says = language.METRICS if settings.run.scorer == "causal_lm" else scoring.METRICS[settings.run.scorer]
+        hint += f"; the scorer says {', '.join(says)}"
     return f"no stage printed a line {' or '.join(f'`{one}: value`' for one in names)}{hint}"
 
 

@@ -8,27 +8,32 @@ import asyncio
 import os
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from loop import budget
-from loop.branches import Branches
+from loop.branches import Branches, GitError
 from loop.effects import carry_out
-from loop.judge.runs import CHALLENGE, OWN
+from loop.judge.preset import preset
+from loop.judge.runs import CHALLENGE, CHOSEN, OWN, RERUN
 from loop.judge.standing import Standing
-from loop.propose import space
-from loop.run import costs, lacks, launch, metrics, shadow, stages
+from loop.propose import arguments, places
+from loop.propose.domain import Value
+from loop.propose.scalar import Unreadable
+from loop.run import artifact, costs, early, lacks, launch, metrics, shadow, stages
+from loop.run.artifact import Counted
 from loop.run.bench import Bench, lent, sealed
 from loop.run.devices import usable
 from loop.run.interpreter import Failed, answer
+from loop.run.laid import tree_of
 from loop.run.meter import Meter
 from loop.run.metrics import Found, Wanted
 from loop.run.quiet import Quiet
 from loop.run.sandbox import Wall, working_trees
-from loop.study import CHANGED_LINES, Revision, Settings, parse
+from loop.study import ARGS, CHANGED_LINES, Revision, Settings, parse
 from store import journal, views
 from store.database import Database
 from store.place import Place
@@ -36,6 +41,7 @@ from store.records import (
     CHANGED_SINCE,
     REJECTED_SINCE,
     Ended,
+    Evidence,
     Experiment,
     Frontier,
     Measurement,
@@ -44,15 +50,21 @@ from store.records import (
     Run,
     Stage,
     State,
-    Value,
+    Verdict,
+    Word,
 )
+from store.records import Value as Measured
 from store.trail import Trail
 from store.where import where
 
+EXPLAINED = (
+    "Its curve was behind the incumbent's at the same steps, or no finite number, at two looks one after the other. "
+    "It was not run to its end, so nothing was measured by that run."
+)
 LATE_SECONDS = 60.0  # a stage, after its time: for the grace, for ending what it started, for a disk that is slow
 FREE_BYTES = 256 * 2**20  # below this much room no run is begun
-HOMES = ("tree.home", "tree.tmp", "scorer.home", "scorer.tmp")  # of the code under test, and of the scorer
-LAYERS = ("tree.layers", "scorer.layers")  # what was written over caches
+PARTS = (".home", ".tmp")  # what each checkout has beside it
+LEFT = [f"{name}{part}" for name in set(stages.CHECKOUTS.values()) for part in ("", *PARTS, ".layers")]  # by a run
 SLOT = "slot0"
 
 
@@ -90,7 +102,7 @@ class Stop:
         self.going.set()
 
 
-async def _delete(folders: list[Path], trail: Trail) -> None:
+async def delete(folders: list[Path], trail: Trail) -> None:
     """Delete folders, however deep they are and whatever rights the code under test has taken away."""
     for words in (["rm", "-rf"], ["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
         null = asyncio.subprocess.DEVNULL
@@ -116,15 +128,28 @@ def _link(checkout: Path, path: Path | str, target: Path) -> None:
     name.symlink_to(target)
 
 
-def _set_seed(file: Path, name: str, seed: int) -> None:
-    """Write a run's seed where the code has it. A proposal that has no such place any more fails, and says so."""
+def _set(file: Path, name: str, value: Value, what: str = "[run] seed puts the seed") -> None:
+    """Write what a run is given where the code has it. A proposal that has no such place any more fails, and says so.
+
+    `what` puts it there, in words of `cockpit.toml`.
+    """
     if file.is_symlink() or not file.is_file():
         return
     try:
-        text = space.set_values(file.read_bytes(), {name: seed})
-    except space.Unreadable:
-        text = f"raise SystemExit('there is no `{name} = ` any more, where [run] seed puts the seed')\n".encode()
+        text = places.set_values(file.name, file.read_bytes(), {name: value})
+    except Unreadable:
+        lost = f"there is no `{name}` any more, where {what}"
+        text = f"raise SystemExit({lost!r})\n".encode() if file.suffix == ".py" else lost.encode()
     file.write_bytes(text)
+
+
+def _given(checkout: Path) -> dict[str, list[str]]:
+    """The words of `cockpit.args` for each stage. Raises GitError where it is malformed: nothing can be begun."""
+    file = checkout / ARGS
+    try:
+        return arguments.words(file.read_bytes()) if file.is_file() and not file.is_symlink() else {}
+    except Unreadable as error:
+        raise GitError(f"{ARGS}:{error.line}: {error}") from None
 
 
 def _keep_for_sync(folder: Path) -> None:
@@ -139,6 +164,58 @@ def _keep_for_sync(folder: Path) -> None:
                 (folder / "wandb").mkdir(exist_ok=True)
                 with suppress(OSError):
                     found.rename(folder / "wandb" / found.name)
+
+
+async def fill(
+    folder: Path,
+    place: Place,
+    settings: Settings,
+    branches: Branches,
+    wall: Wall,
+    launched: stages.Launch,
+    tree: str,
+    seed: int,
+    trunk: str | None = None,
+    sets: stages.Sets = stages.PLAIN,
+) -> None:
+    """Into a fresh run folder: a checkout for each stage, with a home and a temporary folder of its own.
+
+    Of the code under test it is its tree without what is sealed; for eval, with trunk's own files wherever a proposal
+    may change nothing. For the scorer it is `trunk`, unless it is cockpit's own. What a fidelity `sets` is set there.
+    """
+    (folder / "output").mkdir(parents=True)
+    await asyncio.to_thread(stages.make_room, place.folder)
+    hidden = tuple(path for path in settings.data.sealed if not path.startswith("{study}/"))
+    for name in stages.checkouts(settings):
+        for part in PARTS:
+            (folder / f"{name}{part}").mkdir()
+        wall.furnish(folder / f"{name}.tmp")
+        await asyncio.to_thread(wall.lend, folder, name)
+        if name == "scorer" and settings.run.scorer and settings.data.labels:
+            labels = sealed(place, settings.data.labels)
+            await asyncio.to_thread(stages.lay_scorer, folder / name, settings.run.scorer, labels)
+            continue
+        if name == "scorer":
+            await branches.check_out(trunk or tree, folder / name)
+            continue
+        instead: dict[str, str | None] = {}
+        if name == "eval":
+            own, trunks = await branches.files(tree), await branches.files(trunk or tree)
+            instead = stages.trunks_own(settings, own, trunks)
+        await branches.check_out(tree, folder / name, hidden, instead)
+        if knob := settings.run.seed_knob:
+            await asyncio.to_thread(_set, folder / name / knob[0], knob[1], seed)
+        for path, constant, value in sets.constants:
+            await asyncio.to_thread(_set, folder / name / path, constant, value, f"[fidelity] puts {value!r}")
+    for path in settings.data.read:
+        if (at := lent(place, path)).is_relative_to(place.root):
+            for name in stages.checkouts(settings):
+                await asyncio.to_thread(_link, folder / name, at.relative_to(place.root), at)
+    for path in hidden if (folder / "scorer").exists() else ():  # what git does not track: from where it stands
+        if not (folder / "scorer" / path).exists():
+            await asyncio.to_thread(_link, folder / "scorer", path, sealed(place, path))
+    if launched.launcher:
+        (folder / "accelerate.yaml").write_text(stages.LAUNCHER_CONFIG)
 
 
 class Execution:
@@ -170,7 +247,7 @@ class Execution:
         self.devices = usable()  # that a run holds: all that it may use
         self._deleting: list[asyncio.Task[None]] = []
 
-    async def execute(self, experiment: Experiment, seed: int, purpose: str) -> Outcome | None:
+    async def execute(self, experiment: Experiment, seed: int, purpose: str, fidelity: str) -> Outcome | None:
         """One run of an experiment's tree, in a fresh folder, to its end.
 
         None where nothing new is to begin any more, or a person has broken the run off. Raises MachineFailed.
@@ -179,7 +256,7 @@ class Execution:
             raise MachineFailed(
                 f"{self.place.folder} has less than {FREE_BYTES // 2**20} MiB of room left: no run is begun"
             )
-        attempts = await views.attempts(self.database, experiment, self.bench.hash, seed, purpose)
+        attempts = await views.attempts(self.database, experiment, self.bench.hash, seed, purpose, fidelity)
         planned = Run(
             id=0,
             experiment=experiment.number,
@@ -188,7 +265,7 @@ class Execution:
             bench=self.bench.hash,
             seed=seed,
             purpose=purpose,
-            fidelity="full",
+            fidelity=fidelity,
             attempt=attempts + 1,
             slot=SLOT,
             wall=self.wall.name,
@@ -197,7 +274,7 @@ class Execution:
             started_at=time.time(),
             devices=self.devices,
         )
-        if why_not := await budget.for_run(self.database, purpose, self.devices):
+        if why_not := await budget.for_run(self.database, purpose, fidelity, self.devices):
             self.stop.finish(why_not)
         # In one go with what takes the record's turn: what asks for a pause meanwhile is recorded after this run.
         if self.stop.holds:
@@ -216,7 +293,7 @@ class Execution:
     def start(self, experiment: Experiment, run: Run) -> launch.Start:
         """The start of a run. It is not made up for where what it was to measure, or how, is another thing now."""
         unwanted = ""
-        if experiment.state is State.REJECTED:
+        if experiment.state is State.REJECTED and run.purpose != RERUN:
             unwanted = f"{experiment.id} {REJECTED_SINCE}"
         elif (run.tree, run.bench, run.revision, run.wall, run.meter, run.launch) != (
             experiment.tree, self.bench.hash, self.revision.digest, self.wall.name, str(self.meter),
@@ -228,39 +305,21 @@ class Execution:
 
     async def _begin(self, folder: Path, experiment: Experiment, run: Run) -> None:
         """Fill a run's folder and start its supervisor."""
-        await self._fill(folder, experiment, run.seed, stages.says_what_it_loads(self.revision.settings, run))
+        await self._fill(folder, experiment, run)
         settings, how, commit = self.revision.settings, self.bench.launch, experiment.commit
-        commands = stages.commands(settings, self.place.folder, folder, how, self.wall, run, commit)
+        given = await asyncio.to_thread(_given, folder / "tree")
+        sets = self.bench.of(run.fidelity)
+        commands = stages.commands(settings, self.place.folder, folder, how, self.wall, run, commit, given, sets)
         await launch.start(folder, commands, run.started_at, self.meter.asked, self.branches.trail)
 
-    async def _fill(self, folder: Path, experiment: Experiment, seed: int, says_what_it_loads: bool) -> None:
-        """Into a fresh folder: the experiment's tree without what is sealed, and trunk's tree for the scorer."""
-        for name in ("output", *HOMES):
-            (folder / name).mkdir(parents=True)
-            if name.endswith(".tmp"):
-                self.wall.furnish(folder / name)
-        await asyncio.to_thread(stages.make_room, self.place.folder)
-        await asyncio.to_thread(self.wall.lend, folder, "tree")
-        hidden = tuple(path for path in self.revision.settings.data.sealed if not path.startswith("{study}/"))
-        await self.branches.check_out(experiment.tree, folder / "tree", without=hidden)
-        if knob := self.revision.settings.run.seed_knob:
-            await asyncio.to_thread(_set_seed, folder / "tree" / knob[0], knob[1], seed)
-        if self.revision.settings.run.score is not None:
-            await asyncio.to_thread(self.wall.lend, folder, "scorer")
-            study = await views.study(self.database)
-            await self.branches.check_out(
-                await self.branches.tree(study.trunk if study else experiment.commit), folder / "scorer"
-            )
-        for path in self.revision.settings.data.read:
-            if (at := lent(self.place, path)).is_relative_to(self.place.root):
-                for checkout in filter(Path.exists, (folder / "tree", folder / "scorer")):
-                    await asyncio.to_thread(_link, checkout, at.relative_to(self.place.root), at)
-        for path in hidden if (folder / "scorer").exists() else ():  # what git does not track: from where it stands
-            if not (folder / "scorer" / path).exists():
-                await asyncio.to_thread(_link, folder / "scorer", path, sealed(self.place, path))
-        if self.bench.launch.launcher:
-            (folder / "accelerate.yaml").write_text(stages.LAUNCHER_CONFIG)
-        if says_what_it_loads:
+    async def _fill(self, folder: Path, experiment: Experiment, run: Run) -> None:
+        """Into a fresh folder: the checkouts of an experiment's run."""
+        settings, study = self.revision.settings, await views.study(self.database)
+        tree = await tree_of(self.branches, self.database, settings, experiment)
+        trunk = await self.branches.tree(study.trunk if study else experiment.commit)
+        own = self.place, settings, self.branches, self.wall, self.bench.launch
+        await fill(folder, *own, tree, run.seed, trunk, self.bench.of(run.fidelity))
+        if stages.says_what_it_loads(settings, run):
             await asyncio.to_thread(shadow.lay, folder)
 
     async def follow(self, experiment: Experiment, run: Run) -> Outcome:
@@ -268,6 +327,7 @@ class Execution:
         folder = self.place.folder / run.folder
         settings = await self._settings(run)
         going = asyncio.create_task(launch.gone(folder))
+        losing = asyncio.create_task(self._stop_early(experiment, run))
         recorded: list[Stage] = []
         passed_on = 0
         if experiment.ended and run.purpose in OWN:  # the engine that was asked has died
@@ -293,9 +353,34 @@ class Execution:
             await launch.ask_to_end(folder)
             raise
         finally:
+            losing.cancel()
             self.quiet.runs(run.slot, None)
+        if isinstance(fault := (await asyncio.gather(losing, return_exceptions=True))[0], Exception):
+            raise fault
         await going
         return await self.close(experiment, run, recorded)
+
+    async def _stop_early(self, experiment: Experiment, run: Run) -> None:
+        """Ask a run to end where it loses. That it was asked is recorded before, for whoever closes the run."""
+        if run.bench != self.bench.hash or run.revision != self.revision.digest:
+            return
+        every = await views.runs(self.database, self.standing.incumbent)
+        barred = (RERUN, *CHOSEN) if self.standing.incumbent else (RERUN,)  # its choice flatters a merged one
+        good = [
+            one
+            for one in every
+            if (one.outcome, one.bench, one.fidelity) == (Outcome.OK, run.bench, run.fidelity)
+            and one.purpose not in barred
+        ]
+        if not early.stops(self.revision.settings, run, good):
+            return
+
+        async def read(one: Run, wanted: Mapping[str, Wanted]) -> Mapping[str, Found]:
+            return await self._look(one, wanted, [early.TRAIN], one.started_at)
+
+        sentence = await early.loses(self.standing, run, good, read)
+        await journal.stopping_early(self.database, experiment, run, sentence)
+        await launch.ask_to_end(self.place.folder / run.folder)
 
     async def _record_stages(self, experiment: Experiment, run: Run, recorded: list[Stage]) -> None:
         """Record the stages that have ended since, and add them to those that are."""
@@ -324,7 +409,7 @@ class Execution:
         def of_the_baseline(name: str, lack: str) -> str:
             objective = self.revision.settings.objectives.get(name)
             table, key = "objectives" if objective else "constraints", name
-            fix = "change" if costs.is_measured(name) else "print it, or change"
+            fix = "change" if costs.is_measured(name, self.revision.settings) else "print it, or change"
             if objective and objective.source:
                 fix, key = "mend", f"{name}.from"
             line = where(self.place.config, self.revision.text, (table, name, "from"))
@@ -343,6 +428,8 @@ class Execution:
         if failed := next((stage for stage in recorded if stage.outcome is not Outcome.OK), None):
             outcome = failed.outcome
             detail = failed.detail if outcome is Outcome.INTERRUPTED else f"{failed.name}: {failed.detail}"
+            if outcome is Outcome.INTERRUPTED and (why := await views.stopped_early(self.database, run.id)):
+                outcome, detail = Outcome.STOPPED_EARLY, why
             if outcome is Outcome.CRASH and not experiment.number:  # where the file may lack something
                 files = await self.branches.files(run.tree)
                 said_last = await asyncio.to_thread(stages.tail, self.place.folder / failed.log)
@@ -353,41 +440,114 @@ class Execution:
         elif said is not None and said["ended"]:
             settings, files = await self._settings(run), await self.branches.files(run.tree)
             told = await self._told(run, settings, said["stages"])
+            model = await self._parameters(run, settings, said["stages"])
+            told |= {costs.PARAMETERS: model.parameters} if model.parameters is not None else {}
             outcome, detail, values = await asyncio.to_thread(
-                stages.measured, self.place.folder, settings, recorded, files, told, found, self._missing(experiment)
-            )
+                stages.measured, self.place.folder, settings, recorded, files, told, found, self._missing(experiment),
+                {costs.PARAMETERS: model.lack}, self.bench.exposed,
+            )  # fmt: skip
+            detail = detail or model.of
         if outcome is not Outcome.INTERRUPTED and (why := await self._shadowed(run, folder)):
             outcome, detail, values = Outcome.SHADOWED, why, []
         frontier: Frontier | None = None
         reference: tuple[Reference, ...] = ()
-        if outcome is not Outcome.INTERRUPTED and run.bench == self.bench.hash:
-            now = [Value(run.id, run.experiment, run.seed, run.purpose, one.objective, one.value) for one in values]
+        compares = ""
+        if run.purpose == RERUN:
+            if outcome is Outcome.OK:
+                await self.standing.catch_up(self.database)
+                measured = {one.objective: one.value for one in values}
+                found_again = self.standing.compared(run.experiment, run.seed, measured, run.fidelity)
+                compares = "; ".join(one.line for one in found_again)
+        elif outcome is not Outcome.INTERRUPTED and run.bench == self.bench.hash:
+            now = [
+                Measured(run.id, run.experiment, run.seed, run.purpose, one.objective, one.value, run.fidelity)
+                for one in values
+            ]
             own = None if run.purpose == CHALLENGE else experiment.number  # it may fail there, now and then
             await self.standing.catch_up(self.database)
             frontier, reference = await self.standing.drawn(own, now)
-        await journal.run_ended(self.database, experiment, run, outcome, detail, values, frontier, reference)
+        verdict = await self._lost(experiment, run, detail) if outcome is Outcome.STOPPED_EARLY else None
+        await journal.run_ended(
+            self.database, experiment, run, outcome, detail, values, frontier, reference, verdict, compares
+        )
         self.clear(folder)
         return outcome
+
+    async def _lost(self, experiment: Experiment, run: Run, sentence: str) -> Verdict:
+        """The verdict on what was stopped early: it is worse, and nothing was measured by that run."""
+        good = [
+            one
+            for one in await views.runs(self.database, experiment.number)
+            if (one.outcome, one.bench, one.tree, one.fidelity) == (Outcome.OK, run.bench, run.tree, run.fidelity)
+        ]
+        return Verdict(
+            experiment=experiment.number,
+            bench=run.bench,
+            incumbent=self.standing.incumbent,
+            runs=len(good),
+            rule=preset(self.revision.settings).rule,
+            word=Word.WORSE,
+            evidence=Evidence.SCREENED,
+            asks=False,
+            sentence=sentence,
+            figures={},
+            at=time.time(),
+            explanation=EXPLAINED,
+        )
 
     async def _found(self, run: Run, recorded: Sequence[Stage]) -> dict[str, Found]:
         """What stands where objectives say that it does, as far as a run has come; its curves are kept."""
         settings, folder = await self._settings(run), self.place.folder / run.folder
+        found = await self._read(run, settings, recorded)
+        with suppress(OSError):
+            await asyncio.to_thread(metrics.keep, folder, found)
+        return found
+
+    async def _read(self, run: Run, settings: Settings, recorded: Sequence[Stage]) -> dict[str, Found]:
+        """What stands where the objectives of these settings say that it does."""
         wanted = {
             name: Wanted(**{**one.source.model_dump(), "name": one.source.name or name})
             for name, one in settings.objectives.items()
             if one.source
         }
-        if not wanted or not recorded:
+        return await self._look(run, wanted, [one.name for one in recorded], recorded[0].started_at) if recorded else {}
+
+    async def _look(
+        self, run: Run, wanted: Mapping[str, Wanted], names: Sequence[str], since: float
+    ) -> dict[str, Found]:
+        """What stands where it is wanted, of what these stages have printed, or what was written since a moment."""
+        if not wanted:
             return {}
-        words = metrics.question(folder, wanted, [stage.name for stage in recorded], recorded[0].started_at)
+        words = metrics.question(self.place.folder / run.folder, wanted, names, since)
         try:
             said = await answer(words, {}, self.branches.trail, f"the metrics of run {run.id}", metrics.SECONDS)
-            found = metrics.answer(said)
+            return metrics.answer(said)
         except (OSError, Failed, ValueError, IndexError, KeyError, TypeError) as why:
             return {name: Found(lack=f"what was to say {name} cannot be read: {why}") for name in wanted}
-        with suppress(OSError):
-            await asyncio.to_thread(metrics.keep, folder, found)
-        return found
+
+    async def says(self, run: Run) -> list[Measurement] | None:
+        """What a good run of another revision says of the quantities that it has no value of and needs one of now.
+
+        From the record, and from the logs and outputs that it has left. None where one cannot be had.
+        """
+        settings, has = self.revision.settings, {one.objective for one in run.measurements}
+        lacking = {name for name in settings.needed if name not in has}
+        if not lacking:
+            return []
+        if {"device_seconds"} & lacking and run.devices != self.devices:
+            return None
+        only = {
+            "objectives": {name: one for name, one in settings.objectives.items() if name in lacking},
+            "constraints": {name: one for name, one in settings.constraints.items() if name in lacking},
+        }
+        asked = settings.model_copy(update=only)
+        found, files = await self._read(run, asked, run.stages), await self.branches.files(run.tree)
+        words = launch.status(self.place.folder / run.folder)
+        told = await self._told(run, asked, words["stages"] if words else [])
+        outcome, _, values = await asyncio.to_thread(
+            stages.measured, self.place.folder, asked, list(run.stages), files, told, found, exposed=self.bench.exposed
+        )
+        return [one for one in values if one.objective in lacking] if outcome is Outcome.OK else None
 
     async def _shadowed(self, run: Run, folder: Path) -> str:
         """Which editable file the unchanged code has loaded from elsewhere; nothing where none is known to be."""
@@ -411,19 +571,27 @@ class Execution:
             told[CHANGED_LINES] = await self.branches.changed_lines(baseline.tree, run.tree)
         return told
 
+    async def _parameters(self, run: Run, settings: Settings, said: list[dict[str, Any]]) -> Counted:
+        """How many parameters the artifact of a run holds, where that is asked for."""
+        left = [one for words in said for one in words.get("left_files") or ()]
+        if costs.PARAMETERS not in settings.quantities or not left:
+            return Counted()
+        folder, python = self.place.folder / run.folder, self.bench.interpreter.python
+        return await artifact.count(folder, left, self.wall, python, self.branches.trail)
+
     def clear(self, folder: Path) -> None:
         """Delete, in the background, what a used run folder need not keep.
 
         Logs and outputs stay, and what is to be synced; the checked-out files are the commit's and can be had again.
         """
 
-        async def delete() -> None:
+        async def later() -> None:
             await asyncio.to_thread(_keep_for_sync, folder)
-            await _delete(used, self.branches.trail)
+            await delete(used, self.branches.trail)
 
-        used = [folder / name for name in ("tree", "scorer", *HOMES, *LAYERS) if (folder / name).exists()]
+        used = [folder / name for name in LEFT if (folder / name).exists()]
         if used:
-            self._deleting.append(asyncio.create_task(delete()))
+            self._deleting.append(asyncio.create_task(later()))
 
     async def finish(self) -> None:
         """Wait for what is being deleted in the background."""

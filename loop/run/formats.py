@@ -25,12 +25,17 @@ LOG_CHARACTERS = 1_000  # of a line in which a pattern is looked for
 RECORD_BYTES = 2**20
 STEPS = ("global_step", "_step", "step", "iteration", "iter", "epoch")  # what a step is called, the finest first
 NAMED = 8  # columns, keys or tags that are named where the one that was asked for is missing
+KNOWN = 64  # of them that are kept in mind
 SPOKEN = [re.compile(rf"(?<![\w.-]){name}\W{{1,3}}(\d{{1,15}})(?![\w.])", re.IGNORECASE) for name in STEPS]  # of a line
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Unreadable(Exception):
-    """A file has no such metric. The message says what it has instead."""
+    """A file has no such metric. The message says what it has instead; `others` are all that it is known to have."""
+
+    def __init__(self, message: str, others: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.others = tuple(others)
 
 
 class TooLong(Unreadable):
@@ -84,7 +89,7 @@ def _said(file: BinaryIO) -> Iterator[str]:
 
 def _has(what: str, name: str, others: Sequence[str]) -> Unreadable:
     shown = ", ".join(f"`{one[:60]}`" for one in others[:NAMED]) + (" …" if len(others) > NAMED else "")
-    return Unreadable(f"has no {what} `{name}`" + (f"; it has {shown}" if others else ""))
+    return Unreadable(f"has no {what} `{name}`" + (f"; it has {shown}" if others else ""), others)
 
 
 # --- text ------------------------------------------------------------------------------------------------------------
@@ -149,7 +154,7 @@ def in_json(file: BinaryIO, name: str, step: str | None) -> Iterator[Point]:
     elif (value := number(found)) is not None:
         yield (number(said.get(_step_of(said, step))) if isinstance(said, dict) else None), value
     else:
-        raise _has("number", name, _numbers(said))
+        raise _has("number", name, _numbers(said, lists=True))
 
 
 def in_jsonl(file: BinaryIO, name: str, step: str | None) -> Iterator[Point]:
@@ -171,7 +176,7 @@ def _rows(rows: Iterator[Any] | list[Any], name: str, step: str | None) -> Itera
         if (value := number(_key(row, name))) is not None:
             any_of_it = True
             yield number(row.get(_step_of(row, step))), value
-        elif not any_of_it and len(others) <= NAMED:
+        elif not any_of_it and len(others) <= KNOWN:
             others |= dict.fromkeys(_numbers(row))
     if not any_of_it:
         raise _has("number", name, list(others))
@@ -187,9 +192,15 @@ def _key(said: Any, name: str) -> Any:
     return _key(said.get(head), rest) if rest else None
 
 
-def _numbers(said: Any) -> list[str]:
-    """The keys under which numbers stand."""
-    return [name for name, value in said.items() if number(value) is not None] if isinstance(said, dict) else []
+def _numbers(said: Any, *, lists: bool = False, deep: int = 3) -> list[str]:
+    """The keys under which numbers stand, or with `lists` lists of them: `outer.inner` where one is in another."""
+    found: list[str] = []
+    for name, value in said.items() if isinstance(said, dict) else ():
+        if number(value) is not None or (lists and isinstance(value, list) and value and number(value[0]) is not None):
+            found.append(name)
+        elif deep > 1:
+            found += [f"{name}.{inner}" for inner in _numbers(value, lists=lists, deep=deep - 1)]
+    return found
 
 
 # --- records ---------------------------------------------------------------------------------------------------------
@@ -217,7 +228,7 @@ def in_tensorboard(file: BinaryIO, name: str) -> Iterator[Point]:
                     if tag == name and (found := _scalar(said)) is not None:
                         any_of_it = True
                         yield step, found
-                    elif len(tags) <= NAMED:
+                    elif len(tags) <= KNOWN:
                         tags[tag] = None
     if not any_of_it:
         raise _has("scalar", name, list(tags))
@@ -252,7 +263,7 @@ def in_wandb(file: BinaryIO, name: str) -> Iterator[Point]:
                     continue
                 values = dict(_item(one) for key, one in _fields(part) if key == items and isinstance(one, bytes))
                 if name not in values:
-                    names |= dict.fromkeys(one for one in values if len(names) <= NAMED and not one.startswith("_"))
+                    names |= dict.fromkeys(one for one in values if len(names) <= KNOWN and not one.startswith("_"))
                 elif (value := number(values[name])) is not None and kind == 2:
                     any_of_it = True
                     yield number(values.get("_step")), value

@@ -7,10 +7,14 @@ import json
 import os
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+
+from loop.propose.literals import parsed
+from loop.propose.scalar import Unreadable
 from loop.run.devices import cores, gpus
 from store.trail import NOWHERE, Trail
 
@@ -54,13 +58,16 @@ ANSWER_SECONDS = 120.0
 class Unusable(Exception):
     """The study's interpreter is not there, does not start, or lacks what is needed. The message says the mend."""
 
+    def __init__(self, message: str, missing: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.missing = tuple(missing)  # modules
+
 
 class Failed(Exception):
     """A command has no answer. The message says what it does instead: `does not work: ...`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Interpreter:
+class Interpreter(Struct, frozen=True):
     """A Python and what is installed for it."""
 
     python: Path
@@ -94,17 +101,25 @@ def chosen(root: Path, named: str | None) -> Path:
 
 async def look(python: Path, needed: Iterable[str], variables: dict[str, str], trail: Trail = NOWHERE) -> Interpreter:
     """Start the interpreter and ask what it has. Raises Unusable, also where one of the `needed` modules is missing."""
-    needed = sorted(needed)
-    said = await _ask(python, LOOK, json.dumps(needed), variables, trail, "what the interpreter has")
-    if missing := said["missing"]:
+    interpreter, missing = await lacking(python, needed, variables, trail)
+    if missing:
         has, them = ("has no", "it") if len(missing) == 1 else ("lacks", "them")
         raise Unusable(
             f"{python} {has} {', '.join(missing)}, which the study's scripts import. Install {them}:\n"
             f"  {python} -m pip install {' '.join(missing)}\n"
-            "or name another interpreter with `python = ...` in [run]"
+            "or name another interpreter with `python = ...` in [run]",
+            missing,
         )
+    return interpreter
+
+
+async def lacking(
+    python: Path, needed: Iterable[str], variables: dict[str, str], trail: Trail = NOWHERE
+) -> tuple[Interpreter, tuple[str, ...]]:
+    """Start the interpreter, and ask what it has and which of the `needed` modules are missing. Raises Unusable."""
+    said = await _ask(python, LOOK, json.dumps(sorted(needed)), variables, trail, "what the interpreter has")
     places = (tuple(map(Path, said[key])) for key in ("prefixes", "paths"))
-    return Interpreter(python, said["version"], said["packages"], *places)
+    return Interpreter(python, said["version"], said["packages"], *places), tuple(said["missing"])
 
 
 async def launcher_variables(
@@ -163,6 +178,11 @@ async def answer(
             process.kill()
             ran.ended(await process.wait(), late := f"did not answer within {patience_seconds:.0f} s")
             raise Failed(late) from None
+        except asyncio.CancelledError:  # nobody wants to know any more
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+            raise
         ran.ended(process.returncode, errors)
     if process.returncode:
         last = errors.decode(errors="replace").strip().splitlines()[-1:] or [f"exit status {process.returncode}"]
@@ -173,8 +193,8 @@ async def answer(
 def imports(source: bytes) -> set[str]:
     """The top-level modules that a script imports unconditionally; none where it is no Python."""
     try:
-        body = ast.parse(source).body
-    except (SyntaxError, ValueError):
+        body = parsed(source).body
+    except Unreadable:
         return set()
     names = {alias.name for node in body if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module for node in body if isinstance(node, ast.ImportFrom) and node.module and not node.level}

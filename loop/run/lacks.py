@@ -5,15 +5,25 @@ import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from msgspec import Struct
+
 from loop.run.bench import lent, sealed
 from loop.run.sandbox import Wall
-from loop.study import Revision
+from loop.study import Data, Revision
 from store.place import Place
 from store.where import where
 
 SAYS_SO = re.compile(r"No such file or directory|FileNotFoundError|not found|[Uu]nable to (?:find|open)|cannot open")
 QUOTED = re.compile(r"'([^'\n]{1,4096})'|\"([^\"\n]{1,4096})\"|`([^`\n]{1,4096})`")
 MOST_LINES, MOST_PATHS = 40, 4  # of the end of a log; that are named
+
+
+class Lack(Struct, frozen=True):
+    """What was looked for and could be lent: as `[data] read` would have it."""
+
+    asked: tuple[str, ...]
+    inside: bool  # the working tree, and not committed
+    by: str  # what else must be done so that it is found
 
 
 def named(text: str, place: Place, revision: Revision, wall: Wall, folder: Path, committed: Collection[str]) -> str:
@@ -23,6 +33,19 @@ def named(text: str, place: Place, revision: Revision, wall: Wall, folder: Path,
     thread.
     """
     data = revision.settings.data
+    if (lack := found(text, place, data, wall, folder, committed)) is None:
+        return ""
+    words = ", ".join(f'"{one}"' for one in [*data.read, *lack.asked])
+    line = where(place.config, revision.text, ("data", "read"))
+    what = "is in your working tree and not committed" if lack.inside else "is on this machine, out of a run's sight"
+    return (
+        f"{lack.asked[0]} {what}, so runs do not have it; {lack.by}{'change' if data.read else 'add'} "
+        f"`[data] read = [{words}]`, {line}"
+    )
+
+
+def found(text: str, place: Place, data: Data, wall: Wall, folder: Path, committed: Collection[str]) -> Lack | None:
+    """What the end of a log says is not there, and could be lent. Takes a look at the disk."""
     # It is kept from runs on purpose, or there is another reason.
     known = [
         *(Path(os.path.normpath(lent(place, path))) for path in data.read),
@@ -46,14 +69,8 @@ def named(text: str, place: Place, revision: Revision, wall: Wall, folder: Path,
             continue
         else:
             asked = _beside(place.root, outermost, committed)
-        words = ", ".join(f'"{one}"' for one in [*data.read, *asked])
-        line = where(place.config, revision.text, ("data", "read"))
-        what = "is in your working tree and not committed" if inside else "is on this machine, out of a run's sight"
-        return (
-            f"{asked[0]} {what}, so runs do not have it; {by}{'change' if data.read else 'add'} "
-            f"`[data] read = [{words}]`, {line}"
-        )
-    return ""
+        return Lack(tuple(asked), inside is not None, by)
+    return None
 
 
 def _looked_for(text: str) -> Iterator[str]:

@@ -17,9 +17,11 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from loop.run import supervisor
 from loop.run.supervisor import AT_ONCE, WITH_GRACE, asks_gpus, start_ticks
@@ -35,8 +37,7 @@ SPEC_BYTES = 2**20
 FOREVER = 1e11  # seconds since 1970, and then some
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """What the supervisor runs for one stage."""
 
     name: str
@@ -47,6 +48,8 @@ class Command:
     walled: bool = False  # whether `argv` is that of a wall around the stage's own program
     reads: str | None = None  # the folder of what the code under test has left, where the stage takes it as data
     leaves: str | None = None  # a folder, where the size of what the stage leaves there is to be measured
+    artifact: tuple[tuple[str, str], ...] = ()  # or where that is which counts: folders, each with a name in it
+    asked: tuple[str, str] | None = None  # files: of the questions that it reads, and of the answers that it gives
 
     @property
     def log(self) -> str:
@@ -92,6 +95,11 @@ def _whole(said: Any) -> bool:
                 for key in ("started_at", "wall_seconds", "cpu_seconds")
             )
             and all(type(stage["exit_status"]) is int and type(stage["ended_by"]) is str for stage in ended)
+            and all(
+                type(path) is str and type(changed) is int
+                for stage in ended
+                for path, changed in stage.get("left_files") or ()
+            )
             and all(type(stage["peak_bytes"]) in (int, type(None)) for stage in ended)
             and all(
                 type(stage.get(key)) in (int, type(None))
@@ -99,11 +107,15 @@ def _whole(said: Any) -> bool:
                 for key in ("left_bytes", "peak_device_bytes")
             )
             and all(
+                (busy := stage.get("device_busy_share")) is None or (type(busy) is float and 0 <= busy <= 1)
+                for stage in ended
+            )
+            and all(
                 (joules := stage.get("energy_joules")) is None or (type(joules) is float and 0 <= joules < FOREVER)
                 for stage in ended
             )
         )
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, ValueError):
         return False
 
 
@@ -127,8 +139,7 @@ def command(folder: Path, stage: str) -> tuple[list[str], str]:
         return [], ""
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(Struct, frozen=True):
     """An effect: the start of a run. `begin` makes its fresh folder and supervisor, and leaves the mark there."""
 
     folder: Path

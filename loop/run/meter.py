@@ -5,7 +5,8 @@ import json
 import os
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from loop.run import nvml
 from loop.run.devices import VISIBLE, chosen, gpus, usable
@@ -17,8 +18,7 @@ ENERGY, DEVICE_MEMORY = "energy_joules", "peak_device_memory_bytes"
 PROBE_SECONDS = 30.0  # a driver that nobody has used yet is loaded first
 
 
-@dataclass(frozen=True, slots=True)
-class Meter:
+class Meter(Struct, frozen=True):
     """Why energy and memory of GPUs are not measured; nothing where they are."""
 
     no_energy: str = ""

@@ -19,12 +19,15 @@ import resource
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from heapq import nlargest
 from math import fsum, isfinite
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from loop.run import formats
 from loop.run.formats import Point, TooLong, Unreadable
@@ -36,13 +39,13 @@ MOST_FILES = 200  # of those that a name with a `*` stands for, the newest
 LARGEST = 1e150  # a value beyond it is none that can be drawn
 SECONDS = 30.0  # that the reading of a run's metrics may take
 MEMORY_BYTES = 2**30
+WRITTEN = ("tree", "eval")  # the checkouts in which the code under test works
 WANDB = "wandb"  # the folder in which W&B leaves its offline runs
 
 Read = Callable[[BinaryIO], Iterator[Point]]
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """Where a metric stands: in lines that match a pattern, or in a file, under a name; and which value counts."""
 
     name: str
@@ -110,14 +113,17 @@ class Points:
         return wild[-1] if wild else fsum(value / len(self.last) for value in self.last)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What became of a source: a value and its curve, or why there is none. `stage` has printed it, where one has."""
+class Found(Struct, frozen=True):
+    """What became of a source: a value and its curve, or why there is none. `stage` has printed it, where one has.
+
+    It is `wild` where the last value is none that is finite, which is no point of the curve.
+    """
 
     value: float | None = None
     curve: Sequence[tuple[float, float]] = ()
     lack: str = ""
     stage: str | None = None
+    wild: bool = False
 
 
 def read(folder: Path, wanted: Mapping[str, Wanted], stages: Sequence[str], since: float) -> dict[str, Found]:
@@ -164,7 +170,7 @@ def _in_logs(logs: Sequence[tuple[str, Path]], source: Wanted) -> Found:
     for stage, log in reversed(logs):
         found = _taken([log], partial(formats.in_lines, pattern=pattern), source)
         if found.value is not None:
-            return Found(found.value, found.curve, stage=stage)
+            return Found(found.value, found.curve, stage=stage, wild=found.wild)
         lack = lack or (found.lack and f"`{log.name}` {found.lack}")
     return Found(lack=lack or f"no line that a stage printed matches `{source.pattern}`")
 
@@ -173,12 +179,13 @@ def _in_files(folder: Path, source: Wanted, since: float) -> Found:
     """What stands in the newest file of that name, or in all event files beside it."""
     assert source.file is not None
     inside = source.file.removeprefix("{output}/")
-    base = Path(os.path.realpath(folder / ("tree" if inside == source.file else "output")))
+    bases = [Path(os.path.realpath(folder / name)) for name in (WRITTEN if inside == source.file else ("output",))]
     named = Path(inside)
-    every = base.glob(f"{named}/offline-run-*/run-*.wandb" if named.name == WANDB else str(named))
+    pattern = f"{named}/offline-run-*/run-*.wandb" if named.name == WANDB else str(named)
     there = (
         path
-        for path in every
+        for base in bases
+        for path in base.glob(pattern)
         if os.path.realpath(path) == str(path) and path.is_file()  # nothing that a link leads to, itself neither
     )
     newest_of_all = nlargest(MOST_FILES, ((path.stat().st_mtime, path) for path in there))
@@ -192,6 +199,7 @@ def _in_files(folder: Path, source: Wanted, since: float) -> Found:
         beside = sorted(path for path in written if path.parent == newest.parent)
     found = _taken(beside, _reader(newest, source.name, source.step), source)
     if found.value is None:
+        base = next(base for base in bases if newest.is_relative_to(base))
         return Found(lack=f"`{newest.relative_to(base)}` {found.lack or f'has no value of `{source.name}`'}")
     return found
 
@@ -226,7 +234,7 @@ def _taken(files: Iterable[Path], reads: Read, source: Wanted) -> Found:
         except MemoryError:
             return Found(lack=f"takes more than {MEMORY_BYTES // 2**20} MiB to read")
     counts = points.value(source.take)
-    return Found(lack=lack) if counts is None else Found(counts, points.drawn)
+    return Found(lack=lack) if counts is None else Found(counts, points.drawn, wild=not isfinite(points.last[-1]))
 
 
 if __name__ == "__main__":

@@ -27,6 +27,12 @@ class Memory(ctypes.Structure):
     _fields_ = (("total", ctypes.c_ulonglong), ("free", ctypes.c_ulonglong), ("used", ctypes.c_ulonglong))
 
 
+class Utilization(ctypes.Structure):
+    """nvmlUtilization_t, in per cent of the driver's last sample period."""
+
+    _fields_ = (("gpu", ctypes.c_uint), ("memory", ctypes.c_uint))
+
+
 class Process(ctypes.Structure):
     """nvmlProcessInfo_t, as `..._v3` fills it in: the memory is in bytes."""
 
@@ -70,6 +76,15 @@ class Gpus:
             self._call("nvmlDeviceGetMemoryInfo", handle, ctypes.byref(one))
             total += one.used
         return total
+
+    def busy_share(self) -> float:
+        """The share of the last moments in which they were at work, by whomever: the mean over all of them."""
+        total = 0
+        for handle in self.handles:
+            one = Utilization()
+            self._call("nvmlDeviceGetUtilizationRates", handle, ctypes.byref(one))
+            total += one.gpu
+        return total / 100 / len(self.handles)
 
     def processes(self) -> dict[int, int | None]:
         """The memory of each process that computes on one of them; None where it is not told of a process."""
@@ -142,6 +157,7 @@ def answer(named: list[str]) -> None:
             "millijoules": told(gpus.millijoules) if gpus else None,
             "used_bytes": told(gpus.used_bytes) if gpus else None,
             "processes": told(gpus.processes) if gpus else None,
+            "busy_share": told(gpus.busy_share) if gpus else None,
         }
         print(json.dumps(said), flush=True)
 

@@ -21,8 +21,10 @@ import socket
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 import recipes
 from loop.run import caches
@@ -33,9 +35,10 @@ from store.place import SCRATCH, Place
 from store.trail import NOWHERE, Trail
 
 NONE, BWRAP = "none", "bwrap"
+APART_NETWORK = "--unshare-net"
 APART = (
     *("--unshare-user", "--cap-drop", "ALL"),
-    *("--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--new-session", "--die-with-parent"),
+    *("--unshare-pid", APART_NETWORK, "--unshare-ipc", "--unshare-uts", "--new-session", "--die-with-parent"),
     *("--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev"),
     # To root, the kernel's settings are open without any capability, and one of them names a program that it starts.
     *("--ro-bind", "/proc/sys", "/proc/sys"),
@@ -74,8 +77,7 @@ print(json.dumps(could))
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Wall:
+class Wall(Struct, frozen=True):
     """What stands between the code under test and this machine, and why there is nothing where there is nothing."""
 
     name: str = NONE
@@ -187,6 +189,13 @@ async def build(
         lack = await _tried(wall, place, interpreter, variables, trail)
     # Without a wall what a run finds of a cache would lead to the user's own files, which it could change.
     return Wall(lack=lack) if lack else wall
+
+
+def with_network(wall: Wall) -> Wall:
+    """The same wall, open to this machine's network: names are looked up as they are outside."""
+    names = Path("/etc/resolv.conf").resolve()
+    shown = (*wall.shown, names) if wall.hides(names) and names.is_file() else wall.shown
+    return replace(wall, program=tuple(word for word in wall.program if word != APART_NETWORK), shown=shown)
 
 
 def plan(

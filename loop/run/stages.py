@@ -1,7 +1,8 @@
 """The stages of a run: what each one executes, how it ended, and what it measured.
 
 A stage is a row of STAGES. Three of them make a scored run: `train` and `predict` run the code under test in the run
-folder, `score` runs trunk's own copy of the scorer in a folder of its own, on the outputs as data.
+folder, `score` runs trunk's own copy of the scorer in a folder of its own, on the outputs as data. `eval`, in the place
+of the last two, runs trunk's own evaluation file on the code under test, in a checkout that `train` has not seen.
 """
 
 import os
@@ -9,16 +10,18 @@ import re
 import shlex
 import shutil
 import signal
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+
 from loop.judge.axis import COSTS, Kind
 from loop.judge.runs import BASELINE, CHOSEN
-from loop.run import costs, shadow
+from loop.propose.domain import Value
+from loop.run import artifact, costs, language, scoring, shadow
 from loop.run.devices import cores
 from loop.run.interpreter import launcher_options
 from loop.run.launch import LOG_LIMIT_BYTES, TAG, Command
@@ -29,7 +32,18 @@ from loop.study import PRICE, ConfigError, Settings
 from store.records import ASKED_TO_END, Measurement, Outcome, Run, Source, Stage
 
 # In the order in which they run, with the best that a value printed there can be.
-STAGES = {"train": Source.REPORTED, "predict": Source.EVALUATED, "score": Source.SCORED}
+STAGES = {
+    "train": Source.REPORTED,
+    "predict": Source.EVALUATED,
+    "eval": Source.EVALUATED,
+    "score": Source.SCORED,
+}
+CHECKOUTS = {
+    "train": "tree",
+    "predict": "tree",
+    "eval": "eval",
+    "score": "scorer",
+}  # in the run folder, where each runs
 PYTHON = ("python", "python3")  # as a command's first word: the study's interpreter
 # Possessive throughout (re, Python 3.11): a log of digits must not cost a search that grows with its square.
 NUMBER = r"(?i:[-+]?(?:(?:[0-9]++(?:_[0-9]++)*+(?:\.[0-9]*+)?+|\.[0-9]++)(?:e[-+]?[0-9]++)?+|nan|inf(?:inity)?+))"
@@ -47,6 +61,16 @@ TIMED = {
     **dict.fromkeys(("wall_seconds", "device_seconds", "cpu_seconds", "energy_joules"), frozenset(STAGES)),
 }
 
+SECONDS = "seconds"  # of `[fidelity]`: what $COCKPIT_MAX_SECONDS tells the train stage
+
+# cockpit's own, each a program of its own; what one asks, and is answered, stands in files beside it.
+SCORERS = {
+    "classification": Path(scoring.__file__),
+    "regression": Path(scoring.__file__),
+    "causal_lm": Path(language.__file__),
+}
+QUESTIONS, ANSWERS = "questions.jsonl", "answers.jsonl"
+
 COMPILED = "compiled"  # in the study's folder, what compilers keep from run to run
 PEAK = "peak_"  # begins the names of what is measured of memory: a compiler takes some
 COMPILERS = {"TRITON_CACHE_DIR": "triton", "TORCHINDUCTOR_CACHE_DIR": "inductor"}
@@ -54,7 +78,34 @@ COMPILERS = {"TRITON_CACHE_DIR": "triton", "TORCHINDUCTOR_CACHE_DIR": "inductor"
 
 def names(settings: Settings) -> list[str]:
     """The stages that a study's runs have, in order."""
-    return [name for name in STAGES if getattr(settings.run, name) is not None]
+    return [name for name in STAGES if command(settings, name) is not None]
+
+
+def command(settings: Settings, name: str) -> str | None:
+    """What a stage runs. A scorer of cockpit's own lies in the scorer's folder, beside the labels (`lay_scorer`)."""
+    if name == "score" and settings.run.scorer:
+        program, labels = SCORERS[settings.run.scorer], f"labels{Path(settings.data.labels or '').suffix}"
+        reads = ANSWERS if settings.run.scorer == "causal_lm" else "{output}"
+        return f"python -I -S {program.name} {settings.run.scorer} {labels} {reads}"
+    text: str | None = getattr(settings.run, name)
+    return text
+
+
+def lay_scorer(folder: Path, scorer: str, labels: Path) -> None:
+    """Make the folder of a scorer of cockpit's own: its program, a link to the labels, and what it asks.
+
+    Raises OSError, and language.Wrong where the text is not there any more as it was at the start.
+    """
+    folder.mkdir()
+    shutil.copy(SCORERS[scorer], folder)
+    (folder / f"labels{labels.suffix}").symlink_to(labels)
+    if scorer == "causal_lm":
+        (folder / QUESTIONS).write_text(language.questions(labels.read_bytes()))
+
+
+def checkouts(settings: Settings) -> list[str]:
+    """The folders of a run folder in which its stages run."""
+    return list(dict.fromkeys(CHECKOUTS[name] for name in names(settings)))
 
 
 def timed(settings: Settings, study: Path, run: Run) -> frozenset[str]:
@@ -63,6 +114,8 @@ def timed(settings: Settings, study: Path, run: Run) -> frozenset[str]:
     `run` is a good one, whose logs say so. Reads them: call it in a thread.
     """
     found = frozenset[str]()
+    if settings.fidelity and SECONDS in {**settings.fidelity.quick, **settings.fidelity.full}:
+        found |= {"train"}  # what it comes to in so many seconds is a matter of the load
     for name in settings.needed:
         if name in costs.MEASURED or name in costs.TOLD:
             found |= TIMED.get(name, frozenset())
@@ -70,11 +123,10 @@ def timed(settings: Settings, study: Path, run: Run) -> frozenset[str]:
             spoken = [name, costs.MADE_OF.get(name, name)]
             said = [stage.name for stage in run.stages if printed(study / stage.log, spoken)]
             found |= {said[-1]} if said else frozenset(STAGES)
-    return found
+    return found & frozenset(names(settings))
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
+class Launch(Struct, frozen=True):
     """How the commands of a study become processes: the same for all runs of a bench."""
 
     python: Path
@@ -86,6 +138,17 @@ class Launch:
     def how(self) -> str:
         """The way the train stage is launched, as the record names it."""
         return "accelerate launch" if self.launcher else "accelerate variables" if self.variables else "plain"
+
+
+class Sets(Struct, frozen=True):
+    """What the runs of a fidelity are given: loop/run/fidelity.py."""
+
+    flags: tuple[str, ...] = ()  # after the train command
+    constants: tuple[tuple[str, str, Value], ...] = ()  # file, name and value, in the checkout
+    seconds: float | None = None  # of which the train stage is told
+
+
+PLAIN = Sets()  # of a study with one fidelity
 
 
 def environment(folder: Path, name: str) -> dict[str, str]:
@@ -118,17 +181,29 @@ def environment(folder: Path, name: str) -> dict[str, str]:
 
 
 def commands(
-    settings: Settings, study: Path, folder: Path, launch: Launch, wall: Wall, run: Run, commit: str
+    settings: Settings,
+    study: Path,
+    folder: Path,
+    launch: Launch,
+    wall: Wall,
+    run: Run,
+    commit: str,
+    given: Mapping[str, Sequence[str]] = {},
+    sets: Sets = PLAIN,
 ) -> list[Command]:
-    """What the supervisor is to run, behind the wall. `study` is the study's folder, `folder` the run's."""
+    """What the supervisor is to run, behind the wall. `study` is the study's folder, `folder` the run's.
+
+    `given` are the words that the tree has for a stage, in `cockpit.args`: they stand behind the command and the seed.
+    """
     values = {"output": str(folder / "output"), "seed": str(run.seed), "study": str(study)}
     told = {"COCKPIT_SEED": str(run.seed), "COCKPIT_OUTPUT": values["output"], "COCKPIT_COMMIT": commit}
     found = []
     for name in names(settings):
-        text = str(getattr(settings.run, name))
+        text = str(command(settings, name))
         if name == "train" and settings.run.seed is not None and not settings.run.seed_knob:
             text = f"{text} {settings.run.seed}"
-        argv = [_filled(word, values) for word in shlex.split(text)]
+        argv = [*(_filled(word, values) for word in shlex.split(text)), *given.get(name, ())]
+        argv += sets.flags if name == "train" else ()  # last, for there the last one counts
         under_accelerate = False
         if argv[0] in PYTHON:
             under_accelerate = name == "train"
@@ -144,18 +219,26 @@ def commands(
                     str(folder / "accelerate.yaml"),
                     *launcher_options(),
                 ]
-        where = folder / ("scorer" if name == "score" else "tree")
+        where = folder / CHECKOUTS[name]
         own = launch.variables if under_accelerate else {}
+        if name == "train" and sets.seconds is not None:
+            own = {**own, "COCKPIT_MAX_SECONDS": f"{sets.seconds:g}"}
         # Before all else, so that the tree's own code shadows a package of the same name that is installed.
         places = [where, where / "src", *(where / root for root in launch.roots)]
         roots = os.pathsep.join(str(root) for root in places if root.is_dir())
         env = {**environment(folder, where.name), **told, **own, "PYTHONPATH": roots}
-        kept = {} if name == "score" or not keeps_compiled(settings, run) else _compiled(study)
+        serves = name == "predict" and settings.run.scorer == "causal_lm"  # it reads what is sealed, to answer
+        kept = {} if name == "score" or serves or not keeps_compiled(settings, run) else _compiled(study)
         env |= {variable: str(path) for variable, path in kept.items()}
         argv = wall.around(argv, folder, where, writes=[*kept.values()], scorer=name == "score")
         reads = values["output"] if name == "score" else None
         leaves = values["output"] if name == "train" and costs.ARTIFACT in settings.quantities else None
-        found.append(Command(name, argv, str(where), env, settings.run.timeout, bool(wall), reads, leaves))
+        counts = artifact.places(settings, folder) if name == "train" else ()
+        asked = None
+        if serves:
+            asked = str(folder / "scorer" / QUESTIONS), str(folder / "scorer" / ANSWERS)
+        seconds, walled = settings.run.timeout, bool(wall)
+        found.append(Command(name, argv, str(where), env, seconds, walled, reads, leaves, counts, asked))
     return found
 
 
@@ -215,15 +298,30 @@ def _filled(word: str, values: dict[str, str]) -> str:
 def scripts(command: str, files: Iterable[str]) -> list[str]:
     """The files of the repository that a command names, as `name.py` or as `-m name`."""
     words = shlex.split(command)
-    modules = [after.replace(".", "/") + ".py" for word, after in pairwise(words) if word == "-m"]
+    names = [after.replace(".", "/") + ".py" for word, after in pairwise(words) if word == "-m"]
+    modules = [*names, *(f"src/{name}" for name in names)]
     known = set(files)
     return [path for path in [*map(os.path.normpath, words), *modules] if path in known]
 
 
-def source(settings: Settings, stage: str, files: Iterable[str]) -> Source:
-    """How far a value that a stage prints can be trusted: a stage whose own file a proposal may edit only *reports*."""
+def source(settings: Settings, stage: str, files: Iterable[str], exposed: str = "") -> Source:
+    """How far a value that a stage prints can be trusted: a stage whose own file a proposal may edit only *reports*.
+
+    What is scored on data that training may have seen is *evaluated*; `exposed` is what it has (`trust.exposed`).
+    """
+    best = STAGES[stage]
+    if best is Source.SCORED and (exposed or not settings.data.sealed):
+        best = Source.EVALUATED
+    if stage == "score" and settings.run.scorer:
+        return best
     named = scripts(getattr(settings.run, stage), files)
-    return STAGES[stage] if named and not any(map(settings.touchable, named)) else Source.REPORTED
+    return best if named and not any(map(settings.touchable, named)) else Source.REPORTED
+
+
+def trunks_own(settings: Settings, own: Mapping[str, str], trunks: Mapping[str, str]) -> dict[str, str | None]:
+    """What trunk has of the files that no proposal may change, where a tree has another one; None where it has none."""
+    paths = (path for path in {**own, **trunks} if not settings.touchable(path))
+    return {path: trunks.get(path) for path in paths if own.get(path) != trunks.get(path)}
 
 
 # --- what came of it -------------------------------------------------------------------------------------------------
@@ -235,6 +333,8 @@ def ended(run: Run, study: Path, settings: Settings, said: dict[str, Any]) -> St
         return None
     log = f"{run.folder}/{said['name']}.log"
     outcome, detail = _outcome(said, study / log, settings.run.timeout)
+    if (said["name"], settings.run.scorer, said["exit_status"]) == ("score", "causal_lm", language.TAMPERED):
+        outcome, detail = Outcome.TAMPERING, _last_line(tail(study / log))
     return Stage(
         name=said["name"],
         outcome=outcome,
@@ -283,32 +383,34 @@ def measured(
     told: Mapping[str, float] = {},
     found: Mapping[str, Found] = {},
     missing: Callable[[str, str], str] = lambda _, lack: lack,
+    lacks: Mapping[str, str] = {},
+    exposed: str = "",
 ) -> tuple[Outcome, str, list[Measurement]]:
     """What a run whose stages all ended well has measured, or why it counts as failed.
 
-    `told` is what no stage has, `found` what stands where the objectives themselves say. `missing` says more of a
-    quantity that is missing.
+    `told` is what no stage has, and `lacks` why it has not; `found` is what stands where the objectives themselves say.
+    `missing` says more of a quantity that is missing; `exposed` is which sealed data training has seen.
     """
     files = list(files)
     values: dict[str, Measurement] = {}
     spoken = [name for name in costs.looked_for(settings) if name not in found]
     for stage in stages:  # a later one is at least as trustworthy, and says it again more surely
-        trust = source(settings, stage.name, files)
+        trust = source(settings, stage.name, files, exposed)
         for name, value in printed(study / stage.log, spoken).items():
             values[name] = Measurement(name, value, trust)
     for name, one in found.items():
         if one.value is not None:
-            trust = source(settings, one.stage, files) if one.stage else Source.REPORTED
+            trust = source(settings, one.stage, files, exposed) if one.stage else Source.REPORTED
             values[name] = Measurement(name, one.value, trust)
     values.pop(PRICE, None)  # nobody can print what it costs
     values |= costs.worked_out(values, settings.prices)
-    for name in costs.TOLD:  # nobody can print it
+    for name in costs.told(settings):  # nobody can print it
         values.pop(name, None)
     for name, value in costs.outside(stages, told).items():
         values[name] = Measurement(name, value, Source.MEASURED)
 
     if lacking := next((name for name in settings.needed if name not in values), None):
-        lack = found[lacking].lack if lacking in found else costs.missing(lacking)
+        lack = found[lacking].lack if lacking in found else lacks.get(lacking) or costs.missing(lacking, settings)
         return Outcome.NO_METRICS, missing(lacking, lack), []
     if wild := [name for name in settings.needed if not isfinite(values[name].value)]:
         return Outcome.DIVERGED, f"{wild[0]} is {values[wild[0]].value}", []

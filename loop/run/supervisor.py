@@ -24,6 +24,7 @@ import os
 import resource
 import select
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -47,6 +48,7 @@ TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 FIRST_SAMPLE_SECONDS, SAMPLE_SECONDS = 0.02, 0.25
 DRIVER_SECONDS = 20.0  # for its first word; several GPUs that nobody has used yet take a while
 ANSWER_SECONDS = 2.0
+MOST_FILES = 5000  # of an artifact, for a record that anybody reads
 TELL_SECONDS = 1.0  # between two words about what a stage uses
 
 
@@ -109,13 +111,15 @@ class Supervisor:
     def stage(self, stage: dict[str, Any]) -> dict[str, Any]:
         """Run one command to its end, or to the end of its time. What it was and what it cost."""
         costs = Costs(OnGpus(self.gpus) if self.gpus else None)
+        since = time.time()
         began = time.monotonic()
         with anew(os.path.join(self.folder, stage["log"]), "wb") as log:
             try:
                 if stage["reads"]:
                     refuse_traps(stage["reads"])
+                asked, answers = open_pipes(stage, log)
                 child = subprocess.Popen(
-                    stage["argv"], cwd=stage["cwd"], env=stage["env"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                    stage["argv"], cwd=stage["cwd"], env=stage["env"], stdin=asked, stdout=answers, stderr=log,
                     start_new_session=True, preexec_fn=prepare_child,
                 )  # fmt: skip
             except Tampering as error:
@@ -126,13 +130,16 @@ class Supervisor:
                 ended_by, exit_status = "itself", 127
             else:
                 deadline = began + stage["timeout_seconds"]
-                ended_by, exit_status = self.watch(child, stage["walled"], log.fileno(), deadline, costs)
+                ended_by, exit_status = self.watch(child, stage["walled"], [log, answers], deadline, costs)
                 if stage["walled"] and exit_status - 128 in SIGNALS:
                     exit_status = 128 - exit_status  # which is how bwrap says that a signal ended what is inside
             wall_seconds = time.monotonic() - began
             if costs.on_gpus:
                 costs.on_gpus.end()
             costs.add(sweep())
+        named = stage.get("artifact")
+        left = left_files(named, since) if named else []
+        whole = left_bytes(stage["leaves"]) if stage.get("leaves") and not named else None
         return {
             "ended_by": ended_by,
             "exit_status": exit_status,
@@ -141,11 +148,13 @@ class Supervisor:
             "peak_bytes": costs.peak_bytes,
             "energy_joules": costs.on_gpus.energy_joules if costs.on_gpus else None,
             "peak_device_bytes": costs.on_gpus.peak_bytes if costs.on_gpus else None,
-            "left_bytes": left_bytes(stage["leaves"]) if stage.get("leaves") else None,
+            "device_busy_share": costs.on_gpus.busy_share if costs.on_gpus else None,
+            "left_bytes": sum(facts.st_size for _, facts in left) if left else whole,
+            "left_files": [[path, facts.st_ctime_ns] for path, facts in left],
         }
 
     def watch(
-        self, child: subprocess.Popen[bytes], walled: bool, log: int, deadline: float, costs: Costs
+        self, child: subprocess.Popen[bytes], walled: bool, logs: list[IO[bytes]], deadline: float, costs: Costs
     ) -> tuple[str, int]:
         """Wait for a stage's process and measure it meanwhile. What ended it, and its exit status."""
         ended_by, kill_at = "itself", 0.0
@@ -162,7 +171,7 @@ class Supervisor:
                 costs.add([usage])
                 if pid == child.pid:
                     child.returncode = os.waitstatus_to_exitcode(status)  # it is waited for: Popen must not try
-            flooded = os.fstat(log).st_size > self.spec["log_limit_bytes"]
+            flooded = max(os.fstat(one.fileno()).st_size for one in logs) > self.spec["log_limit_bytes"]
             if child.returncode is not None:
                 return "log" if flooded and ended_by == "itself" else ended_by, child.returncode
 
@@ -197,6 +206,14 @@ def anew(path: str, mode: str = "w") -> IO[Any]:
         os.unlink(path)
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_NONBLOCK
     return open(os.open(path, flags, 0o666), mode)
+
+
+def open_pipes(stage: dict[str, Any], log: IO[bytes]) -> tuple[IO[bytes] | int, IO[bytes]]:
+    """What a stage reads, and where what it says goes: nothing and its log, unless it answers questions."""
+    if not stage.get("asked"):
+        return subprocess.DEVNULL, log
+    questions, answers = stage["asked"]
+    return open(os.open(questions, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb"), anew(answers, "wb")
 
 
 class Tampering(Exception):
@@ -234,21 +251,53 @@ def left_bytes(folder: str) -> int | None:
 
     And None where not all can be looked at: what is hidden is not nothing. A link leads elsewhere and is no file.
     """
-    sizes: dict[int, int] = {}
     if os.path.islink(folder):
         return None
+    try:
+        found = files(folder)
+    except OSError:
+        return None
+    return sum(facts.st_size for _, facts in found) if found else None
+
+
+def files(folder: str) -> list[tuple[str, os.stat_result]]:
+    """The files in a folder, each once whatever it is called. Raises OSError where not all can be looked at."""
+    seen: dict[int, tuple[str, os.stat_result]] = {}
     ahead = [folder]
     while ahead:
-        try:
-            with os.scandir(ahead.pop()) as found:
-                for one in found:
-                    if one.is_dir(follow_symlinks=False):
-                        ahead.append(one.path)
-                    elif one.is_file(follow_symlinks=False):
-                        sizes[one.inode()] = one.stat(follow_symlinks=False).st_size
-        except OSError:
-            return None
-    return sum(sizes.values()) if sizes else None
+        with os.scandir(ahead.pop()) as found:
+            for one in found:
+                if one.is_dir(follow_symlinks=False):
+                    ahead.append(one.path)
+                elif one.is_file(follow_symlinks=False):
+                    seen.setdefault(one.inode(), (one.path, one.stat(follow_symlinks=False)))
+    return list(seen.values())
+
+
+def left_files(places: list[tuple[str, str]], since: float) -> list[tuple[str, os.stat_result]]:
+    """The files that a name stands for, or that lie in a folder of that name, in the first place that has some.
+
+    A place is a folder and the name in it, in which `*` is a part of a name. What was there before `since`, as a file
+    that is committed, was not left by the stage; nor was what a link leads to. Nothing where not all can be looked at.
+    """
+    from glob import glob
+
+    for folder, name in places:
+        inside = os.path.realpath(folder)
+        found: dict[int, tuple[str, os.stat_result]] = {}
+        for match in [] if os.path.islink(folder) else sorted(glob(name, root_dir=inside)):
+            path = os.path.normpath(os.path.join(inside, match))
+            if os.path.realpath(path) == path:
+                try:
+                    there = files(path) if os.path.isdir(path) else [(path, os.lstat(path))]
+                except OSError:
+                    return []
+                regular = (one for one in there if stat.S_ISREG(one[1].st_mode) and one[1].st_ctime >= since)
+                for one in regular:
+                    found.setdefault(one[1].st_ino, one)
+        if found:
+            return list(found.values()) if len(found) <= MOST_FILES else []
+    return []
 
 
 def asks_gpus(named: Iterable[str]) -> list[str]:
@@ -336,6 +385,7 @@ class OnGpus:
         self.peak_bytes: int | None = 0
         self.held_bytes: int | None = None  # when it was last told
         self.joules: float | None = None  # until then
+        self.busy: list[float] = []  # of the moments before each answer
         self.began = gpus.now()
 
     def sample(self, pids: Iterable[int]) -> None:
@@ -355,8 +405,15 @@ class OnGpus:
         else:
             self.energy_joules = self._energy(ended)
 
+    @property
+    def busy_share(self) -> float | None:
+        """The share of its time in which they were at work; None where that was never told."""
+        return sum(self.busy) / len(self.busy) if self.busy else None
+
     def _take(self, said: dict[str, Any] | None, pids: set[int]) -> None:
-        """The memory that it holds by now, where it was told."""
+        """The memory that it holds by now, and whether they are at work, where it was told."""
+        if said is not None and said.get("busy_share") is not None:
+            self.busy.append(said["busy_share"])
         if said is not None and self.peak_bytes is not None:
             held = self._of_processes(said, pids) if self.gpus.memory_by == "process" else self._of_device(said)
             self.peak_bytes = None if held is None else max(self.peak_bytes, held)

@@ -2,11 +2,13 @@
 
 A world says how runs come about: how many objectives are noisy, how runs of equal seed correlate, how heavy the tails
 of the noise are, how much noisier than the baseline a candidate may be, whether what is confirmed is merged, whether
-the luckiest candidate is pinned and shares its noise with what is made from it, and whether half of the candidates
-lower a deterministic cost by 1 to 30 % and lose up to four sigma of quality. A study in
-it asks `loop.judge.rule.judge` of one candidate after another, and obeys. Beside it, on the same first runs: *greedy*,
-which keeps whatever is better than the best so far, and *naive Pareto*, which keeps what no single run dominates.
-Other rules than cockpit's stand beside it: one sigma for all candidates, and the rule as it was first written.
+the luckiest candidate is pinned and shares its noise with what is made from it, whether what is chosen at a quick
+fidelity is confirmed at the full one, how what a candidate gains at both correlates, and how much the quick one
+flatters each; and whether half of the candidates lower a deterministic cost by 1 to 30 % and lose up to four sigma of
+quality. A study in it asks `loop.judge.rule.judge` of one candidate after another, and obeys. Beside it, on the same
+first runs: *greedy*, which keeps whatever is better than the best so far, and *naive Pareto*, which keeps what no
+single run dominates. Other rules than cockpit's stand beside it: one sigma for all candidates, and the rule as it was
+first written.
 
 No time is measured: the figures are the same on any machine. `python -m tests.bench.judging --help` says what it takes.
 """
@@ -21,6 +23,7 @@ from random import Random
 
 import moocore
 import numpy as np
+from msgspec import structs
 
 from loop.judge.axis import Axis, axis
 from loop.judge.frontier import effects
@@ -37,6 +40,7 @@ TENTH, FIVE, SPREAD = 0.1, 5.0, 0.5  # of the candidates; times as noisy; of the
 CHEAPER, DEAREST = (0.01, 0.30), 4.0  # what a cost is lowered by; and the most sigmas that are lost with it
 PINS = 20  # experiments later the one with the best mean of all is pinned, where any is
 REAL = 0.1  # of the candidates have an effect, where any has
+FULL_SEEDS = 1_000_000  # those of the full fidelity are none of the quick one's
 NOTHING = Pool(0.0, 0.0, 0.0)
 QUALITY = Objective(direction="maximize")
 COST = axis("weights", Objective(direction="minimize", deterministic=True), 1.0)
@@ -55,6 +59,8 @@ class World:
     effect: float = 0.0  # in sigmas, on the first objective, of one candidate in ten
     sigma: float = field(default=SIGMA, repr=False)  # of the baseline's runs; the draws are the same for any
     kin: float = field(default=0.0, repr=False)  # the share of its noise that a child has of its pinned parent's
+    agrees: float | None = field(default=None, repr=False)  # what is gained at both fidelities, where there are two
+    flatters: float = field(default=0.0, repr=False)  # in sigmas, what each candidate seems to gain at the quick one
 
 
 @dataclass(slots=True)
@@ -68,6 +74,8 @@ class Subject:
     parent: "Subject | None" = None  # pinned, and not trunk
     fresh: set[int] = field(default_factory=set)
     noise: dict[int, list[float]] = field(default_factory=dict)  # its own, by seed
+    quick: float = 0.0  # what it gains more, or less, in each objective at the quick fidelity, where there are two
+    full: dict[str, dict[int, float]] = field(default_factory=dict)  # what its runs at the full one gave
 
     @property
     def seeds(self) -> set[int]:
@@ -115,11 +123,11 @@ class Rule:
 def one_sigma(groups: Groups) -> Pool:
     """One sigma for all, as sure as all runs make it."""
     known = groups.pool()
-    return replace(known, prior_df=known.df)
+    return structs.replace(known, prior_df=known.df)
 
 
 OURS, POOLED, FIRST = Rule(), Rule(pool=one_sigma), Rule(first_rule.judge, first_rule.pool, first_looks=1)
-FIRST_PRESET = replace(PRESETS["balanced"], fresh=(2, 5))
+FIRST_PRESET = structs.replace(PRESETS["balanced"], fresh=(2, 5))
 
 
 @dataclass(slots=True)
@@ -146,6 +154,8 @@ class Study:
     common: dict[int, list[float]] = field(default_factory=dict)  # what runs of equal seed share
     singles: list[Groups] = field(init=False)
     pairs: list[Groups] = field(init=False)
+    full_singles: list[Groups] = field(init=False)
+    full_pairs: list[Groups] = field(init=False)
     incumbent: Subject = field(init=False)
     number: int = 0  # the incumbent's
     chosen: set[int] = field(default_factory=set)  # the incumbent's
@@ -155,18 +165,22 @@ class Study:
     spent: int = 0
 
     def __post_init__(self) -> None:
+        self.preset = self.preset if self.world.agrees is None else self.preset.apart
         self.names = [f"q{index}" for index in range(self.world.noisy)]
         self.singles = [Groups() for _ in self.names]
+        self.full_singles = [Groups() for _ in self.names]
         self.incumbent = self.subject([0.0] * len(self.names), 1.0, 0.0)
         self.stand(0)
 
     def subject(self, means: list[float], scale: float, cost: float) -> Subject:
         """One that was not run yet."""
-        return Subject(means, self.world.sigma * scale, cost, {name: {} for name in self.names})
+        rows = [{name: dict[int, float]() for name in self.names} for _ in range(2)]
+        return Subject(means, self.world.sigma * scale, cost, rows[0], full=rows[1])
 
     def stand(self, number: int) -> None:
         """The incumbent is another one: it has its baseline's seeds, and nothing is known of pairs with it."""
         self.number, self.pairs, self.taken = number, [Groups() for _ in self.names], set()
+        self.full_pairs = [Groups() for _ in self.names]
         for seed in self.order():
             if len(self.incumbent.seeds) >= 3:
                 break
@@ -178,18 +192,19 @@ class Study:
         barred = self.chosen | (one.chosen if one else set())
         return (seed for seed in count() if seed not in barred)
 
-    def run(self, number: int, one: Subject, seed: int) -> None:
+    def run(self, number: int, one: Subject, seed: int, *, full: bool = False) -> None:
         """A run of one."""
         self.spent += 1
+        gains, singles = (one.full, self.full_singles) if full else (one.gains, self.singles)
         shared = self.common.setdefault(seed, [self.unit() for _ in self.names])
         own, both = math.sqrt(1 - self.world.correlation), math.sqrt(self.world.correlation)
         noise = self.noise_of(one, seed)
         for index, name in enumerate(self.names):
             value = one.means[index] + one.sigma * (both * shared[index] + own * noise[index])
-            one.gains[name][seed] = value
-            self.singles[index].put(number, list(one.gains[name].values()))
+            gains[name][seed] = value if full else value + one.quick
+            singles[index].put(number, list(gains[name].values()))
         if self.world.cost:
-            one.gains.setdefault(COST.name, {})[seed] = one.cost
+            gains.setdefault(COST.name, {})[seed] = one.cost
 
     def noise_of(self, one: Subject, seed: int) -> list[float]:
         """The noise of a run that is the experiment's own, some of which may be its parent's."""
@@ -218,22 +233,34 @@ class Study:
         if world.cost and draw.random() < 0.5:
             cost -= math.log(1 - draw.uniform(*CHEAPER))
             means[0] -= world.sigma * draw.uniform(0, DEAREST)
-        return replace(self.subject(means, scale, cost), parent=self.pinned), real
+        return replace(self.subject(means, scale, cost), parent=self.pinned, quick=self.quick(means[0])), real
 
-    def judged(self, number: int, one: Subject) -> tuple[Verdict, list[Axis]]:
+    def quick(self, gain: float) -> float:
+        """By how much more a candidate seems to gain at the quick fidelity than at the full one, or how much less."""
+        world, standing = self.world, self.incumbent.means[0]
+        if world.agrees is None:
+            return 0.0
+        rest = math.sqrt(1 - world.agrees**2) * self.draw.gauss(0, 1)
+        seems = world.agrees * (gain - standing) + world.sigma * (rest + world.flatters)
+        return self.incumbent.quick + seems - (gain - standing)
+
+    def judged(self, number: int, one: Subject, *, full: bool = False) -> tuple[Verdict, list[Axis]]:
         """The verdict on a candidate, from all that is known now."""
         pools, axes = {}, []
+        own, held = (one.full, self.incumbent.full) if full else (one.gains, self.incumbent.gains)
+        singles, pairs = (self.full_singles, self.full_pairs) if full else (self.singles, self.pairs)
         for index, name in enumerate(self.names):
-            base = self.incumbent.gains[name]
-            self.pairs[index].put(number, [gain - base[s] for s, gain in one.gains[name].items() if s in base])
-            pools[name] = Pools(*map(self.rule.pool, (self.singles[index], self.pairs[index])))
+            base = held[name]
+            pairs[index].put(number, [gain - base[s] for s, gain in own[name].items() if s in base])
+            pools[name] = Pools(*map(self.rule.pool, (singles[index], pairs[index])))
             axes.append(axis(name, QUALITY, 1.0, math.sqrt(pools[name].single.variance)))
         if self.world.cost:
             pools[COST.name] = Pools(NOTHING, NOTHING)
             axes.append(COST)
+        if full:
+            return judge(axes, own, held, [], pools, self.preset, set(own["q0"]), apart=True), axes
         others = [other.gains for other in self.on if other is not self.incumbent]
-        said = self.rule.judge(axes, one.gains, self.incumbent.gains, others, pools, self.preset, one.fresh)
-        return said, axes
+        return self.rule.judge(axes, own, held, others, pools, self.preset, one.fresh), axes
 
     def looked_at(self, number: int, one: Subject, *, real: bool) -> Looked:
         """A candidate is screened and raced: it is run for as long as the judge asks."""
@@ -253,6 +280,13 @@ class Study:
     def confirmed(self, seen: Looked) -> None:
         """A candidate that is promising is run on fresh seeds, for as long as the judge asks."""
         spent, one = self.spent, seen.one
+        full = self.world.agrees is not None
+        while seen.said.asks and full:
+            seed = next(seed for seed in count(FULL_SEEDS) if seed not in one.full["q0"])
+            if seed not in self.incumbent.full["q0"]:
+                self.run(self.number, self.incumbent, seed, full=True)
+            self.run(seen.number, one, seed, full=True)
+            seen.said, seen.axes = self.judged(seen.number, one, full=True)
         while seen.said.asks:
             beyond = islice(self.order(one), self.preset.race_seeds, None)
             seed = fresh_seed(beyond, one.seeds, one.fresh, self.taken, self.incumbent.seeds)
@@ -366,6 +400,15 @@ FAST_OR_STRICT = [world for world in NULLS if not world.correlation and not worl
 PINNED = [replace(world, kin=kin) for kin in (0.5, 0.9) for world in FAST_OR_STRICT if not world.cost]
 EARLY = [replace(world, moves=False) for world in NULLS if not world.correlation and world.moves]
 FOUND = [World(noisy, effect=effect) for noisy, effect in product((1, 2, 4), (1.0, 2.0, 3.0))]
+FIDELITY = [
+    World(noisy, sigmas=sigmas, moves=moves, agrees=agrees, flatters=flatters)
+    for agrees, flatters in ((0.0, 0.0), (0.5, 0.0), (0.9, 0.0), (0.9, 3.0))
+    for noisy, sigmas, moves in ((1, "equal", False), (1, "one in ten", False), (2, "equal", True))
+]
+FIDELITY_FOUND = [
+    World(noisy, effect=effect, agrees=agrees)
+    for noisy, effect, agrees in product((1, 2), (1.0, 2.0, 3.0), (0.5, 0.9, 1.0))
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,6 +430,8 @@ PARTS = {
     "first": Part(FAST_OR_STRICT, FIRST_PRESET, FIRST),
     "first-power": Part(FOUND, FIRST_PRESET, FIRST, 100),
     "early": Part(EARLY, experiments=20),
+    "fidelity": Part(FIDELITY),
+    "fidelity-power": Part(FIDELITY_FOUND, experiments=100),
     "early-first": Part(EARLY, FIRST_PRESET, FIRST, 20),
     "pinned": Part(PINNED),
 }
@@ -410,6 +455,7 @@ def _named(world: World) -> str:
         f"{'moves' if world.moves else 'stays'} {'cost' if world.cost else '    '}"
         + (f" sigma {world.sigma:.0%}" if world.sigma != SIGMA else "")
         + (f" kin {world.kin:g}" if world.kin else "")
+        + ("" if world.agrees is None else f" quick and full agree {world.agrees:g}, quick flatters {world.flatters:g}")
     )
 
 

@@ -34,6 +34,19 @@ def test_hardly_any_null_is_confirmed_and_a_null_costs_little(world: World) -> N
     assert found.greedy_false / found.studies > 2, "beside it, what keeps whatever is better"
 
 
+@pytest.mark.parametrize("agrees", [0.0, 0.9])
+def test_what_is_confirmed_in_full_is_so_though_quick_flatters_every_change(agrees: float) -> None:
+    found = whole(World(agrees=agrees, flatters=3.0), 6, 100)
+    assert found.false * 300 / 100 / found.studies <= 1
+    assert found.null_runs / found.nulls > 3.5, "nearly all of them were run in full"
+
+
+def test_two_sigma_are_found_in_full_where_quick_agrees() -> None:
+    found = whole(World(agrees=1.0, effect=2.0), 12, 60)
+    assert found.found / found.reals >= 0.6
+    assert not found.false
+
+
 @pytest.mark.parametrize(("noisy", "power"), [(1, 0.75), (2, 0.6)])
 def test_two_sigma_are_found(noisy: int, power: float) -> None:
     found = whole(World(noisy, effect=2.0), 12, 60)

@@ -1,8 +1,9 @@
 """A study that never was, with an experiment of each kind, for what draws one."""
 
 import math
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from cockpit.feed import Snapshot
 from store.account import NOTHING, Account

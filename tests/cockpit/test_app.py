@@ -7,7 +7,6 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from runpy import run_path
@@ -15,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from textual.app import App
 from textual.events import Key, MouseScrollUp, Paste, Resize
 from textual.geometry import Region
@@ -111,6 +111,9 @@ def study(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, asked: Asked) -> Iter
     async def file(_: Place, commit: str, path: str) -> bytes:
         return f"{path} in {commit}\n".encode()
 
+    async def stands_at(_: Place) -> dict[str, object]:
+        return {"head": "abc", "onto": "refs/heads/main", "root": "/"}
+
     async def told_of(_: object, call: int | None = None, experiment: int | None = None) -> Told | None:
         if call is None and experiment is not None:
             return CALLS[93] if experiment == 7 else None
@@ -126,7 +129,7 @@ def study(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, asked: Asked) -> Iter
 
     def open_it(first: Snapshot | None = None, *, readonly: bool = False, configuration: Configuration = DARK) -> Shown:
         now[0] = first or now[0]
-        git = Repository(patch, file, conflicts)
+        git = Repository(patch, file, conflicts, stands_at)
         app = Shown(Place(tmp_path, tmp_path, tmp_path, "digits"), git, readonly=readonly, configuration=configuration)
         app.push = stands.put_nowait
         return app

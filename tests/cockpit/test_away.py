@@ -1,22 +1,26 @@
 """While you were away: what is said first, and what is said to be mended first."""
 
+import json
 import os
+import pty
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from cockpit import bars
-from cockpit.app import SEEN
-from cockpit.away import away, fix, most_lost
+from cockpit.away import away, away_keys, fix, most_lost, page
 from cockpit.sheets import Away
-from store.away import Happened
+from store.away import SEEN, Happened
 from store.place import Place
 from store.records import Evidence
 from tests.cockpit.studies import NOW, every_kind, offered, unbegun
 from tests.cockpit.test_app import Open, asked, picture, press, settled, study, until  # noqa: F401
+from tests.conftest import Write, cockpit
 
 NIGHT = Happened(
     since=NOW - 5.75 * 3600, ran=32, measured=26, failed=6, confirmed=3, proposed=63,
@@ -44,6 +48,16 @@ def said(since: Happened, width: int = 74) -> str:
     rows = tuple(offered(None, 2.0))
     night = replace(every_kind(), experiments=rows)
     return "\n".join(line.text.rstrip() for line in away(night, since, NOW, width))
+
+
+def typed_at_a_terminal(*words: str) -> str:
+    """What a command prints on a terminal."""
+    ours, theirs = pty.openpty()
+    subprocess.run([sys.executable, "-m", "cockpit", *words], stdout=theirs, stdin=theirs, check=True)
+    os.close(theirs)
+    text = os.read(ours, 100_000).decode()
+    os.close(ours)
+    return text
 
 
 def test_offers_come_first_then_what_was_lost_then_what_to_mend_and_why() -> None:
@@ -108,6 +122,34 @@ async def test_it_is_the_first_thing_shown_after_an_hour(
             await press(pilot, "enter")
             await until(pilot, lambda: app.panel.number == 3 and app.selected == 1)
     assert time.time() - mark.stat().st_mtime < 60, "and it is known that somebody looked"
+
+
+def test_status_opens_with_it_and_says_what_to_type() -> None:
+    night = replace(
+        every_kind(), pid=None, died="it was killed, and left no word", experiments=tuple(offered(None, 2.0))
+    )
+    text = "\n".join(page(night, NIGHT, NOW))
+    assert text.startswith("while you were away\nsince ") and "`cockpit resume` goes on" in text
+    assert "`cockpit diff e0002`, then `cockpit merge e0002`" in text and "32 ran" in text
+    told = json.loads(json.dumps(away_keys(NIGHT)))
+    assert told["failed_most"]["reason"] == "refused: invalid" and "num_ctx" in told["failed_most"]["fix"]
+    assert told["ran"] == 32 and told["spent"]["frontier"]["tokens"] == 40_000
+
+
+async def test_only_a_person_at_a_terminal_has_looked(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = write()
+    assert cockpit("--batch", "--experiments", "2", str(place.root)).returncode == 0
+    folder = str(place.root)
+    assert "while you were away" not in cockpit("status", folder).stdout, "it was just now"
+    mark = place.folder / SEEN
+    mark.touch()
+    os.utime(mark, (time.time() - 3600,) * 2)
+    for _ in range(2):
+        assert "1 ran, 1 measured" in cockpit("status", folder).stdout
+    assert json.loads(cockpit("status", "--json", folder).stdout)["away"]["measured"] == 1
+    shown = typed_at_a_terminal("status", folder)
+    assert "1 ran, 1 measured" in shown and "study tried" in shown
+    assert json.loads(cockpit("status", "--json", folder).stdout)["away"] is None
 
 
 def test_a_study_that_has_not_begun_can_be_looked_at() -> None:

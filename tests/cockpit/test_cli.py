@@ -139,7 +139,7 @@ def test_a_record_of_a_later_version_is_exit_status_5(write: Write) -> None:
 def test_a_batch_tells_each_event_and_ends_with_a_summary(write: Write) -> None:
     place = write()
     events = objects(cockpit("--batch", "--json", "--experiments", "1", str(place.root)))
-    life = ["queued", "running", "stage", "measured"]
+    life = ["queued", "running", "stage", "measured", "planned"]
     assert [event["event"] for event in events] == [
         *("engine started", "began", "revised", "bench"),
         *life,
@@ -157,7 +157,7 @@ def test_what_was_recorded_is_what_is_shown(write: Write) -> None:
     shown = keys("show", "e0000", "--json", str(place.root))
     (run,) = shown["runs"]
     assert shown["measurements"] == {
-        "loss": {"mean": 0.1 + run["seed"] % 7, "n": 1, "source": "reported", "selected": None}
+        "loss": {"mean": 0.1 + run["seed"] % 7, "n": 1, "source": "reported", "selected": None, "fidelity": "full"}
     }
     assert (run["purpose"], run["fidelity"], run["outcome"]) == ("baseline", "full", "ok")
     assert [stage["name"] for stage in run["stages"]] == ["train"]
@@ -327,6 +327,7 @@ def test_the_summary_has_the_frontier_and_the_spend_by_outcome(searched: Place) 
     drawn = keys("frontier", "--json", str(searched.root))
     assert drawn.pop("progress")
     assert drawn.pop("returns") == summary["returns"]
+    assert drawn.pop("agreement") is summary["agreement"] is None
     assert summary["frontier"] == drawn
     assert set(summary["spend_by_outcome"]) >= {"baseline", "overhead", "idle: engine"}
     assert sum(amounts["seconds"] for amounts in summary["spend_by_outcome"].values()) == pytest.approx(

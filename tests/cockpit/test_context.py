@@ -1,12 +1,12 @@
 """The panel of one call to a model: what it was told, what was cut, what it answered, what became of it."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from rich.cells import cell_len
 
 from cockpit import told as calls

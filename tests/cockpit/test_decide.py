@@ -48,7 +48,7 @@ def test_a_merge_asks_for_a_yes_to_what_is_not_confirmed_and_is_undone_by_one_wo
     done = cockpit("merge", one, "--unconfirmed", where)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"{one} merged: cockpit/tried/trunk is at ")
-    assert "`git merge cockpit/tried/trunk`" in done.stdout
+    assert "`cockpit land` takes it to a branch off yours" in done.stdout
     status = keys("status", "--json", where)
     assert (status["trunk"], status["incumbent"]) == (git(searched.root, "rev-parse", TRUNK).strip(), one)
     assert f"the tree of {one}" in cockpit("status", where).stdout

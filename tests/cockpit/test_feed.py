@@ -1,10 +1,10 @@
 """What the screen knows: it follows the record, and reads what takes long no more often than it must."""
 
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from cockpit import feed
 from cockpit.panels.experiments import Experiments

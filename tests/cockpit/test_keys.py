@@ -12,7 +12,7 @@ from cockpit.app import Cockpit
 from cockpit.keys import KEYS, LEAST_BESIDE, Key, footer, help_lines, markdown
 from cockpit.panels import PANELS
 from cockpit.widgets.panel import Panel
-from tests.cockpit.test_app import Open, asked, picture, press, settled, study, until  # noqa: F401
+from tests.cockpit.test_app import Asked, Open, asked, picture, press, settled, study, until  # noqa: F401
 
 DOCS = Path(__file__).parents[2] / "docs" / "keys.md"
 OWN = [(panel, key) for panel in PANELS for key in panel.keys]
@@ -63,6 +63,26 @@ def test_no_key_is_bound_twice_in_one_place() -> None:
         own = [name for key in panel.keys for name in key.keys.split(",")]
         assert len(own) == len(set(own)), panel.title
     assert Keys.ControlC.value in every
+
+
+async def test_the_palette_lands_what_is_selected_where_the_users_branch_stands(
+    study: Open,  # noqa: F811
+    asked: Asked,  # noqa: F811
+) -> None:
+    app = study()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settled(pilot)
+        await press(pilot, "ctrl+p")
+        await until(pilot, lambda: isinstance(app.screen, CommandPalette))
+        await press(pilot, *"change of what")
+        await until(pilot, lambda: "land: a branch off your own" in picture(app))
+        await press(pilot, "enter")
+        await until(pilot, lambda: bool(asked))
+        ((verb, arguments, expected),) = asked
+        assert app.selected is not None
+        assert (verb, arguments["experiment"], arguments["onto"]) == ("land", app.selected, "refs/heads/main")
+        assert not arguments["unconfirmed"]
+        assert expected["verdicts"]
 
 
 async def test_the_palette_does_what_a_key_does(study: Open) -> None:  # noqa: F811

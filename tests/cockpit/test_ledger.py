@@ -1,9 +1,8 @@
 """The ledger's panel: what comes first, what is foretold, who has gained what, and how fast the model writes."""
 
-from dataclasses import replace
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from rich.cells import cell_len
 
 from cockpit.feed import Snapshot

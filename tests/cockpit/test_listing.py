@@ -1,9 +1,8 @@
 """What is listed, and in what order."""
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from cockpit.feed import Snapshot
 from cockpit.listing import listed, nested, ordered, sorts

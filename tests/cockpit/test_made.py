@@ -1,6 +1,6 @@
 """What was made of each experiment is made anew of those alone that were read anew."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from cockpit.made import Made
 from store.records import Experiment, State

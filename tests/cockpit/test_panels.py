@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from rich.cells import cell_len
 
 from cockpit import bars, card, keys, output, pages, plot, summary
@@ -333,7 +333,7 @@ def test_the_status_says_what_the_engine_does() -> None:
     study = every_kind()
 
     def said(**changed: object) -> str:
-        return bars.status(replace(study, **changed), "digits", NOW, 120).text  # type: ignore[arg-type]
+        return bars.status(replace(study, **changed), "digits", NOW, 120).text
 
     assert study.engine is not None
     assert "► running 1 h 00" in said() and "1 promising" in said() and "wall bwrap" in said()

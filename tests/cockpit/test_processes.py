@@ -163,7 +163,7 @@ async def test_an_editor_that_a_person_opens_is_in_it(
     folder: Path,
 ) -> None:
     app, _ = outside
-    app.git = type(app.git)(app.git.patch, app.git.file, app.git.conflicts, Trail(folder, SCREEN))
+    app.git = type(app.git)(app.git.patch, app.git.file, app.git.conflicts, app.git.stands, Trail(folder, SCREEN))
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot)
         await press(pilot, "3")

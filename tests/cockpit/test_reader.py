@@ -1,7 +1,6 @@
 """What panels want is read once or as often as they say, and what takes long is not begun again and again."""
 
 import asyncio
-from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
 from cockpit.reader import KEPT, Reader
@@ -10,8 +9,7 @@ from cockpit.view import Source, Want
 READ: list[str] = []
 
 
-@dataclass(frozen=True)
-class Slow(Want[str]):
+class Slow(Want[str], frozen=True):
     """Something that takes a while."""
 
     name: str
@@ -24,15 +22,13 @@ class Slow(Want[str]):
         return self.name
 
 
-@dataclass(frozen=True)
-class Live(Slow):
+class Live(Slow, frozen=True):
     """Something that is looked at all the time."""
 
     every_seconds: ClassVar[float | None] = 0.0
 
 
-@dataclass(frozen=True)
-class Broken(Slow):
+class Broken(Slow, frozen=True):
     """Something that cannot be read."""
 
     async def read(self, source: Source) -> str:
@@ -40,8 +36,7 @@ class Broken(Slow):
         raise ValueError("closed")
 
 
-@dataclass(frozen=True)
-class Recorded(Slow):
+class Recorded(Slow, frozen=True):
     """Something of the record."""
 
     of_the_record: ClassVar[bool] = True

@@ -1,10 +1,10 @@
 """The end of a batch: which diff is shown, and the page in Markdown."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from cockpit import summary
 from store.records import Ended, Outcome, Point, Returns, State
@@ -32,7 +32,7 @@ def night(**changes: object) -> summary.Summary:
         best=study.experiments[1],
         diff=DIFF,
     )
-    return replace(whole, **changes)  # type: ignore[arg-type]
+    return replace(whole, **changes)
 
 
 def test_a_page_has_frontier_spend_and_diff() -> None:

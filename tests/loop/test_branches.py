@@ -38,6 +38,8 @@ async def everything(branches: Branches, folder: Path) -> None:
     files = await branches.files(tree)
     await branches.content(tree, next(iter(files)))
     await branches.dirty()
+    await branches.snapshot(commit)
+    await branches.left_out(tree)
     trunk, name = "refs/heads/cockpit/tried/trunk", "cockpit/tried/e0001-made"
     await branches.move({trunk: ((await branches.references()).get(trunk), commit)})
     await branches.check_out(tree, folder)

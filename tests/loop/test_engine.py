@@ -59,7 +59,8 @@ async def test_the_baseline_is_measured_and_trunk_begins_at_the_users_commit(wri
     (loss,) = baseline.measurements
     assert (loss.value, loss.source, loss.n) == (0.1 + run.seed % 7, Source.REPORTED, 1)
     assert kinds == [
-        "engine started", "began", "revised", "bench", "queued", "running", "stage", "measured", "engine ended",
+        "engine started", "began", "revised", "bench", "queued", "running", "stage", "measured", "planned",
+        "engine ended",
     ]  # fmt: skip
 
 

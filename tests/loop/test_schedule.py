@@ -1,12 +1,12 @@
 """What is run next: it follows from what was run, and it comes to an end."""
 
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from loop.judge.preset import PRESETS
 from loop.judge.runs import BASELINE, CHALLENGE, CHOSEN, CONFIRM, RACE, SCREEN, Runs

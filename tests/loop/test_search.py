@@ -4,10 +4,10 @@ import asyncio
 import signal
 import sqlite3
 import time
-from dataclasses import replace
 from itertools import islice
 
 import pytest
+from msgspec.structs import replace
 
 from loop.branches import GitError
 from loop.engine import Limits, research
@@ -447,7 +447,8 @@ async def test_no_more_than_were_asked_for_are_run_though_one_is_queued(write: W
     assert all(one.state is not State.QUEUED for one in await rows(place))
 
 
-BEFORE_VERSION_10 = ("ALTER TABLE experiments DROP COLUMN lines",)
+BEFORE_VERSION_11 = ("DROP TABLE agreement",)
+BEFORE_VERSION_10 = (*BEFORE_VERSION_11, "ALTER TABLE experiments DROP COLUMN lines")
 BEFORE_VERSION_9 = (*BEFORE_VERSION_10, "ALTER TABLE proposals DROP COLUMN trunk", "DROP INDEX verdicts_shown")
 BEFORE_VERSION_8 = (
     *BEFORE_VERSION_9,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loop.study import NOT_YET, ConfigError, Effect, read
+from loop.study import ConfigError, Effect, read
 from recipes import names, path
 
 SMALLEST = '[run]\ntrain = "python train.py"\n[objectives]\nloss = { direction = "minimize" }\n'
@@ -52,7 +52,7 @@ def test_every_recipe_can_be_read(name: str) -> None:
         ),
         (SMALLEST + "[run.x]\n", "cockpit.toml:5: `[run] x` is not a key that cockpit knows"),
         (SMALLEST.replace("[obj", 'timeout = "soon"\n[obj'), ":3: `[run] timeout`: a time is a number and a unit in"),
-        (SMALLEST.replace("[obj", 'predict = "python p.py"\n[obj'), ":1: `[run]`: predict and score go together"),
+        (SMALLEST.replace("[obj", 'predict = "python p.py"\n[obj'), ":1: `[run]`: predict goes together with score"),
         (SMALLEST.replace('" }', '", steers = false }'), ":3: `[objectives]`: no objective steers the study"),
         (SMALLEST + '[model]\nhost = "my box"\n', ':6: `[model] host`: a host is an address as "http://127.0.0.1:1'),
         (SMALLEST + "[model]\nshare = true\n", ":6: `[model] share`: input should be a valid number"),
@@ -60,10 +60,6 @@ def test_every_recipe_can_be_read(name: str) -> None:
         (SMALLEST + "[model]\nnum_ctx = 9223372036854775808\n", ":6: `[model] num_ctx`: "),
         (SMALLEST + "[model]\nshare = 2\n", ":6: `[model] share`: input should be less than or equal to 1"),
         (SMALLEST + '[model]\nnum_ctx = "4k"\n', ":6: `[model] num_ctx`: input should be a valid integer"),
-        (
-            SMALLEST + "[fidelity]\nshort = 3\n",
-            ":5: `[fidelity]` is not served by this version of cockpit; take it out",
-        ),
         (
             SMALLEST + 'loss = { direction = "maximize" }\n',
             ":5: `[objectives] loss` is said twice; leave one of the two",
@@ -145,19 +141,6 @@ def test_every_error_is_said_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         read(written(tmp_path, SMALLEST.replace("minimize", "down") + "[run.x]\n[fidelity]\n"))
     assert len(str(caught.value).splitlines()) == 3
-
-
-@pytest.mark.parametrize("key", sorted(NOT_YET))
-def test_a_key_of_a_later_version_is_an_error_and_never_ignored(tmp_path: Path, key: tuple[str, ...]) -> None:
-    lines = SMALLEST.splitlines()
-    if len(key) == 1:
-        lines += [f"[{key[0]}]"]
-    elif f"[{key[0]}]" in lines:
-        lines.insert(lines.index(f"[{key[0]}]") + 1, f"{key[1]} = 1")
-    else:
-        lines += [f"[{key[0]}]", f"{key[1]} = 1"]
-    with pytest.raises(ConfigError, match="not served by this version"):
-        read(written(tmp_path, "\n".join(lines)))
 
 
 @given(st.floats(min_value=0.001, max_value=100), st.sampled_from(["", " "]))

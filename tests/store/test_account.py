@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from store import account, away, calls, commands, events, journal, review, views, yields
 from store.database import Database
@@ -343,7 +344,7 @@ async def test_an_older_record_knows_its_offers_and_says_that_it_does_not_know_t
         known = await account.read(database)
     assert known.yields.study.gain == 0.4
     with sqlite3.connect(tmp_path / RECORD) as old:
-        for name in ("gains", "lifts", "offers", "taken"):
+        for name in ("gains", "lifts", "offers", "taken", "agreement"):
             old.execute(f"DROP TABLE {name}")
         for name in ("energy_joules", "peak_device_bytes"):
             old.execute(f"ALTER TABLE stages DROP COLUMN {name}")

@@ -1,9 +1,9 @@
 """Calls to a model, as they are looked at: which one, with which sections, and what became of it."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from store import calls, journal
 from store.database import Database

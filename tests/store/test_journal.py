@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from store import events, feed, journal, views
+from store import benches, events, feed, journal, views
 from store.database import Database
 from store.records import Event, Experiment, Measurement, Outcome, Run, Source, Stage, State
 
@@ -67,6 +67,22 @@ async def test_what_stages_usually_take_is_of_good_runs_that_were_made_so_and_of
     assert await views.stage_seconds(database, "b", "smoke") == await views.stage_seconds(database, "x", "full") == {}
     monkeypatch.setattr(views, "AVERAGED", 2)
     assert await views.stage_seconds(database, "b", "full") == {"train": 1.5}, "the newest"
+
+
+async def test_a_try_has_the_number_after_the_last_one_also_where_some_count_on_another_bench(
+    database: Database,
+) -> None:
+    run = await started(database)
+    await journal.run_ended(database, BASELINE, run, Outcome.TIMEOUT, "", [])
+    good = await started(database, attempt=2)
+    await journal.run_ended(database, BASELINE, good, Outcome.OK, "", [])
+    again, _ = await journal.run_started(database, BASELINE, replace(PLANNED, purpose="rerun"))
+    await journal.run_ended(database, BASELINE, again, Outcome.OK, "", [])
+    assert [one.id for one in await views.good_runs(database, "b")] == [good.id], "what was made again counts nowhere"
+    await journal.bench_set(database, "new", {"objectives": {}})
+    await benches.counted_on(database, "new", "b", {good.id: []}, [], "")
+    assert await views.attempts(database, BASELINE, "new", 7, "baseline", "full") == 2
+    assert await views.attempts(database, BASELINE, "b", 7, "baseline", "full") == 1
 
 
 @pytest.mark.parametrize(

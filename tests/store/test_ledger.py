@@ -4,7 +4,7 @@ import asyncio
 import re
 import sqlite3
 import tempfile
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from store import budgets, calls, commands, journal, views
 from store.database import Change, Database, statements, versions

@@ -1,13 +1,13 @@
 """The frontier: its laws, its reference, and that a difference which does not matter is none."""
 
 import math
-from dataclasses import replace
 from random import Random
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from loop.judge import frontier as judge_frontier
 from loop.judge.axis import FINEST, Axis, axis, references

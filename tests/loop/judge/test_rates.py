@@ -1,10 +1,9 @@
 """The exchange rates: what a trade-off is worth, who earns seeds by it, and that no word changes."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from loop.judge.axis import Axis
 from loop.judge.noise import Difference

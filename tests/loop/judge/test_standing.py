@@ -1,12 +1,12 @@
 """Where a study stands: what follows the record as it grows is what is read from it whole."""
 
 import asyncio
-from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from loop.judge.axis import references
 from loop.judge.preset import PRESETS

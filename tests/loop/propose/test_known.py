@@ -1,9 +1,9 @@
 """What is known of the others when one is proposed: the same to who has followed and to who begins, however many."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from loop.judge.runs import SCREEN
 from loop.propose import optimiser

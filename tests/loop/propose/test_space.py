@@ -4,8 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loop.propose import places
 from loop.propose.domain import Choices, Range, Value
-from loop.propose.space import Knob, Unreadable, annotated, declared, set_values, values
+from loop.propose.literals import steadily
+from loop.propose.scalar import Unreadable
+from loop.propose.space import Knob, annotated, declared
 from loop.study import ConfigError, Settings
 
 SOURCE = b'''"""A script."""
@@ -102,8 +105,8 @@ def test_a_listed_knob_that_does_not_fit_the_code_is_said_by_its_key(
 
 def test_setting_a_knob_changes_the_literal_and_not_a_byte_more() -> None:
     new: dict[str, Value] = {"RATE": 0.001, "DEPTH": 12, "MODE": "b", "BIAS": False, "LOW": 2.0, "Config.width": 128}
-    changed = set_values(SOURCE, new)
-    assert values(changed, set(new)) == new
+    changed = places.set_values("t.py", SOURCE, new)
+    assert places.values("t.py", changed, set(new)) == new
     before, after = SOURCE.split(b"\n"), changed.split(b"\n")
     assert after[1:6] == [
         b"RATE = 0.001  # cockpit: 1e-5..1e-2 log",
@@ -119,13 +122,13 @@ def test_setting_a_knob_changes_the_literal_and_not_a_byte_more() -> None:
 def test_line_endings_form_feeds_and_letters_beyond_ascii_stay(ending: bytes) -> None:
     lines = ["s = 'é\u2028'\x0c".encode(), "t = 'ü'; X = 1  # cockpit: 1..2".encode(), b"y = '\x0b'"]
     source = ending.join(lines)
-    assert set_values(source, {"X": 2}) == source.replace(b"X = 1", b"X = 2")
+    assert places.set_values("t.py", source, {"X": 2}) == source.replace(b"X = 1", b"X = 2")
 
 
 def test_a_byte_order_mark_stays_where_it_is() -> None:
     source = "\ufeffX = 1  # cockpit: 1..2\nY = 3\n".encode()
     assert len(annotated("t.py", source)) == 1
-    assert set_values(source, {"X": 2, "Y": 4}) == "\ufeffX = 2  # cockpit: 1..2\nY = 4\n".encode()
+    assert places.set_values("t.py", source, {"X": 2, "Y": 4}) == "\ufeffX = 2  # cockpit: 1..2\nY = 4\n".encode()
 
 
 @pytest.mark.parametrize("source", [b"X = '\xff'\n", b"X = 1\0\n", b"X = " + b"(" * 5000, b"if"])
@@ -146,6 +149,23 @@ def test_a_rounded_number_is_within_the_bounds_and_survives_being_written(
     domain = Range(low, high, log, integer)
     value = domain.rounded(low + share * (high - low))
     assert domain.holds(value)
-    written = set_values(b"X = 1 # note\n", {"X": value})
-    assert values(written, {"X"}) == {"X": value}
+    written = places.set_values("t.py", b"X = 1 # note\n", {"X": value})
+    assert places.values("t.py", written, {"X"}) == {"X": value}
     assert domain.rounded(value) == value
+
+
+def test_a_compiler_that_loses_count_once_is_asked_again_and_one_that_always_does_is_an_error() -> None:
+    left = [1, 2]
+
+    def made() -> str:
+        if left:
+            raise SystemError(f"AST constructor recursion depth mismatch (before={left.pop()}, after=0)")
+        return "a tree"
+
+    assert steadily(made) == "a tree"
+
+    def lost() -> str:
+        raise SystemError("AST constructor recursion depth mismatch")
+
+    with pytest.raises(Unreadable, match="mismatch"):
+        steadily(lost)

@@ -1,10 +1,10 @@
 """The caches of libraries: a run finds them in its own home and writes there, and nothing of that is left."""
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from loop.engine import research
 from loop.run import caches, sandbox
@@ -200,3 +200,10 @@ def test_what_is_compiled_is_kept_for_the_study_but_neither_for_what_confirms_no
         assert train.env.get(variable) == (path if kept else None)
         assert (path in train.argv) is kept
         assert variable not in score.env, "what the code under test wrote is nothing that a scorer runs"
+
+
+def test_what_answers_from_a_sealed_text_leaves_nothing_to_later_runs(tmp_path: Path) -> None:
+    run = {"train": "python train.py", "predict": "python predict.py", "scorer": "causal_lm"}
+    asked = settings(SCORED).model_copy(update={"run": settings(SCORED).run.model_validate(run)})
+    train, predict, _ = commands(asked, Path("/the/study"), tmp_path, Launch(Path("p"), {}), Wall(), RUN, "c")
+    assert COMPILERS.keys() <= train.env.keys() and not COMPILERS.keys() & predict.env.keys()

@@ -1,11 +1,11 @@
 """What cockpit knows by name: who measures it, what is worked out, and what is said where it cannot be measured."""
 
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from loop.run import costs, devices
 from loop.run.meter import WITHOUT_GPU, Meter
@@ -85,7 +85,7 @@ def test_the_energy_of_a_run_is_that_of_all_stages_and_its_memory_that_of_the_la
 )
 def test_what_one_stage_was_not_told_is_not_known_of_the_run(tmp_path: Path, name: str, lacks: dict[str, None]) -> None:
     ran = [replace(one, energy_joules=2.0, peak_device_bytes=3) for one in stages(tmp_path, train="", predict="")]
-    ran[1] = replace(ran[1], **lacks)  # type: ignore[arg-type]
+    ran[1] = replace(ran[1], **lacks)
     outcome, detail, _ = measured(tmp_path, settings(name), ran, FILES)
     assert (outcome, detail) == (Outcome.NO_METRICS, f"the meter said nothing of {name}")
 
@@ -145,7 +145,11 @@ def test_no_time_at_all_is_no_throughput(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("parameters", "no stage printed a line `parameters: value`"),
+        (
+            "parameters",
+            "no stage printed a line `parameters: value`; `[run] artifact` names the file of the model, of which "
+            "cockpit counts them",
+        ),
         ("train_second", "no stage printed a line `train_second: value`; cockpit itself measures `train_seconds`"),
         ("predict_p95_us", "no stage printed a line `predict_p95_us: value`"),
         ("items_per_second", "no stage printed a line `items_per_second: value` or `predict_us_per_item: value`"),

@@ -1,5 +1,6 @@
 """The study's interpreter: which one, what it lacks, and what Accelerate sets."""
 
+import asyncio
 import os
 import sys
 from pathlib import Path
@@ -7,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from loop.run.devices import cores
-from loop.run.interpreter import Unusable, chosen, imports, launcher_variables, look
+from loop.run.interpreter import Unusable, answer, chosen, imports, launcher_variables, look
 from loop.run.stages import environment
+from store.trail import NOWHERE
 
 
 def test_the_nearest_interpreter_is_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,6 +67,19 @@ async def test_a_ctrl_c_at_the_terminal_does_not_reach_the_interpreter_that_is_a
     with pytest.raises(Unusable) as caught:
         await look(tmp_path / "python", [], environment(tmp_path, "tree"))
     assert str(os.getpgrp()) != str(caught.value).split()[-1]
+
+
+async def test_what_nobody_waits_for_any_more_is_not_left_running(tmp_path: Path) -> None:
+    said = tmp_path / "pid"
+    words = [sys.executable, "-c", f"import os, time; open({str(said)!r}, 'w').write(str(os.getpid())); time.sleep(60)"]
+    asking = asyncio.create_task(answer(words, {}, NOWHERE, "a question"))
+    while not (said.exists() and said.read_text()):
+        await asyncio.sleep(0.01)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(said.read_text()), 0)
 
 
 def test_only_what_a_script_surely_imports_is_asked_for() -> None:

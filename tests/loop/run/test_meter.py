@@ -47,7 +47,7 @@ async def run(
 async def test_a_stage_is_told_the_energy_of_its_gpus_and_the_memory_of_its_processes(
     tmp_path: Path, driver: Driver, request: pytest.FixtureRequest, walled: bool
 ) -> None:
-    driver(gpus=2, watts=100, other=9_000_000)
+    driver(gpus=2, watts=100, other=9_000_000, busy=40)
     wall = None
     if walled:
         needed = tuple(Path(prefix).resolve() for prefix in (sys.base_prefix, sys.prefix))
@@ -60,6 +60,7 @@ async def test_a_stage_is_told_the_energy_of_its_gpus_and_the_memory_of_its_proc
         stranger.wait()
     assert stage["energy_joules"] == pytest.approx(2 * 100 * stage["wall_seconds"], rel=0.1)
     assert stage["peak_device_bytes"] == 30_000_000
+    assert stage["device_busy_share"] == pytest.approx(0.4)
 
 
 async def test_memory_by_device_is_what_is_used_above_what_was_when_the_stage_began(

@@ -2,13 +2,13 @@
 
 import math
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from loop.run.sandbox import Wall
 from loop.run.stages import Launch, commands, ended, measured, printed, source, tail, timed
@@ -27,9 +27,8 @@ FILES = ["train.py", "predict.py", "score.py"]
 
 def settings(run: dict[str, str] | None = None, **objectives: dict[str, Any]) -> Settings:
     found = objectives or {"loss": {"direction": "minimize"}}
-    return Settings.model_validate(
-        {"space": {"edit": ["train.py"]}, "run": run or {"train": "python train.py"}, "objectives": found}
-    )
+    run, data = run or {"train": "python train.py"}, {"sealed": ["{study}/labels"]}
+    return Settings.model_validate({"space": {"edit": ["train.py"]}, "run": run, "data": data, "objectives": found})
 
 
 # --- what is executed ------------------------------------------------------------------------------------------------
@@ -145,6 +144,9 @@ def test_a_value_is_trusted_as_far_as_the_file_that_printed_it() -> None:
     ]
     editable = scored.model_copy(update={"space": scored.space.model_copy(update={"edit": ("*.py",)})})
     assert source(editable, "predict", FILES) is Source.REPORTED
+    assert source(scored, "score", FILES, "labels.csv is committed") is Source.EVALUATED
+    unsealed = scored.model_copy(update={"data": scored.data.model_copy(update={"sealed": ()})})
+    assert source(unsealed, "score", FILES) is Source.EVALUATED
     unknown = settings({**SCORED, "predict": "make predict"})
     assert source(unknown, "predict", FILES) is Source.REPORTED
 
