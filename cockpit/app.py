@@ -235,7 +235,7 @@ class Cockpit(Deciding):
             if (found := await planned.latest(self.database)) is None:
                 self.say("what it can answer is foreseen once the baseline has run")
             elif len(self.screen_stack) == 1:
-                self.push_screen(sheets.Planned(found[0], self.keymap))
+                self.push_screen(sheets.Planned(found, self.keymap))
 
     def show(self, study: Snapshot) -> None:
         """This is how the study stands now. Where it has never begun, it begins."""

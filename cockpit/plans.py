@@ -23,8 +23,7 @@ class Planned(Want[Plan | None], frozen=True):
 
     async def read(self, source: Source) -> Plan | None:
         """Read the journal."""
-        found = await planned.latest(source.database)
-        return found[0] if found else None
+        return await planned.latest(source.database)
 
 
 def rows(plan: Plan, columns: int) -> list[tuple[str, str]]:
@@ -70,7 +69,7 @@ def _said(plan: Plan, table: Sequence[tuple[str, str]]) -> Iterator[tuple[str, s
         yield "room", f"{count(plan.runs, 'run')} in {_hours(plan)}{bound}"
     if table:
         yield from table
-        yield "", "What it has to gain is what is confirmed four times of five, in one of these."
+        yield "", "Of each objective: the smallest gain of which four of five are confirmed."
     for text in plan.advice:
         yield "for more", text
 

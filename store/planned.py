@@ -68,10 +68,10 @@ async def known(database: Database, bench: str) -> int:
     return int(next(found, 0))
 
 
-async def latest(database: Database) -> tuple[Plan, int] | None:
-    """The newest, and the number of its event; None where nothing was foreseen yet."""
-    rows = await database.rows("SELECT seq, data FROM events WHERE kind = ? ORDER BY seq DESC LIMIT 1", KIND)
-    return (of(json.loads(rows[0]["data"])["plan"]), int(rows[0]["seq"])) if rows else None
+async def latest(database: Database) -> Plan | None:
+    """The newest; None where nothing was foreseen yet."""
+    rows = await database.rows("SELECT data FROM events WHERE kind = ? ORDER BY seq DESC LIMIT 1", KIND)
+    return of(json.loads(rows[0]["data"])["plan"]) if rows else None
 
 
 def of(said: Mapping[str, Any]) -> Plan:

@@ -38,12 +38,8 @@ STAGES = {
     "eval": Source.EVALUATED,
     "score": Source.SCORED,
 }
-CHECKOUTS = {
-    "train": "tree",
-    "predict": "tree",
-    "eval": "eval",
-    "score": "scorer",
-}  # in the run folder, where each runs
+# In the run folder, where each runs.
+CHECKOUTS = {"train": "tree", "predict": "tree", "eval": "eval", "score": "scorer"}
 PYTHON = ("python", "python3")  # as a command's first word: the study's interpreter
 # Possessive throughout (re, Python 3.11): a log of digits must not cost a search that grows with its square.
 NUMBER = r"(?i:[-+]?(?:(?:[0-9]++(?:_[0-9]++)*+(?:\.[0-9]*+)?+|\.[0-9]++)(?:e[-+]?[0-9]++)?+|nan|inf(?:inity)?+))"
