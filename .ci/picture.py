@@ -8,11 +8,9 @@ from pathlib import Path
 
 from cockpit.app import Cockpit
 from cockpit.configuration import Configuration
-from cockpit.view import Repository
-from loop.branches import file as content
-from loop.branches import patch
-from loop.foresee import conflicts
+from cockpit.opening import asked_of_git
 from store.place import find
+from store.trail import NOWHERE
 
 FONTS = "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace"  # a picture fetches nothing
 
@@ -33,8 +31,7 @@ def slim(drawn: str) -> str:
 
 async def draw(study: Path, file: Path, columns: int, rows: int, keys: list[str]) -> None:
     """Open the screen without a terminal, press the keys, and write what is shown."""
-    git = Repository(patch, content, conflicts)
-    screen = Cockpit(find(study), git, configuration=Configuration("dark", ascii=False))
+    screen = Cockpit(find(study), asked_of_git(NOWHERE), configuration=Configuration("dark", ascii=False))
     async with screen.run_test(size=(columns, rows)) as pilot:
         await pilot.pause(2.0)
         for key in keys:

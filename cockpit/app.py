@@ -2,14 +2,15 @@
 
 import asyncio
 import gc
+import os
 import signal
 import sqlite3
 import time
 from contextlib import suppress
 from functools import partial
+from threading import Timer
 from typing import TYPE_CHECKING, Any
 
-from msgspec.structs import replace
 from textual import work
 from textual.app import ComposeResult
 from textual.containers import Container
@@ -18,18 +19,15 @@ from textual.geometry import Size
 from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Input
 
 from cockpit import bars, feed, keys
 from cockpit.configuration import CONFIGURATION, Configuration
-from cockpit.deciding import Deciding
 from cockpit.feed import Snapshot
 from cockpit.later import later
-from cockpit.line import one_line
+from cockpit.line import line, one_line
 from cockpit.listing import listed
-from cockpit.palette import Actions
-from cockpit.panels import PANELS
-from cockpit.view import Arrangement, Choices, Repository, Source, View, Want, arrangement
+from cockpit.looking import Looking
+from cockpit.view import Arrangement, Repository, Source, View, Want, arrangement
 from cockpit.widgets.panel import Cell, Foot, Lines, Panel
 from cockpit.widgets.search import Search
 from store import planned
@@ -40,14 +38,16 @@ from store.place import Place, engine_pid
 from store.records import offers
 
 if TYPE_CHECKING:
-    from cockpit import away, processes, sheets
+    from cockpit import away, palette, processes, sheets
 else:
-    away, processes, sheets = later("cockpit.away"), later("cockpit.processes"), later("cockpit.sheets")
+    away, palette = later("cockpit.away"), later("cockpit.palette")
+    processes, sheets = later("cockpit.processes"), later("cockpit.sheets")
 
-HUGE = (1, 2, 3, 5, 4, 6)  # the panels, row by row, where there is room for all of them
 MARK_SECONDS = 60.0  # between two marks that somebody is at the keys
-COPIED = "copied.txt"  # in the study's folder: what was copied last
+LEAVING_SECONDS = 2.0  # for a terminal that has hung up to be left as it was
 FRESH_SECONDS = 0.5  # after it was drawn nothing is drawn anew for the time alone
+AGAIN_SECONDS = 1.0  # after the first picture, until it is painted once more
+PATIENCE_SECONDS = 0.25  # for a first picture with something on it
 STILL_SECONDS = 1.0  # after a key nothing is listed in another order
 
 
@@ -66,13 +66,11 @@ class Tabs(Lines):
             self.app.action_panel(number)
 
 
-class Cockpit(Deciding):
+class Cockpit(Looking):
     """A study on the screen. It ends with an error that is to be raised, or with None."""
 
     CSS = """
-    Screen, Screen:ansi { background: $background; color: $foreground; }
-    Sheet { background: $background 60%; }
-    Sheet:ansi { background: transparent; }
+    Page, Page:ansi { background: $background; color: $foreground; }
     #status, #keys { height: 1; }
     #strip { height: 1; }
     #gap { height: 1; }
@@ -90,19 +88,11 @@ class Cockpit(Deciding):
     .huge #experiments { row-span: 1; }
     .huge #ledger { column-span: 1; }
     .huge #strip { height: 2; }
-    Search { display: none; height: 1; border: none; padding: 0; background: $surface; color: $foreground; }
-    Input:ansi > .input--cursor { color: ansi_default; background: ansi_default; text-style: reverse; }
-    CommandPalette:ansi #--input, CommandPalette:light #--input { border-top: hkey $border; }
-    CommandPalette:ansi CommandList, CommandPalette:light CommandList { border-bottom: hkey $border; }
-    CommandList:ansi > .option-list--option-highlighted { color: ansi_black; background: ansi_white; }
-    CommandList:nocolor > .option-list--option-highlighted { text-style: bold underline; }
-    SearchIcon { color: $foreground; }
     #small { display: none; }
     .none #small { display: block; }
     .none #status, .none #gap, .none #tabs, .none #panels, .none #strip, .none #keys { display: none; }
     """
     BINDINGS = [*keys.bindings()]
-    COMMANDS = {Actions}
     COMMAND_PALETTE_BINDING = "ctrl+p"
     TITLE = "cockpit"
 
@@ -125,14 +115,11 @@ class Cockpit(Deciding):
         self.status, self.strip, self.small = (Lines(name) for name in ("status", "strip", "small"))
         self.keys = Foot("keys")
         self.tabs = Tabs("tabs")
-        self.search = Search()
-        self.panels = [panel(self.choose) for panel in PANELS]
         self._start = with_changes or self._limits != (None, None)
-        self._shown = 1
-        self._detail = 3  # the panel that is shown of those about one experiment
-        self._zoomed = self._quitting = False
+        self._quitting = False
         self._minute = 0
-        self._begun = asyncio.Event()
+        self._begun, self._read_first = asyncio.Event(), asyncio.Event()
+        self._first: Snapshot | None = None  # what is shown when there is something to show it on
         self._marked_at = time.monotonic()
         self._seen_at = 0.0  # when it was drawn last, by the clock that only goes on
         self._key_at = 0.0  # when a key was pressed last, by the same clock
@@ -143,7 +130,7 @@ class Cockpit(Deciding):
 
     def get_default_screen(self) -> Screen[None]:
         """The one on which all of it stands."""
-        return Page(id="_default")
+        return Page(id="_default", classes=arrangement(*self.size).value)
 
     def compose(self) -> ComposeResult:
         """Status, panels, strip, keys."""
@@ -152,29 +139,29 @@ class Cockpit(Deciding):
         yield self.tabs
         with Container(id="panels"):
             yield from sorted(self.panels, key=lambda one: one.cell)
-        yield self.search
         yield self.strip
         yield self.keys
         yield self.small
 
-    def on_mount(self) -> None:
-        """Read the study, and end so that the terminal is restored whatever ends us."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, partial(self.exit, return_code=128 + number))
-        self._room = self.size
-        self._arrange()
-        self.set_interval(1.0, self._tick)
+    async def on_load(self) -> None:
+        """Read what is looked at first, so that the first picture has it; where that takes long it comes later."""
         self._follow()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._read_first.wait(), PATIENCE_SECONDS)
 
-    def on_ready(self) -> None:
-        """Only now is the study shown: what Textual draws while it is starting may not have reached the terminal."""
+    def on_mount(self) -> None:
+        """Show it, and end so that the terminal is restored whatever ends us."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, partial(self.exit, return_code=128 + signal.SIGTERM))
+        loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+        self._room = self.size
+        self.arrange()
+        self.set_interval(1.0, self._tick)
+        if self._first is not None:
+            self.show(self._first)
+        else:
+            self.status.show([line((f" {self.place.name}  ", "bold"), ("reading the record…", "dim"))])
         self._begun.set()
-
-    @property
-    def panel(self) -> Panel:
-        """The panel that has the keys."""
-        return self.panels[self._shown - 1]
 
     @work(exclusive=True, group="feed")
     async def _follow(self) -> None:
@@ -185,12 +172,16 @@ class Cockpit(Deciding):
                 self.database = database
                 seen = await asyncio.to_thread(self._seen_before)
                 async for study in feed.follow(self.place, database, self._counts):
-                    await self._begun.wait()
-                    if self.study is not None and self.study.whole:  # who presses keys sees the list stand still
-                        await asyncio.sleep(max(0.0, self._key_at + STILL_SECONDS - time.monotonic()))
-                    if self.study is not None and study.last_event < self.study.last_event:
-                        continue  # an answer to a key has shown what came after it
-                    self.show(study)
+                    if not self._begun.is_set():  # there is nothing yet to show it on
+                        self._first = study
+                        self._read_first.set()
+                        await self._begun.wait()
+                    else:
+                        if self.study is not None and self.study.whole:  # who presses keys sees the list stand still
+                            await asyncio.sleep(max(0.0, self._key_at + STILL_SECONDS - time.monotonic()))
+                        if self.study is not None and study.last_event < self.study.last_event:
+                            continue  # an answer to a key has shown what came after it
+                        self.show(study)
                     if not study.whole:
                         continue
                     if seen is not None and time.time() - seen >= AWAY_SECONDS:
@@ -241,7 +232,7 @@ class Cockpit(Deciding):
         """This is how the study stands now. Where it has never begun, it begins."""
         if self.study is None:
             self.refresh()
-            self.set_timer(1.0, self.refresh)  # some of a first picture has been seen to be lost on its way
+            self.set_timer(AGAIN_SECONDS, self.refresh)  # some of a first picture has been seen to be lost on its way
             if not self.readonly and (self._start or (study.engine is None and study.pid is None)):
                 self.go_on()
         if study.whole and not gc.isenabled():
@@ -294,15 +285,6 @@ class Cockpit(Deciding):
                 panel.see(view)
         self._read_what_is_wanted(view)
 
-    def choose(self, choices: Choices) -> None:
-        """A person wants to see it so, on all panels."""
-        before, self.choices = self.choices, choices
-        sought = (choices.search, choices.inverted) != (before.search, before.inverted)
-        shown = listed(self.study, choices, spaced=False) if sought and self.study else None
-        if shown and shown.numbers and self.selected not in shown.numbers:
-            self.selected = shown.numbers[0]  # nobody decides on what is not listed
-        self.see()
-
     def _read_what_is_wanted(self, view: View) -> None:
         """Have read what the panels on the screen want, and is not known, or not any more."""
         if self.database is not None:
@@ -313,6 +295,16 @@ class Cockpit(Deciding):
     def _wants(self, view: View) -> list[Want[Any]]:
         panels = [want for panel in self.panels if panel.display for want in panel.wants(view)]
         return [*panels, *(want for sheet in self._merging for want in sheet.wants())]
+
+    def _hang_up(self) -> None:
+        """Leave, and as a line that has dropped takes nothing more, within a moment.
+
+        Textual waits for what it writes to be written, and where nobody reads it that may be for ever.
+        """
+        left = Timer(LEAVING_SECONDS, os._exit, (128 + signal.SIGHUP,))
+        left.daemon = True
+        left.start()
+        self.exit(return_code=128 + signal.SIGHUP)
 
     @property
     def _merging(self) -> list["sheets.Merge"]:
@@ -354,10 +346,10 @@ class Cockpit(Deciding):
     def on_resize(self, event: Resize) -> None:
         """There may be room for more, or for less."""
         self._room = event.size
-        self._arrange()
+        self.arrange()
         self.see()
 
-    def _arrange(self) -> bool:
+    def arrange(self) -> bool:
         """Show the panels for which there is room. Whether they are others than before."""
         room = arrangement(*self._room)
         self._arrangement = Arrangement.NARROW if self._zoomed and room is not Arrangement.NONE else room
@@ -370,7 +362,7 @@ class Cockpit(Deciding):
             self._detail = self._shown
         huge = self._arrangement is Arrangement.HUGE
         container = self.query_one("#panels", Container)
-        order = sorted(self.panels, key=lambda one: HUGE.index(one.number) if huge else one.cell)
+        order = sorted(self.panels, key=lambda one: one.rank if huge else one.cell)
         if order != list(container.children):  # else all of it would be laid out and painted anew
             container.sort_children(key=order.index)  # type: ignore[arg-type]
         displayed = [panel.display for panel in self.panels]
@@ -400,101 +392,9 @@ class Cockpit(Deciding):
         if self.database is not None:
             message.then(await message.want.read(self._source(self.database)))
 
-    def select(self, number: int) -> None:
-        """Select an experiment, on all panels; at once, so that a key that was typed ahead goes on from there."""
-        if number != self.selected:
-            self.selected = number
-            self.see()
-
     def on_panel_opened(self, message: Panel.Opened) -> None:
         """The name of a panel was clicked."""
         self.action_panel(message.number)
-
-    def action_panel(self, number: int) -> None:
-        """Show a panel, and give it the keys."""
-        self._shown = number
-        if self._arrange():
-            self.call_after_refresh(self.see)  # what is wanted depends on the room there is
-        self.see()
-
-    def action_next_panel(self, by: int) -> None:
-        """The next panel, or the one before."""
-        self.action_panel((self._shown - 1 + by) % len(PANELS) + 1)
-
-    def action_open(self) -> None:
-        """The diff of what is selected."""
-        if self._shown in (1, 2) and self.selected is not None:
-            self.open_diff(self.selected)
-
-    async def action_back(self) -> None:
-        """To the list; in the list, forget what is marked, and then what was searched."""
-        if self._zoomed:
-            self.action_zoom()
-        elif self._shown == 1 and (self.marks or self._mark_from is not None):
-            self.marks, self._mark_from = set(), None
-            self.see()
-        elif self._shown == 1 and self.choices.search:
-            self.search.value = ""
-            self._seek()
-        else:
-            self.action_panel(1)
-
-    def action_zoom(self) -> None:
-        """The panel that has the keys alone, or all of them again."""
-        self._zoomed = not self._zoomed
-        self._arrange()
-        self.call_after_refresh(self.see)
-
-    def action_search(self) -> None:
-        """Write what is searched for; the list follows at every letter, and what is selected is in it."""
-        self.search.began_at = self.selected
-        self.search.display = True
-        self.action_panel(1)
-        self.screen.set_focus(self.search)
-
-    def _write_search(self, event: Key) -> bool:
-        """A key while that is written. Whether it was taken here; what moves the cursor is the line's own."""
-        if event.key in ("enter", "escape", "ctrl+c"):
-            self.search.display = False
-            self.action_panel(1)
-            if event.key != "enter":
-                self.search.value = ""
-                self._seek()
-                if self.search.began_at is not None:
-                    self.select(self.search.began_at)
-            return True
-        if taken := self.search.write(event):
-            self._seek()
-        return taken
-
-    def on_input_changed(self, event: Input.Changed) -> None:
-        """It was pasted, or cut."""
-        if event.input is self.search:
-            self._seek()
-
-    def _seek(self) -> None:
-        sought = self.search.value
-        if sought != self.choices.search:
-            self.choose(replace(self.choices, search=sought, inverted=self.choices.inverted and bool(sought)))
-
-    def action_copy(self) -> None:
-        """Copy the name of what is selected: by the terminal (OSC 52), which may not take it, and into a file."""
-        if (one := self.one) is not None:
-            name = one_line(one.branch)
-            self.copy_to_clipboard(name)
-            self._keep_copy(name)
-
-    @work(group="copy", exclusive=True)
-    async def _keep_copy(self, text: str) -> None:
-        file = self.place.folder / COPIED
-        try:
-            if self.readonly:
-                raise OSError
-            await asyncio.to_thread(file.write_text, f"{text}\n")
-        except OSError:  # the terminal may have taken it all the same
-            self.say(f"{text} is copied, if the terminal allows it", "dim")
-        else:
-            self.say(f"{text} is copied, if the terminal allows it; and into {file}", "dim")
 
     async def on_event(self, event: Event) -> None:
         """A key does what it does before the next one is looked at, however fast they come.
@@ -528,54 +428,6 @@ class Cockpit(Deciding):
             with suppress(sqlite3.Error):  # who follows the study says what is wrong with the record
                 self._while_away(await happened(self.database, seen), self.study)
 
-    def action_mark(self) -> None:
-        """Mark what is selected, or do not any more; and go on to the next. Where one reads it is a page down."""
-        if self._shown > 2:
-            self.action_page(1)
-        elif (one := self.one) is not None:
-            before = set(self.marks)
-            self.mark([one.number], off=one.number in self.marks)
-            if self.marks != before:
-                self.action_move(1)
-            self.see()
-
-    def action_mark_range(self) -> None:
-        """Begin a range of marks at what is selected; the second time, mark all from there to here."""
-        if self.study is None or (one := self.one) is None:
-            return
-        if self._shown != 1:
-            self.say(f"{self.keymap['mark_range']} marks a range in the list: {self.keymap['panel_1']}", "dim")
-            return
-        start, self._mark_from = self._mark_from, one.number
-        if start is None:
-            self.say(f"{self.keymap['mark_range']} again marks all from there to here", "dim")
-            return
-        self._mark_from = None
-        if self.mark(listed(self.study, self.choices, spaced=False).between(start, one.number), off=False):
-            self.say(f"{len(self.marks)} marked", "dim")
-
-    def open_diff(self, number: int) -> None:
-        """Select an experiment, and show its diff from the top; the key of that panel goes to where one has been."""
-        self.select(number)
-        self.panels[2].begin()
-        self.action_panel(3)
-
-    def action_move(self, by: int) -> None:
-        """So many down or up."""
-        number = self.panel.step(by, -1 if self.selected is None else self.selected)
-        if number is None:
-            self.panel.scroll_lines(by)
-        else:
-            self.select(number)
-
-    def action_page(self, by: float) -> None:
-        """So many pages down or up."""
-        self.action_move(round(by * self.panel.page_lines))
-
-    def action_end(self, last: bool) -> None:
-        """The first, or the last."""
-        self.action_move(len(self.panel.body) if last else -len(self.panel.body))
-
     def on_descendant_focus(self) -> None:
         """A click has given the keys to another panel."""
         for panel in self.panels:
@@ -591,6 +443,11 @@ class Cockpit(Deciding):
     def action_help(self) -> None:
         """The keys and the glyphs."""
         self.push_screen(sheets.Help(self.panel.title, self.panel.keys, self.keymap))
+
+    def action_command_palette(self) -> None:
+        """What can be done, found by its words."""
+        if not isinstance(self.screen, palette.Palette):
+            self.push_screen(palette.Palette())
 
     def action_processes(self) -> None:
         """What was started here, and by whom."""

@@ -147,7 +147,7 @@ def _engine(study: Snapshot, run: str) -> tuple[str, str]:
         return f"gone since {clock(study.events[-1].at)[:5]}: {study.died}; {run} goes on", "infra"
     if engine is None or engine.ended_at is None:
         return f"not begun: {run} starts it", "text"
-    return f"ended {clock(engine.ended_at)[:5]}: {(engine.ended_by or Ended.DIED).value}; {run} goes on", "text"
+    return f"ended {clock(engine.ended_at)[:5]}: {(engine.ended_by or Ended.DIED).words}; {run} goes on", "text"
 
 
 def _lost(since: Happened) -> list[str]:

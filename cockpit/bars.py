@@ -6,7 +6,7 @@ from cockpit import figures
 from cockpit.feed import Snapshot
 from cockpit.keys import TABLE, Keymap
 from cockpit.line import Line, Piece, apart, fit, line
-from cockpit.pages import clock, few, verified
+from cockpit.pages import clock, count, few, verified
 from cockpit.panels import PANELS
 from cockpit.view import LEAST_COLUMNS, LEAST_ROWS, View
 from store.records import Ended, Verification
@@ -31,7 +31,7 @@ def state(study: Snapshot, now: float, keys: Keymap, *, slim: bool) -> list[Piec
             (f"! engine gone since {clock(last)[:5]}", "bold infra"),
             ("" if slim else f"   {keys['run']} goes on", "text"),
         ]
-    why = (engine.ended_by or Ended.DIED).value
+    why = (engine.ended_by or Ended.DIED).words
     bad = engine.ended_by in (Ended.MACHINE_FAILED, Ended.CONFIGURATION, Ended.BASELINE_FAILED)
     return [(f"ended {clock(engine.ended_at)[:5]}: {why}", "bold infra" if bad else "text")]
 
@@ -128,7 +128,7 @@ def strip(
 def too_small(view: View, name: str, columns: int, rows: int) -> Sequence[Line]:
     """What is said where there is no room for more."""
     study, waiting = view.study, view.study.offers
-    experiments = f"{len(study.experiments)} experiments"
+    experiments = count(len(study.experiments), "experiment")
     offers: Piece = (f"◊ {waiting} offer{'s wait' if waiting > 1 else ' waits'} for you", "bold offer")
     texts: tuple[Sequence[Piece], ...] = (
         [f"cockpit needs {LEAST_COLUMNS}x{LEAST_ROWS}"],

@@ -166,15 +166,13 @@ def _head(facts: dict[str, Any]) -> list[str]:
         each = (f"{name}: {pages.fidelity(sets)}" for name, sets in given.items())
         lines.append(f"fidelity   {'   '.join(each)}")
     lines += pages.measuring(facts)
-    if why := facts.get("no_wall"):
-        lines.append("no wall: what runs can read your files and reach the network; run only code that you trust")
-        lines.append(f"         {why}")
+    if split := facts.get("carved"):
+        lines.append(f"carved   {split}")
     if cannot := facts.get("cannot"):
         lines.append(f"warning   {cannot}; `cockpit plan` says what to change")
     lines += facts.get("doubts") or []
     lines += pages.uncommitted(facts)
-    if facts["submodules"]:
-        lines.append(f"submodules, which are not checked out: {', '.join(facts['submodules'])}")
+    lines += [f"warning   {text}" for text in facts.get("warnings") or []]
     return lines
 
 

@@ -42,16 +42,26 @@ def probe(
     ] = "10 min",
     as_json: Json = False,
 ) -> None:
-    """Run the last commit a few times, and say what it takes, what it comes to and how much it differs.
+    """Run the last commit a few times, and say how much it differs.
+
+    And what it takes in time and memory, what it prints, and whether its seed takes effect.
 
     No cockpit.toml is needed, and nothing is written into your working tree.
     """
+    from asyncio import CancelledError
+
     from cockpit import output, probed
     from loop.survey.probe import probe as run
     from store.probed import keys
 
-    words = ctx.meta[COMMAND] or _train_command(directory)
-    found = wait(run(directory, words, limit, _nothing if as_json else output.line, network=network))
+    words = ctx.meta[COMMAND]
+    if not words:
+        directory, words = _train_command(directory)
+    try:
+        found = wait(run(directory, words, limit, _nothing if as_json else output.line, network=network))
+    except (KeyboardInterrupt, CancelledError):
+        output.error("the probe is ended: what it ran has ended with it, and nothing is kept")
+        raise KeyboardInterrupt from None
     if as_json:
         output.document(keys(found))
     else:
@@ -67,8 +77,8 @@ def _nothing(_: str) -> None:
     pass
 
 
-def _train_command(directory: Path) -> Sequence[str]:
-    """The command of the study that is here, where none was said. Raises Usage where there is none."""
+def _train_command(directory: Path) -> tuple[Path, Sequence[str]]:
+    """Where the command of the study that is here is run, and the command. Raises Usage where there is none."""
     if not directory.is_dir():
         raise Usage(f"{directory} is no folder; the command comes after `--`: `cockpit probe -- python train.py`")
     if not repository(directory).config.is_file():
@@ -80,7 +90,7 @@ def _train_command(directory: Path) -> Sequence[str]:
     words = shlex.split(run.train)
     if run.python is not None and words[0] in ("python", "python3"):
         words[0] = str(place.root / run.python)
-    return words
+    return (directory if run.cwd == "." else place.root / run.cwd), words
 
 
 def _next(directory: Path, words: Sequence[str]) -> str:
@@ -109,7 +119,10 @@ def plan(
     hours: Annotated[float, typer.Option("--hours", metavar="N", help="How long it has.", min=0.01)] = 8.0,
     as_json: Json = False,
 ) -> None:
-    """Say what a study can answer by morning: how many experiments, and the smallest gain that it can confirm."""
+    """Say what a study can answer by morning.
+
+    How many experiments there are, and the smallest gain that they can confirm.
+    """
     from cockpit import output, plans
     from loop.plan import of_study
     from loop.study import read
@@ -121,15 +134,22 @@ def plan(
     if as_json:
         output.document({"study": place.name, **keys(found)})
         return
-    words = shlex.split(revision.settings.run.train)
-    where = [] if directory == Path() else [str(directory)]
+    words, folder = shlex.split(revision.settings.run.train), directory
+    if (cwd := revision.settings.run.cwd) != ".":
+        folder = place.root / cwd
+    where = [] if folder == Path() else [str(folder)]
     how = f"`{shlex.join(['cockpit', 'probe', *where, '--', *words])}` makes it known"
-    output.table(f"{place.name}\n\n{plans.page(found, how)}")
+    carve = revision.settings.data.carve
+    split = f"\n\n{carve.share:.0%} of {carve.file} is scored, and kept from training" if carve else ""
+    output.table(f"{place.name}\n\n{plans.page(found, how)}{split}")
 
 
 @app.command()
 def check(directory: Directory = Path(), as_json: Json = False) -> None:
-    """Say what a study will run, where, how long, and what is missing, without running any of it."""
+    """Say what a study will run, and what is missing.
+
+    Where, how long and with what, without running any of it.
+    """
     from msgspec import to_builtins
 
     from cockpit import checked, output

@@ -85,7 +85,7 @@ def card(
     before = {m.objective: m for m in against.at(at)} if against and against is not candidate else {}
     if not own:
         return []
-    columns = next(columns for least, columns in LAYOUTS if width >= least)
+    columns = next((columns for least, columns in LAYOUTS if width >= least), LAYOUTS[-1][1])
     of = "trunk" if against and against.number == study.incumbent else against.id if against else ""
     named = f"{candidate.said_at(next(iter(own.values())).fidelity).strip()}"
     rows = [_head(of if before else "", candidate.id, columns, judged=bool(figures_of), at=named)]
@@ -103,7 +103,7 @@ def card(
         judged = [one for one in shown if one.name in figures_of] or shown  # the others' rows say it
         rows.append(line((fit(_sources(judged, own, before), width).rstrip(), "faint")))
     elif figures_of:
-        legend = "░ too small to matter; safe: not worse by more; ─ 95 % interval; log scale"
+        legend = "░ too small to matter; safe: at worst within ░; ─ 95 % interval; log scale"
         rows.append(line((fit(legend, width).rstrip(), "faint")))
     return rows
 

@@ -35,6 +35,8 @@ def page(said: Mapping[str, Any]) -> str:
 
 def _rows(said: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield from said["commands"].items()
+    if said["cwd"] != ".":
+        yield "cwd", f"{said['cwd']}, in the checkout"
     if said["commands"]:
         yield "seed", f"{said['seed']}, on {said['baseline_seeds']} seeds at first" if said["seed"] else "$COCKPIT_SEED"
         yield "limit", f"{said['timeout_seconds']:g} s a stage"
@@ -54,6 +56,8 @@ def _rows(said: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         )
     yield from _listed("lent", said["read"])
     yield from _listed("sealed", said["sealed"])
+    if said["carved"]:
+        yield "carved", said["carved"]
     yield from _listed("objectives", [f"{ARROWS[way]} {name}" for name, way in said["objectives"].items()])
     yield from _listed("editable", said["editable"])
     knobs = [f"{name} ({domain})" for name, domain in said["knobs"].items()]

@@ -164,11 +164,23 @@ def open_study(
 
 
 @app.command()
-def config(as_json: Json = False) -> None:
-    """Print your configuration of the screen, its theme and keys: a file to begin with, and where it goes."""
+def config(
+    of: Annotated[
+        str | None,
+        typer.Argument(metavar="TABLE", help="A table of cockpit.toml, as run, or cockpit.toml: all of it."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Print your configuration of the screen, and where it goes.
+
+    Its theme and keys: a file to begin with.
+    With the name of a table of cockpit.toml, what may stand there: each key, what it takes and what it is for.
+    """
     from cockpit import configuration, output
     from cockpit.keys import shown
 
+    if of is not None:
+        return _of_the_study(of, as_json)
     file = configuration.place()
     own = configuration.read(file)
     if as_json:
@@ -176,6 +188,26 @@ def config(as_json: Json = False) -> None:
         output.document({"file": str(file), "theme": own.theme, "ascii": own.is_ascii, "keys": keys})
     else:
         output.line(configuration.written(own, file).rstrip())
+    return None
+
+
+def _of_the_study(table: str, as_json: bool) -> None:
+    """Print what may stand in a table of `cockpit.toml`, or in all of it."""
+    from msgspec import to_builtins
+
+    from cockpit import output
+    from loop.study.reference import sections, text
+    from store.where import meant
+
+    known = sections()
+    chosen = [section for section in known if table in (CONFIG, section.path[0])]
+    if not chosen:
+        every = dict.fromkeys(section.path[0] for section in known)
+        raise Usage(f"{CONFIG} has no table `{table}`; {meant(table, every)}: it has {', '.join(every)}")
+    if as_json:
+        output.document({"tables": to_builtins(chosen)})
+    else:
+        output.line(text(chosen).rstrip())
 
 
 @app.command()
@@ -204,7 +236,10 @@ def demo(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="A folder for its study.")] = Path("cockpit-demo"),
     as_json: Annotated[bool, typer.Option("--json", help="Run in batch, and print JSON lines.")] = False,
 ) -> None:
-    """Make a study and run it, with its screen; in batch without a terminal. Another time, come back to it."""
+    """Make a study and run it, with its screen. Another time, come back to it.
+
+    Without a terminal it runs in batch.
+    """
     from cockpit import batch, output
     from loop.new import new as make
 
@@ -220,7 +255,10 @@ def demo(
 
 @app.command()
 def diff(identifier: Identifier, directory: Directory = Path(), as_json: Json = False) -> None:
-    """Show what an experiment changes, as a patch against its parent."""
+    """Show what an experiment changes, as a patch.
+
+    It is against its parent. The last lines are the commands that it runs.
+    """
     from cockpit import output
     from loop.branches import patch
     from store.trail import SHELL, Trail
@@ -231,10 +269,12 @@ def diff(identifier: Identifier, directory: Directory = Path(), as_json: Json = 
         raise Usage(f"{experiment.id} is the baseline: it changes nothing")
     parent, _ = wait(look.one(place, name_of(experiment.parent)))
     text = wait(patch(place, parent.commit, experiment.commit, trail=Trail(place.folder, SHELL)))
+    commands = wait(home.runs_by(place, experiment))
     if as_json:
-        output.document({"id": experiment.id, "parent": parent.id, "diff": text})
+        output.document({"id": experiment.id, "parent": parent.id, "diff": text, "commands": commands})
     else:
         output.patch(f"{experiment.id} from {parent.id}: {experiment.hypothesis}\n{text}".rstrip())
+        output.line("\n".join(["", *(f"it runs: {each}" for each in commands)]))
 
 
 app.add_typer(before.app)

@@ -30,7 +30,7 @@ from cockpit.keys import (
 from cockpit.panels import PANELS
 from cockpit.themes import THEMES
 from store.place import no_toml
-from store.where import Misconfigured, where
+from store.where import Misconfigured, meant, where
 
 EVERY = {key.name: key for keys in (OF_PROCESSES, *(panel.keys for panel in PANELS), KEYS) for key in keys if key.name}
 PLACES = [  # in each of which a key does one thing
@@ -46,6 +46,12 @@ TAKEN = {
     "ctrl+o": "byobu and zellij take it",
     "ctrl+q": "a terminal takes it, to go on",
     "ctrl+s": "a terminal takes it, to hold",
+}
+SAYS = {  # what is said of each key of the file, in it and in docs/configuration.md
+    "theme": f"{', '.join(THEMES)}: the last is your terminal's own 16 colours. Without it dark, or the last where "
+    "there are no more colours",
+    "ascii": "true draws nothing beyond ASCII. Without it the locale decides",
+    "keys": 'a key in quotes, or several: ["m", "f2"]. What a name is given, it has in place of all others',
 }
 EXAMPLES = 'one as "x", "f2", "^x", "alt+x"'
 SAME = {"ctrl+i": "tab", "ctrl+m": "enter", "return": "enter", "ctrl+h": "backspace"}  # to a terminal
@@ -99,8 +105,8 @@ def read(file: Path) -> Configuration:
 def _misfits(tables: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     """The keys of the file that cannot be used, each with why, and what to do."""
     for name in tables:
-        if name not in ("theme", "ascii", "keys"):
-            yield (name,), f"is not a key that cockpit knows; {_meant(name, ('theme', 'ascii', 'keys'))}"
+        if name not in SAYS:
+            yield (name,), f"is not a key that cockpit knows; {meant(name, SAYS)}"
     if tables.get("theme", "dark") not in [*THEMES]:
         yield ("theme",), f"is no theme; put one of {', '.join(THEMES)}, in quotes"
     if not isinstance(tables.get("ascii", False), bool):
@@ -112,7 +118,7 @@ def _misfits(tables: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]
     sound = dict[str, tuple[str, ...]]()
     for name, value in table.items():
         if name not in EVERY:
-            yield ("keys", name), f"is nothing that has a key; {_meant(name, EVERY)}: docs/keys.md lists them"
+            yield ("keys", name), f"is nothing that has a key; {meant(name, EVERY)}: `cockpit config` lists them"
         elif not (keys := _keys(value)):
             yield ("keys", name), 'is a key in quotes, as "m", or several: ["m", "f2"]'
         elif whys := [why for key in keys if (why := _unfit(key, name))]:
@@ -120,11 +126,6 @@ def _misfits(tables: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]
         else:
             sound[name] = keys
     yield from _clashes(sound, {*EVERY} - {*table} | {*sound})
-
-
-def _meant(said: str, known: Sequence[str] | Mapping[str, Any]) -> str:
-    near = get_close_matches(said, known, n=1)
-    return f"put `{near[0]}`, if that is meant" if near else "take it out"
 
 
 def _keys(value: object) -> tuple[str, ...]:
@@ -171,17 +172,11 @@ def written(configuration: Configuration, file: Path) -> str:
     """All of it as a file: what is not as it comes, and as a comment all that is."""
     there = file.exists()
     lines = [f"# {file}" + ("" if there else ": there is none yet; this is one to begin with")]
-    lines += [
-        "",
-        "# dark, light, or terminal: your terminal's own 16 colours. Without it dark, or those where it has no more",
-    ]
+    lines += ["", f"# {SAYS['theme']}"]
     lines += [_line("theme", configuration.theme or "dark", configuration.theme is not None)]
-    lines += ["", "# true draws nothing beyond ASCII. Without it the locale decides"]
+    lines += ["", f"# {SAYS['ascii']}"]
     lines += [f"{'' if configuration.ascii is not None else '# '}ascii = {str(configuration.is_ascii).lower()}"]
-    lines += [
-        "",
-        '[keys]  # a key in quotes, or several: ["m", "f2"]. What a name is given, it has in place of all others',
-    ]
+    lines += ["", f"[keys]  # {SAYS['keys']}"]
     groups: list[tuple[str, Sequence[Key]]] = [
         (group, [key for key in KEYS if key.group == group]) for group in (DECIDE, LOOK, STEER)
     ]

@@ -44,7 +44,9 @@ def merge(
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Kept with the decision.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Make an experiment's tree the trunk's, or what several make together. Your own branch is not touched.
+    """Take an experiment to trunk, or several together.
+
+    Your own branch is not touched.
 
     Several are taken together, and so is one onto a trunk that has moved, where no two of them change the same knob or
     lines. What they make is run once before all else; undo goes back if it does not hold.
@@ -78,7 +80,10 @@ def undo(directory: Directory = Path(), as_json: Json = False) -> None:
 
 @app.command()
 def redo(directory: Directory = Path(), as_json: Json = False) -> None:
-    """Decide once more what the last undo took back, unless something else was decided since."""
+    """Decide once more what the last undo took back.
+
+    That is, unless something else was decided since.
+    """
     place = find(directory)
     expected = wait(seen(place))
     ordered(place, "redo", {}, expected, "", as_json)
@@ -90,7 +95,7 @@ def note(
     directory: Directory = Path(),
     as_json: Json = False,
 ) -> None:
-    """Tell the model something that its next proposals take into account."""
+    """Tell the model something for its next proposals."""
     place = find(directory)
     wait(seen(place))
     ordered(place, "note", {"text": text}, {}, "", as_json)
@@ -98,7 +103,10 @@ def note(
 
 @app.command()
 def pin(words: Words, as_json: Json = False) -> None:
-    """Let the next proposals start from an experiment, in trunk's place, until it is decided or trunk moves."""
+    """Let the next proposals start from an experiment.
+
+    It is in trunk's place until it is decided or trunk moves.
+    """
     place, identifiers = named(words)
     if len(identifiers) > 1:
         raise Usage("one experiment is pinned at a time: `cockpit pin ID [DIR]`")
@@ -177,18 +185,27 @@ def end(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """End the run of an experiment, which is run no more, and let the engine go on with the next one."""
+    """End the run of an experiment, which is run no more.
+
+    The engine goes on with the next one.
+
+    One that was asked for by `rerun` is withdrawn, also while it waits for its turn.
+    """
     place, identifiers = perhaps_named(words)
     if len(identifiers) > 1:
         raise Usage("one run is ended at a time: `cockpit end [ID] [DIR]`")
-    _alive(place, "end")
+    if not identifiers:
+        _alive(place, "end")
     number = wait(one(place, identifiers[0]))[0].number if identifiers else wait(_under_way(place))
     ordered(place, "end", {"experiment": number}, {}, "", as_json)
 
 
 @app.command()
 def stop(directory: Directory = Path(), as_json: Json = False) -> None:
-    """End the engine after the run under way; asked again, now, with a grace of three seconds; once more, at once."""
+    """End the engine after the run under way.
+
+    Asked again, now, with a grace of three seconds; once more, at once.
+    """
     _halt(find(directory), "stop", as_json)
 
 

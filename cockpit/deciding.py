@@ -217,14 +217,12 @@ class Deciding(App[Exception | None]):
             self._ask(verb, {}, self.seen(), DOING[verb], follows=bool(self._waiting))
 
     def action_end_run(self) -> None:
-        """End the run under way of what is selected: the one that is seen."""
+        """End the run under way of what is selected: the one that is seen. One that was asked for again may wait."""
         study, one = self.study, self.one
         if study is None or one is None:
             return
-        if (run := next((run for run in study.running if run.experiment == one.number), None)) is None:
-            self.refused("end", f"no run of {one.id} is under way")
-        else:
-            self._ask("end", {"experiment": one.number}, {"run": run.id}, f"ending the run of {one.id}")
+        run = next((run.id for run in study.running if run.experiment == one.number), None)
+        self._ask("end", {"experiment": one.number}, {"run": run}, f"ending the run of {one.id}")
 
     def action_pin(self) -> None:
         """Let proposals start from what is selected; from trunk again, where they do."""

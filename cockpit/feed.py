@@ -85,6 +85,21 @@ class Objective(Struct, frozen=True):
     bound: str = ""  # that must hold of it, in words
 
 
+def objectives(said: Mapping[str, Any]) -> list[Objective]:
+    """The objectives as an engine has told them: those that steer first, in the order of the file."""
+    every = [
+        Objective(
+            name,
+            *named(name, one.get("label"), one.get("unit")),
+            maximize=one["direction"] == "maximize",
+            quality=one["kind"] == "quality",
+            steers=bool(one["steers"]),
+        )
+        for name, one in said.items()
+    ]
+    return [one for one in every if one.steers] + [one for one in every if not one.steers]
+
+
 class Snapshot(Struct, frozen=True, eq=False, dict=True):  # one that is read anew is another one
     """A study at one moment: all from one state of the record, but for the engine's pid, which its lock says.
 
@@ -169,17 +184,7 @@ class Snapshot(Struct, frozen=True, eq=False, dict=True):  # one that is read an
         said = self.facts.get("objectives") or {
             one.objective: {"direction": one.direction, "kind": "quality", "steers": True} for one in self.reference
         }
-        every = [
-            Objective(
-                name,
-                *named(name, one.get("label"), one.get("unit")),
-                maximize=one["direction"] == "maximize",
-                quality=one["kind"] == "quality",
-                steers=bool(one["steers"]),
-            )
-            for name, one in said.items()
-        ]
-        return [one for one in every if one.steers] + [one for one in every if not one.steers]
+        return objectives(said)
 
     @cached_property
     def quantities(self) -> list[Objective]:

@@ -55,10 +55,13 @@ def amount(number: float) -> str:
 
 
 def delta(share: float, margin: float = 0.0, *, quality: bool) -> str:
-    """A change in per cent, always signed: `−0.4`, `+38`, `0`. An uncertain one has no more digits than its margin."""
+    """A change in per cent, always signed: `−0.4`, `+38`, `0`. An uncertain one has no more digits than its margin.
+
+    But whole ones, as the sentence of a verdict beside it has.
+    """
     percent, digits = 100 * share, 1 if quality else 0
     if 0 < margin < MOST:
-        digits = min(max(-_exponent(100 * margin), -3), 3)
+        digits = min(max(-_exponent(100 * margin), 0), 3)
     elif abs(percent) >= 99.95:
         digits = min(digits, 0)
     return signed(percent, digits)

@@ -12,7 +12,7 @@ from cockpit.look import Directory, Identifier, Json, Usage, one, wait
 from store.place import Place, engine_pid, find
 
 if TYPE_CHECKING:
-    from store.records import Run
+    from store.records import Experiment, Run
 
 NOT_THE_SAME = 6  # the exit status of a run that was made again and has failed
 
@@ -37,7 +37,9 @@ def land(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Make a branch off your own with the change of an experiment, or of trunk: ready to be pushed, or merged.
+    """Make a branch off your own with the change of an experiment.
+
+    Or of trunk: ready to be pushed, or merged.
 
     Your branch, files, index and stash stay as they are, whatever state they are in, but for --fast-forward.
     """
@@ -58,12 +60,15 @@ def land(
     branch = answer.told["branch"]
     hints = [] if fast_forward else [f"`git merge --ff-only {branch}` takes it to {here or 'where you are'}"]
     hints += [f"`git push -u {remote} {branch}` offers it to others" for remote in remotes[:1]]
-    printed(place, "land", arguments, answer, hints, as_json)
+    runs = [f"it runs: {each}" for each in answer.told["commands"]]
+    printed(place, "land", arguments, answer, [*hints, *runs], as_json)
 
 
 @app.command()
 def sync(directory: Directory = Path(), as_json: Json = False) -> None:
-    """Take what you have committed since to trunk, with what is merged there. It is run before all else.
+    """Take what you have committed since to trunk.
+
+    What is merged there stays. It is run before all else.
 
     Files that clash are named, and nothing is merged then; `cockpit undo` takes a sync back.
     """
@@ -81,7 +86,9 @@ def checkout(
     directory: Directory = Path(),
     as_json: Json = False,
 ) -> None:
-    """Lay an experiment's tree out in a folder, with a script beside it that runs it as it was run.
+    """Lay an experiment's tree out in a folder, and how it is run.
+
+    A script beside it runs it as it was run.
 
     FOLDER.sh has the commands, variables, interpreter and seed of a run of it; it works on a copy, FOLDER.run.
     """
@@ -113,7 +120,9 @@ def rerun(
     seed: Annotated[int | None, typer.Option("--seed", metavar="N", min=0, help="Else one that it was run on.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Run an experiment again, and say how that compares with what is recorded. It decides nothing.
+    """Run an experiment again, and say how that compares.
+
+    With what is recorded: it decides nothing.
 
     With an engine at work it waits there for the run under way; else it is run here and now, and Ctrl-C ends it.
     """
@@ -161,6 +170,21 @@ async def _here(place: Place, number: int, seed: int | None) -> "tuple[Run | Non
     if run is None:
         return None, ""
     return run, told.get(run.id, f"e{number:04d} failed: {run.outcome}, {run.detail}")
+
+
+async def runs_by(place: Place, experiment: "Experiment") -> list[str]:
+    """The commands that an experiment runs, as one types them; nothing where its tree cannot be read."""
+    from loop.branches import Branches, GitError
+    from loop.typed import typed
+    from store.database import Database
+    from store.trail import NOWHERE
+
+    try:
+        branches = await Branches.of(place, NOWHERE)
+        async with await Database.open(place.folder, migrate=False) as database:
+            return await typed(place, branches, database, experiment)
+    except GitError:
+        return []
 
 
 async def _stands(place: Place) -> tuple[dict[str, Any], list[str]]:

@@ -10,6 +10,7 @@ from textual.keys import _character_to_key
 
 from cockpit.glyphs import BASELINE, FAILS, OFFER, STATES, WORDS, Look
 from cockpit.line import Line, Piece, beside, fit, line, wrap
+from cockpit.panels import NAMES as PANEL_NAMES
 
 LOOK, DECIDE, STEER = "Look", "Decide", "Steer"
 STAY = ("run", "undo", "quit", "help")  # in the footer, where there is little room: the first of them gives way first
@@ -49,7 +50,7 @@ KEYS = (
     Key("yield", "H", "ask('yield')", STEER, "hand the device back now; {run} goes on"),
     Key("stop", "Q", "ask('stop')", STEER, "stop after the current runs; twice: now"),
     Key("panel_1", "1", "panel(1)", LOOK, "the panels; tab the next"),
-    *(Key(f"panel_{number}", str(number), f"panel({number})", LOOK, "") for number in range(2, 7)),
+    *(Key(f"panel_{number}", str(number), f"panel({number})", LOOK, "") for number in range(2, len(PANEL_NAMES) + 1)),
     Key("zoom", "z", "zoom", LOOK, "this panel alone, or all", "zoom"),
     Key("back", "escape", "back", LOOK, "back; in the list forget marks, then filter"),
     Key("first", "g,home", "end(False)", LOOK, "first line, last line"),
@@ -61,7 +62,7 @@ KEYS = (
     Key("copy", "y", "copy", LOOK, "copy the name of its branch"),
     Key("plan", "i", "plan", LOOK, "what the study can answer by morning"),
     Key("processes", "at", "processes", LOOK, "every git command and process that was run"),
-    Key("palette", "ctrl+p", "command_palette", STEER, "all of these, by their words"),
+    Key("palette", "ctrl+p", "command_palette", STEER, "all of these, and land, sync, rerun"),
     Key("suspend", "ctrl+z", "suspend_process", STEER, "to the shell; fg comes back"),
     Key("redraw", "ctrl+l", "redraw", STEER, "draw the screen anew"),
     Key("help", "question_mark", "help", STEER, "this help", "help"),
@@ -205,11 +206,12 @@ def help_lines(width: int, title: str = "", own: Sequence[Key] = (), keymap: Key
         ("Evidence", "screened: a first look; promising: on several seeds; confirmed: on seeds never used to choose"),
         ("Badges", "* is marked; stale: made from what trunk is no more; pin: what the next proposals start from"),
         ("Figures", "changes against trunk in per cent; ± is half a 95 % interval; P a probability"),
+        ("Above", "wall: what keeps runs from your files and the network; bench: on what all of it was measured"),
     )
     rows = [
         (name if not at else "", text) for name, whole in said for at, text in enumerate(wrap(whole, width - 10, 3))
     ]
-    return [*lines, line(), *(line((f"{name:10}", "bold"), (text, "dim")) for name, text in rows)]
+    return [*lines, *(line((f"{name:10}", "bold"), (text, "dim")) for name, text in rows)]
 
 
 def markdown(panels: Iterable[tuple[int | str, str, Sequence[Key]]]) -> str:
@@ -227,6 +229,9 @@ Of the screen, wherever one is; then of each panel. `?` shows those that count w
         text += f"\n## {title}\n\n| key | does | name |\n| --- | --- | --- |\n"
         for (those, key), names in zip(TABLE.rows(keys), _names(keys), strict=True):
             text += f"| `{those}` | {TABLE.says(key)} | {', '.join(f'`{name}`' for name in names)} |\n"
+    text += "\n## By words alone\n\nNo key does these: the palette has them.\n\n| word | does |\n| --- | --- |\n"
+    for word, _, does in (key.says.partition(": ") for key in BY_WORDS):
+        text += f"| `{word}` | {does} |\n"
     return text
 
 

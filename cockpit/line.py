@@ -122,6 +122,7 @@ def wrap(text: str, columns: int, most: int) -> list[str]:
 
 def _parts(word: str, columns: int) -> list[str]:
     """A word, in parts that each fit on a line."""
+    columns = max(1, columns)
     if cell_len(word) <= columns:
         return [word]
     return [

@@ -1,8 +1,8 @@
 """Which experiments are listed, and in what order: by attention or by a column, those that match, flat or as a tree."""
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property, lru_cache
-from itertools import compress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import compress, filterfalse
 from operator import attrgetter
 
 from msgspec import Struct
@@ -32,7 +32,7 @@ def groups(rows: Sequence[Experiment], incumbent: int = 0) -> list[Group]:
 
 
 def grouped(numbers: Sequence[int], those: Sequence[Experiment], trunk: Experiment | None) -> list[Group]:
-    """The same of some numbers, among which `those` are open, and trunk may be."""
+    """The same of some numbers, the least first, among which `those` are open, and trunk may be."""
     waiting = [trunk.number] if trunk and trunk.verification is Verification.FAILS else []
     waiting += [one.number for one in offers(those)]
     hopeful = [one.number for one in those if promising(one)]
@@ -43,7 +43,7 @@ def grouped(numbers: Sequence[int], those: Sequence[Experiment], trunk: Experime
         ("Waiting for you", "bold offer", waiting),
         ("Promising, not confirmed", "bold good", sorted(hopeful, reverse=True)),
         ("Now" if active else "Queued", "bold dim", [*active, *coming]),
-        (EARLIER, "bold dim", sorted((number for number in numbers if number not in apart), reverse=True)),
+        (EARLIER, "bold dim", [*filterfalse(apart.__contains__, reversed(numbers))]),
     ]
     return [group for group in every if group[2]]
 
@@ -146,18 +146,10 @@ def _groups(study: Snapshot, rows: Sequence[Experiment], choices: Choices) -> li
 class Listed(Struct, frozen=True, dict=True):
     """The list: its entries line by line, and how far each experiment is set in."""
 
-    entries: list[Entry]
-    generations: dict[int, int]  # where it is a tree
-
-    @cached_property
-    def experiments(self) -> list[int | None]:
-        """The experiment on each line, where there is one."""
-        return [entry if isinstance(entry, int) else None for entry in self.entries]
-
-    @cached_property
-    def numbers(self) -> list[int]:
-        """The experiments, from the first to the last."""
-        return [entry for entry in self.entries if isinstance(entry, int)]
+    entries: Sequence[Entry]
+    experiments: Sequence[int | None]  # the experiment on each line, where there is one
+    numbers: Sequence[int]  # the experiments, from the first to the last
+    generations: Mapping[int, int] = {}  # where it is a tree
 
     def line(self, number: int) -> int | None:
         """The line on which an experiment stands."""
@@ -167,7 +159,7 @@ class Listed(Struct, frozen=True, dict=True):
         """The place of an experiment among them."""
         return self.numbers.index(number) if number in self.numbers else None
 
-    def between(self, one: int, other: int) -> list[int]:
+    def between(self, one: int, other: int) -> Sequence[int]:
         """The experiments from one to another; where only one of them is listed, that one."""
         ends = sorted(place for number in (one, other) if (place := self.place(number)) is not None)
         return self.numbers[ends[0] : ends[-1] + 1] if ends else []
@@ -182,13 +174,18 @@ def listed(study: Snapshot, choices: Choices, *, spaced: bool) -> Listed:
     rows = matches(study, choices)
     if choices.tree:
         pairs = list(nested(ordered(study, rows, choices), study))
-        return Listed([one.number for one, _ in pairs], {one.number: min(depth, NESTED) for one, depth in pairs})
+        numbers = [one.number for one, _ in pairs]
+        return Listed(numbers, numbers, numbers, {one.number: min(depth, NESTED) for one, depth in pairs})
     if choices.sort != ATTENTION or choices.backwards:
-        return Listed([one.number for one in ordered(study, rows, choices)], {})
+        numbers = [one.number for one in ordered(study, rows, choices)]
+        return Listed(numbers, numbers, numbers)
     entries: list[Entry] = []
+    experiments: list[int | None] = []
+    every: list[int] = []
     for title, style, numbers in _groups(study, rows, choices):
-        if spaced and entries:
-            entries.append(None)
+        gap = [None] if spaced and entries else []
         known = study.whole or title != EARLIER  # all but these are read first
-        entries += [(title, style, len(numbers) if known else None), *numbers]
-    return Listed(entries, {})
+        entries += [*gap, (title, style, len(numbers) if known else None), *numbers]
+        experiments += [*gap, None, *numbers]
+        every += numbers
+    return Listed(entries, experiments, every)

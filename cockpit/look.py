@@ -11,6 +11,7 @@ import typer
 from store.place import Place, engine_pid, find
 
 if TYPE_CHECKING:
+    from cockpit.besides import Beside
     from store.account import Account
     from store.calls import Told
     from store.database import Database
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         Limit,
         Progress,
         Reference,
+        Rerun,
         Returns,
         Revision,
         Run,
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
     Spoken = tuple[Told | None, Engine | None]
     Drawn = tuple[
         tuple[Frontier, list[Reference]], list[Experiment], Keeps | None, Returns | None, list[Progress],
-        list[Agreement],
+        list[Agreement], list[str],
     ]  # fmt: skip
 
 Directory = Annotated[
@@ -82,6 +84,7 @@ def wait(work: Coroutine[Any, Any, Answer]) -> Answer:
 def status(directory: Directory = Path(), as_json: Json = False) -> None:
     """Say where a study stands."""
     from cockpit import output, pages
+    from store import planned, views
     from store.database import ask
 
     place = find(directory)
@@ -91,8 +94,10 @@ def status(directory: Directory = Path(), as_json: Json = False) -> None:
     nothing: Standing = (None, None, [], 0, None, False, [], None, None, None, [])
     found = wait(ask(place, _standing, nothing))
     study, engine, rows, incumbent, counted, paused, budgets, last, pinned, text, agreed = found
+    notes: tuple[str, ...] = wait(ask(place, partial(planned.notes, bench=engine.facts["bench"]), ())) if engine else ()
+    waiting: list[Rerun] = wait(ask(place, views.reruns, []))
     keys = output.status_keys(
-        place.name, study, engine, pid, rows, incumbent, counted, paused, budgets, pinned, text, agreed
+        place.name, study, engine, pid, rows, incumbent, counted, paused, budgets, pinned, text, agreed, notes, waiting
     )
     if as_json:
         output.document({**keys, "away": told[1] if told else None})
@@ -162,6 +167,8 @@ async def _listed(database: "Database") -> "tuple[list[Experiment], int]":
 def show(identifier: Identifier, directory: Directory = Path(), as_json: Json = False) -> None:
     """Show one experiment, its runs and what they cost."""
     from cockpit import output, pages
+    from cockpit.besides import recorded
+    from cockpit.home import runs_by
     from store import calls, views
     from store.database import ask
 
@@ -170,46 +177,55 @@ def show(identifier: Identifier, directory: Directory = Path(), as_json: Json = 
     asked: list[Call] = wait(ask(place, partial(calls.of, experiment=experiment.number), []))
     incumbent = wait(ask(place, views.incumbent, 0))
     again: dict[int, str] = wait(ask(place, partial(views.run_again, number=experiment.number), {}))
+    commands = wait(runs_by(place, experiment))
+    beside: list[Beside] = wait(ask(place, partial(recorded, one=experiment), []))
     if as_json:
         keys = {
             **output.experiment_keys(experiment, incumbent),
             "runs": [output.run_keys(run, place.folder) for run in runs],
         }
-        output.document({**keys, "calls": [output.call_keys(call) for call in asked]})
+        output.document({**keys, "calls": [output.call_keys(call) for call in asked], "commands": commands})
     else:
-        output.line(pages.experiment_page(experiment, runs, asked, place.folder, incumbent, again))
+        texts = [each.text for each in beside]
+        output.line(pages.experiment_page(experiment, runs, asked, place.folder, incumbent, again, texts))
+        for each in commands:
+            output.line(f"it runs: {each}")
 
 
 @app.command()
 def frontier(directory: Directory = Path(), as_json: Json = False) -> None:
-    """Show the frontier: the experiments that no other one beats in everything."""
+    """Show the experiments that no other one beats in everything."""
     from cockpit import output, pages
     from store.database import ask
     from store.records import Frontier
 
-    nothing: Drawn = ((Frontier(), []), [], None, None, [], [])
-    (drawn, reference), rows, counted, lately, grown, agreed = wait(ask(find(directory), _drawn, nothing))
+    nothing: Drawn = ((Frontier(), []), [], None, None, [], [], [])
+    (drawn, reference), rows, counted, lately, grown, agreed, idle = wait(ask(find(directory), _drawn, nothing))
     if as_json:
         keys = output.frontier_keys(drawn, reference, rows)
         more = {"returns": output.returns_keys(lately), "progress": output.progress_keys(grown)}
         more["agreement"] = output.agreement_keys(agreed)
         output.document({**keys, **more})
     else:
-        lines = [pages.frontier_page(drawn, reference, rows, counted, lately, agreed), *pages.grown(grown)]
+        lines = [pages.frontier_page(drawn, reference, rows, counted, lately, agreed, idle), *pages.grown(grown)]
         output.table("\n".join(lines))
 
 
 async def _drawn(database: "Database") -> "Drawn":
+    from cockpit.besides import quiet
     from store import views
 
     drawn, rows = await views.frontier(database), await views.experiments(database)
     counted, lately, grown = await views.keeps(database), await views.returns(database), await views.progress(database)
-    return drawn, rows, counted, lately, grown, await views.agreement(database)
+    return drawn, rows, counted, lately, grown, await views.agreement(database), await quiet(database)
 
 
 @app.command()
 def ledger(directory: Directory = Path(), as_json: Json = False) -> None:
-    """Show what was spent, by what came of it and by who took it; what that has gained, and what was lost and why."""
+    """Show what was spent, by what came of it and by who took it.
+
+    And what that has gained, and what was lost and why.
+    """
     from cockpit import account, output, pages
     from store.account import NOTHING
     from store.database import ask
@@ -246,7 +262,10 @@ def context(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show one call to a model: what it was told and what of that was cut, its answer, and what came of it."""
+    """Show one call to a model: what it was told, and its answer.
+
+    And what of that was cut, and what came of it.
+    """
     import time
 
     from cockpit import output, told
@@ -319,7 +338,7 @@ def logs(
 
 @app.command()
 def processes(directory: Directory = Path(), as_json: Json = False) -> None:
-    """List every git command and process that cockpit has started for a study, oldest first."""
+    """List all git commands and processes of a study, oldest first."""
     from cockpit import output, ran
     from store import trail
 

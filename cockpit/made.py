@@ -23,13 +23,16 @@ class Made:
 
     def __init__(self) -> None:
         self._kept: dict[tuple[Any, ...], tuple[Sequence[Experiment], list[Any]]] = {}  # the newest last
+        self._renewed: tuple[Sequence[Experiment], Sequence[Experiment], list[int]] = (), (), []  # as it was asked last
 
     def each(self, rows: Sequence[Experiment], make: Callable[[Experiment, *Ts], One], *given: *Ts) -> list[One]:
         """What `make`, a function of an experiment and of what is given, says of each, in the order of the rows."""
         before, known = self._kept.pop((make, given), ((), []))
         if before is not rows:
             made = known[: len(rows)]
-            for place in renewed(rows, before):
+            if self._renewed[0] is not rows or self._renewed[1] is not before:
+                self._renewed = rows, before, renewed(rows, before)
+            for place in self._renewed[2]:
                 made[place : place + 1] = [make(rows[place], *given)]
             known = made
         self._kept[make, given] = rows, known

@@ -11,11 +11,15 @@ from contextlib import suppress
 from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
 from store.place import Place, engine_pid, find
+
+if TYPE_CHECKING:
+    from cockpit.view import Repository
+    from store.trail import Trail
 
 COMMANDS = frozenset(
     [
@@ -115,29 +119,14 @@ def screen(
     gc.disable()  # until all is read: what is made by then stays, and to go through it is a fifth of the time
     from cockpit import configuration, output
     from cockpit.app import Cockpit
-    from cockpit.patch import MOST_BYTES
-    from cockpit.view import Repository
-    from loop.branches import Branches, file, patch
     from store.trail import NOWHERE, SCREEN, Trail
 
     own = configuration.read(configuration.place())
     own = replace(own, ascii=True) if ascii_only else own
-    trail = NOWHERE if readonly else Trail(place.folder, SCREEN)
-
-    async def conflicts(place: Place, numbers: Sequence[int]) -> str:
-        from loop import foresee  # which imports what most screens never need
-
-        return await foresee.conflicts(place, numbers, trail)
-
-    async def stands(place: Place) -> dict[str, Any]:
-        branches = await Branches.of(place, trail)
-        return {"head": await branches.commit("HEAD"), "onto": await branches.head(), "root": str(place.root)}
-
     if all(os.get_terminal_size()):  # it knows its size better than what a shell exported once
         for name in ("COLUMNS", "LINES"):
             os.environ.pop(name, None)
-    read = partial(patch, most=MOST_BYTES, trail=trail), partial(file, most=MOST_BYTES, trail=trail)
-    git = Repository(*read, conflicts, stands, trail)
+    git = asked_of_git(NOWHERE if readonly else Trail(place.folder, SCREEN))
     shown = Cockpit(place, git, experiments, seconds, with_changes=with_changes, readonly=readonly, configuration=own)
     if (error := shown.run()) is not None:
         raise error
@@ -148,3 +137,22 @@ def screen(
         elif not readonly:
             output.line(f"no engine runs: `{output.command(place.root, 'resume')}` starts one")
     return shown.return_code or 0
+
+
+def asked_of_git(trail: "Trail") -> "Repository":
+    """What a screen asks of git. What that starts is added to the trail."""
+    from cockpit.patch import MOST_BYTES
+    from cockpit.view import Repository
+    from loop.branches import Branches, file, patch
+
+    async def conflicts(place: Place, numbers: Sequence[int]) -> str:
+        from loop import foresee  # which imports what most screens never need
+
+        return await foresee.conflicts(place, numbers, trail)
+
+    async def stands(place: Place) -> dict[str, Any]:
+        branches = await Branches.of(place, trail)
+        return {"head": await branches.commit("HEAD"), "onto": await branches.head(), "root": str(place.root)}
+
+    read = partial(patch, most=MOST_BYTES, trail=trail), partial(file, most=MOST_BYTES, trail=trail)
+    return Repository(*read, conflicts, stands, trail)

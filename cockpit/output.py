@@ -34,6 +34,7 @@ from store.records import (
     Measurement,
     Progress,
     Reference,
+    Rerun,
     Returns,
     Revision,
     Run,
@@ -62,11 +63,15 @@ def line(text: str) -> None:
     _write(clean(text))
 
 
+def columns() -> int | None:
+    """How wide the terminal is that is written to; None where it is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
 def table(text: str) -> None:
     """Lines that belong under one another: on a terminal each is cut where it would wrap. Raises ReaderGone."""
     shown = clean(text)
-    if sys.stdout.isatty():
-        width = shutil.get_terminal_size().columns
+    if (width := columns()) is not None:
         shown = Clean("\n".join(_cut(line, width) for line in shown.split("\n")))
     _write(shown)
 
@@ -322,8 +327,13 @@ def status_keys(
     pinned: int | None = None,
     revision: Revision | None = None,
     agreement: Sequence[Agreement] = (),
+    notes: Sequence[str] = (),
+    reruns: Iterable[Rerun] = (),
 ) -> dict[str, Any]:
-    """Where a study stands. `pid` is the engine's that runs now; one that went without a word has died."""
+    """Where a study stands. `notes` are what its runs have shown since the engine began.
+
+    `pid` is the engine's that runs now; one that went without a word has died.
+    """
     undecided = [one.verdict for one in experiments if one.verdict and one.state is State.JUDGED]
     ended_by = None if engine is None or pid is not None else engine.ended_by or Ended.DIED
     offered = [one.id for one in offers(experiments)]
@@ -349,7 +359,8 @@ def status_keys(
         "revision": None if revision is None else revision_keys(revision),
         "left_out": engine.facts["left_out"] if engine else None,
         "with_changes": engine.facts.get("with_changes", []) if engine else None,
-        "doubts": list(engine.facts.get("doubts") or ()) if engine else [],
+        "doubts": list(dict.fromkeys([*(engine.facts.get("doubts") or ()), *notes])) if engine else [],
+        "reruns": [{"id": name_of(one.experiment), "seed": one.seed} for one in reruns],
         "meter": engine.facts["meter"] if engine else None,
         "evaluation_reads": engine.facts.get("evaluation_reads", {}) if engine else {},
         "model": engine.facts["model"] if engine else None,

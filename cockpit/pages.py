@@ -34,6 +34,7 @@ SURE_FOOT = "   P the probability of being on the frontier in truth"
 DAY_SECONDS = 86_400
 GROWN = 8  # gains that are listed, the last ones
 SLUG_COLUMNS = 26  # of a list: what came of it is to be read beside it
+SAID = {"down": "down: no engine"}  # an outcome, for people
 ARROWS = {"minimize": "▾", "maximize": "▴"}  # which way is better
 
 
@@ -99,7 +100,7 @@ def verified(
     why = f"{one.failure}, {one.detail}" if one.failure else one.verdict.sentence if one.verdict else ""
     first = ""
     if last is not None and (last.verb, last.experiment) != ("merge", incumbent):
-        first = f", once it has taken back the {last.verb} of {name_of(last.experiment)}"
+        first = f", once it has taken back the {last.name}"
     return f"trunk is {one.id}, which does not hold: {why}. {how} goes back{first}"
 
 
@@ -136,10 +137,12 @@ def experiment_page(
     study: Path,
     incumbent: int = 0,
     compared: Mapping[int, str] = {},
+    beside: Iterable[str] = (),
 ) -> str:
     """An experiment with its measurements, runs and stages, and the calls to a model that it took.
 
-    Its files are in the study's folder, `study`; `compared` is how the runs that were made again compare.
+    Its files are in the study's folder, `study`; `compared` is how the runs that were made again compare; `beside` is
+    what it costs, or brings, that decides nothing.
     """
     lines = [
         f"{experiment.id} {experiment.slug}   {experiment.state}",
@@ -166,6 +169,7 @@ def experiment_page(
         sentences = re.split(r"(?<=\.) (?=[A-Z])", said.explanation)
         lines += [f"{head}{part}" for head, part in zip(heads, sentences, strict=False) if part]
         lines += [f"worth   {said.worth:+.3g}, at the rates of [study] worth"] if said.worth is not None else []
+        lines += [f"besides {text}" for text in beside]
     for m in (*experiment.measurements, *experiment.full):
         at = experiment.said_at(m.fidelity)
         lines.append(f"  {m.objective:24} {m.value:<14.6g} {m.said}, {count(m.n, 'run')}{at}")
@@ -206,6 +210,9 @@ def status_page(
     ]
     lines += [doubt] if doubt else []
     lines.append("   ".join(counts))
+    for each in keys["reruns"]:
+        said = f"asked to be run again, on seed {each['seed']}"
+        lines.append(f"{each['id']} is {said}; `cockpit end {each['id']}` withdraws that")
     lines += [*trust(counted), *filter(None, [agreed_on(agreement)])]
     if keys["trunk"]:
         lines.append(f"trunk {keys['trunk']}, the tree of {keys['incumbent']}")
@@ -251,19 +258,28 @@ def frontier_page(
     counted: Keeps | None,
     lately: Returns | None,
     agreement: Sequence[Agreement] = (),
+    quiet: Sequence[str] = (),
 ) -> str:
-    """The frontier as a table: each value, and how far it is from the baseline's; then how far it can be trusted."""
+    """The frontier as a table: each value, and how far it is from the baseline's; then how far it can be trusted.
+
+    `quiet` is what is recorded and does not steer.
+    """
     rows = list(experiments)
     if not reference:
         return "no frontier yet: it is drawn when the baseline is measured"
     table = aligned(frontier_columns(frontier, reference, rows))
-    told = [*trust(counted), *filter(None, [agreed_on(agreement)]), *bought(lately, frontier)]
+    told = [*decides_nothing(quiet), *trust(counted), *filter(None, [agreed_on(agreement)]), *bought(lately, frontier)]
     return "\n".join([frontier_head(frontier, rows), *table, frontier_foot(frontier), *told])
 
 
 def frontier_foot(frontier: Frontier) -> str:
     """What the marks in that table mean."""
     return FRONTIER_FOOT + (SURE_FOOT if any(point.probability is not None for point in frontier.points) else "")
+
+
+def decides_nothing(quiet: Sequence[str]) -> list[str]:
+    """What is recorded, and has no say in what is on the frontier."""
+    return [f"recorded, and decides nothing: {', '.join(quiet)}"] if quiet else []
 
 
 def grown(rows: Sequence[Progress]) -> list[str]:
@@ -287,8 +303,8 @@ def trust(counted: Keeps | None) -> list[str]:
     """How far what is confirmed can be trusted, and what keeping whatever looks better would have come to."""
     if counted is None:
         return []
-    head = f"{counted.confirmed} confirmed of {counted.screened} screened"
-    lines = [f"{head}; expected false keeps: {few(counted.expected_false)}"]
+    head = f"{counted.confirmed} of {counted.screened} screened {'is' if counted.confirmed == 1 else 'are'} confirmed"
+    lines = [f"{head}; were none of them better, {few(counted.expected_false)} would be by luck"]
     if counted.objective:
         rule = f"keep-if-{'higher' if counted.maximize else 'lower'} on {counted.objective}"
         parts = [f"{counted.refuted} did not hold on fresh seeds"] if counted.kept else []
@@ -339,7 +355,7 @@ def frontier_columns(
     names = [name_of(point.experiment) + (" *" if point.balanced else "") for point in frontier.points]
     on = [by_number[point.experiment] for point in frontier.points]
     columns = [["", *names], *(_against(one, on) for one in reference)]
-    columns.append(["", *(f"{one.verdict.word}, {one.verdict.evidence}" if one.verdict else "" for one in on)])
+    columns.append(["", *(_stands(one) for one in on)])
     if any(point.probability is not None for point in frontier.points):
         said = (chance(point.probability).removeprefix("P ").removeprefix("= ") for point in frontier.points)
         columns.append(["P", *(one or "-" for one in said)])
@@ -369,7 +385,7 @@ def ledger_page(
 def ledger_columns(ledger: Ledger) -> list[list[str]]:
     """The columns of that table, each with its title."""
     booked = {**ledger.by_outcome, "total": ledger.total}
-    columns = [["", *booked], *_resources(ledger, booked)]
+    columns = [["", *(SAID.get(name, name) for name in booked)], *_resources(ledger, booked)]
     whole = ledger.total["seconds"] or 1.0
     columns.append(["share", *(f"{amounts.get('seconds', 0.0) / whole:.0%}" for amounts in booked.values())])
     return columns
@@ -427,14 +443,31 @@ def proposals(ledger: Ledger) -> list[str]:
     return lines
 
 
-def _against(axis: Reference, experiments: Iterable[Experiment]) -> list[str]:
+def _stands(one: Experiment) -> str:
+    """What was said of one on the frontier. What has no verdict is there by its values alone, and that is said."""
+    if one.verdict is None:
+        return "no verdict" if one.number else ""
+    return f"{one.verdict.word}, {one.verdict.evidence}"
+
+
+def _against(axis: Reference, experiments: Sequence[Experiment]) -> list[str]:
     """A column: the objective, then each value and how far it is from the baseline's."""
     values = [{m.objective: m.value for m in one.measurements}.get(axis.objective) for one in experiments]
     numbers = ["-" if value is None else f"{value:.5g}" for value in values]
-    changes = [_change(value, axis.base) for value in values]
+    changes = [
+        # Against itself the baseline is nothing, whatever its later runs have come to.
+        ("=" if _same(one, axis) else _change(value, axis.base)) if one.number else ""
+        for one, value in zip(experiments, values, strict=True)
+    ]
     widths = [max((len(cell) for cell in cells), default=0) for cells in (numbers, changes)]
     cells = [f"{a.rjust(widths[0])}  {b.rjust(widths[1])}" for a, b in zip(numbers, changes, strict=True)]
     return [f"{axis.objective} {ARROWS[axis.direction]}", *cells]
+
+
+def _same(one: Experiment, axis: Reference) -> bool:
+    """Whether it is to the last digit what the baseline is on its seeds, of which the baseline's mean has more."""
+    said = one.verdict
+    return said is not None and not said.incumbent and said.figures.get(axis.objective, {}).get("moved") == "equal"
 
 
 def _change(value: float | None, base: float) -> str:

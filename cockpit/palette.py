@@ -3,7 +3,7 @@
 from functools import partial
 
 from rich.text import Text
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
 
 from cockpit.deciding import Deciding
 from cockpit.keys import BY_WORDS, KEYS, TABLE, Key
@@ -46,3 +46,20 @@ class Actions(Provider):
 def _said(shown: str, says: str) -> Text:
     """A key and what it does. No string: Textual would look for markup in one, and find it in `[ ]`."""
     return Text(line(f"{shown:8} {says}").text)
+
+
+class Palette(CommandPalette):
+    """Where that is written, in the colours of the screen."""
+
+    DEFAULT_CSS = """
+    Palette, Palette:ansi { background: $background; color: $foreground; }
+    Palette:ansi #--input, Palette:light #--input { border-top: hkey $border; }
+    Palette:ansi CommandList, Palette:light CommandList { border-bottom: hkey $border; }
+    Palette CommandList:ansi > .option-list--option-highlighted { color: ansi_black; background: ansi_white; }
+    Palette CommandList:nocolor > .option-list--option-highlighted { text-style: bold underline; }
+    Palette SearchIcon { color: $foreground; }
+    Palette Input:ansi > .input--cursor { color: ansi_default; background: ansi_default; text-style: reverse; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__([Actions], id="--command-palette")

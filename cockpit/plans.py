@@ -72,6 +72,8 @@ def _said(plan: Plan, table: Sequence[tuple[str, str]]) -> Iterator[tuple[str, s
         yield "", "Of each objective: the smallest gain of which four of five are confirmed."
     for text in plan.advice:
         yield "for more", text
+    for text in plan.notes:
+        yield "note", f"{text}."
 
 
 def _hours(plan: Plan) -> str:

@@ -1,5 +1,6 @@
 """What a probe has learned, on a page that fits a screen."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
@@ -37,8 +38,9 @@ def share(part: float) -> str:
 
 def _head(found: Probed) -> str:
     network = "no wall" if found.wall == "none" else "the network" if found.network else "no network"
+    where = "" if found.cwd == "." else f" in {found.cwd}"
     return (
-        f"{' '.join(found.command)}   {count(len(found.runs), 'run')} of {found.commit[:7]}, {network}, "
+        f"{shlex.join(found.command)}{where}   {count(len(found.runs), 'run')} of {found.commit[:7]}, {network}, "
         f"Python {found.python_version}"
     )
 
@@ -106,7 +108,7 @@ def _seed(found: Probed) -> Iterator[tuple[str, str]]:
     yield "seed", how
     if seed.deterministic is None:
         return
-    same = "gives the same to the last digit" if seed.deterministic else "gives something else each time"
+    same = "gives the same to within rounding" if seed.deterministic else "gives something else each time"
     effect = {True: ", another seed something else", False: ", and so does another: it takes no effect", None: ""}
     if seed.how:
         yield "seed", f"the same seed {same}{effect[seed.takes_effect]}"
@@ -122,7 +124,7 @@ def _noise(found: Probed) -> Iterator[tuple[str, str]]:
         if noise.sd:
             yield from (("noise", text) for text in sentences(name, noise))
         else:
-            same = f"{count(noise.df + 1, 'run')} agree on {name} to the last digit, so nothing is known of its noise."
+            same = f"{count(noise.df + 1, 'run')} agree on {name} to within rounding, so nothing is known of its noise."
             yield "noise", f"{same} {_no_noise(found)}"
     if found.tonight:
         yield "tonight", f"about {_round(found.tonight)} experiments in 8 hours"

@@ -22,10 +22,10 @@ def sentence(study: Snapshot, one: Experiment, now: float, keys: Keymap = TABLE)
         if run is not None:
             own = [m.n for m in (*one.measurements, *one.full) if m.fidelity == run.fidelity]
             done = 1 + min(own, default=0)
-            of = f" of {study.facts['seeds']}" if run.purpose == "baseline" and "seeds" in study.facts else ""
+            of = f" {done} of {study.facts['seeds']}" if run.purpose == "baseline" and "seeds" in study.facts else ""
             after = f", after {run.stages[-1].name}" if run.stages else ""
             purpose = f"{run.purpose}{one.said_at(run.fidelity)}"
-            return f"{purpose}, seed {done}{of}{after}, {figures.ticking(now - run.started_at)}"
+            return f"{purpose}{of}{after}, {figures.ticking(now - run.started_at)}"
     if one.state is State.QUEUED:
         return one.hypothesis or "the unchanged code"
     if said := one.verdict:

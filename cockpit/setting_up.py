@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +15,7 @@ from store.place import CONFIG, Place, repository
 
 if TYPE_CHECKING:
     from loop.survey.bounds import Bounds
+    from loop.survey.drafted import Drafts
     from loop.survey.found import Survey
     from loop.survey.sources import Seen
     from loop.survey.written import Aim
@@ -32,16 +34,22 @@ def init(
     minimize: Annotated[bool, typer.Option("--minimize", help="Less of the metric is better.")] = False,
     maximize: Annotated[bool, typer.Option("--maximize", help="More of the metric is better.")] = False,
     scored: Annotated[
-        bool, typer.Option("--scored", help="Draft predict.py and score.py too, where they are not there.")
+        bool, typer.Option("--scored", help="Carve a split that is scored, and draft predict.py.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Find what trains in your repository, what may be moved and what is measured; write a cockpit.toml that says so.
+    """Find what trains in your repository; write a cockpit.toml.
+
+    It says what may be moved and what is measured.
 
     Each guess has its evidence beside it, as file:line. Nothing is run but the interpreter, which is asked what it has;
-    nothing else is written. Where there is a cockpit.toml already, it shows what it would add.
+    nothing else is written. Where there is a cockpit.toml already, it shows what it would add. `cockpit config
+    cockpit.toml` says what may stand there besides.
     """
     from cockpit import output
+    from loop.survey import written
+    from loop.survey.spoken import Metric
+    from loop.survey.written import Aim
 
     if minimize and maximize:
         raise Usage("--minimize and --maximize exclude each other")
@@ -49,67 +57,149 @@ def init(
     asks = not (yes or as_json or output.no_screen())
     place = repository(directory, "init")
     inside = "".join(f"{part}/" for part in directory.resolve().relative_to(place.root).parts)
-    survey = _surveyed(place, words, inside, asks=asks)
+    survey = _of_the_study(place, _surveyed(place, words, inside, asks=asks), inside, given=bool(words))
+    kept = _kept(place)
+    # What is shown is what would be written: whether a knob holds is not a question of the objective.
+    survey, _ = written.checked(survey, kept or Aim(Metric("loss"), "minimize", ""), place.config)
     if not as_json:
-        output.table("\n".join(_shown(survey)))
-    aim = _kept(place) or _aim(survey, metric, "minimize" if minimize else "maximize" if maximize else None, asks=asks)
-    before, after = _texts(place, survey, aim, given=bool(words))
+        output.table("\n".join(_shown(survey, output.columns())))
+    aim = kept or _aim(survey, metric, "minimize" if minimize else "maximize" if maximize else None, asks=asks)
+    drafts = _drafts(place, survey, aim) if scored else None
+    before, after = _texts(place, survey, aim, drafts, given=bool(words))
+    drafts = drafts and _with_others(place, drafts, after)
     changes = before != after
     if as_json:
-        output.document(_keys(place, survey, aim, after, written=yes and changes))
+        output.document(_keys(place, survey, aim, drafts, after, written=yes and changes))
     elif before is not None and changes:
         output.patch(_difference(before, after))
     elif before is not None:
         output.line(f"{place.config} says all of this already")
-    drafts = _drafts(place, survey, aim) if scored else {}
-    if not changes and not drafts:
+    for text in drafts.says if drafts and not as_json else ():
+        output.line(text)
+    files = dict(drafts.files) if drafts else {}
+    if not changes and not files:
         return
     if not yes and not as_json:
         if not asks:
             output.line(f"nothing is written, for nobody can be asked here: the same with --yes writes {place.config}")
             return
-        names = ", ".join([*([CONFIG] if changes else []), *drafts])
+        names = ", ".join([*([CONFIG] if changes else []), *files])
         if not typer.confirm("Apply this?" if before is not None and changes else f"Write {names}?", default=True):
             return
     if yes or asks:
         place.config.write_text(after, "utf-8")
-        for path, text in drafts.items():
+        for path, text in files.items():
             with (place.root / path).open("x", encoding="utf-8") as file:
                 file.write(text)
     if as_json:
         return
-    if drafts:
-        lines = '[run]\n  predict = "python predict.py --out {output}"\n  '
-        lines += 'score = "python score.py --out {output} --labels {study}/labels"'
+    if drafts and files:
+        names = " and ".join(files)
+        done = (
+            f"{names} is written, as far as it can be known: read it"
+            if drafts.complete
+            else f"{names}: drafts, which stop until their TODO lines are done"
+        )
+        output.line(f"{done}, then commit: what runs is what is committed")
+    if _offers_seed(survey):
         output.line(
-            f"{' and '.join(drafts)}: drafts, which stop until their TODO lines are done; then put into {lines}"
+            f"the seed is hard-coded at {survey.seed.hard_coded[0]}: once e0000 has run, the study offers a change "
+            "that reads it from $COCKPIT_SEED, on a branch of its own"
+        )
+    elif left := _leaves_seed(survey):
+        output.line(
+            f"the seed is hard-coded at {survey.seed.hard_coded[0]}, and the study offers no change of it: {left} is "
+            "not in `edit`"
         )
     here = output.command(place.root)
     output.line(f"{place.config} is {'mended' if before is not None else 'written'}: read it, then `{here}` runs it")
 
 
-def _drafts(place: Place, survey: "Survey", aim: "Aim") -> dict[str, str]:
-    """The drafts of files that are not there. What is there stays."""
+def _offers_seed(survey: "Survey") -> bool:
+    """Whether the study will offer to read a hard-coded seed from the environment."""
+    path, _, call = (survey.seed.said or "").partition(":")
+    return call.endswith("()") and path in survey.editable
+
+
+def _leaves_seed(survey: "Survey") -> str:
+    """The protected file that holds the seed, where that alone is why no change of it is offered."""
+    path, _, call = (survey.seed.said or "").partition(":")
+    return path if call.endswith("()") and path not in survey.editable else ""
+
+
+def _drafts(place: Place, survey: "Survey", aim: "Aim") -> "Drafts":
+    """What is drafted, but for files that are there: those stay."""
+    from msgspec.structs import replace
+
     from cockpit import output
     from loop.survey.drafted import drafts
 
-    every = drafts(survey, aim)
-    if there := [path for path in every if (place.root / path).exists()]:
+    found = drafts(survey, aim)
+    if there := [path for path in found.files if (place.root / path).exists()]:
         output.error(f"{' and '.join(there)}: there already, and left as it is")
-    return {path: text for path, text in every.items() if path not in there}
+    return replace(found, files={path: text for path, text in found.files.items() if path not in there})
+
+
+def _with_others(place: Place, drafts: "Drafts", text: str) -> "Drafts":
+    """The same, which says what steers besides what is scored."""
+    from msgspec.structs import replace
+
+    from loop.study import parse
+
+    scored = {line.key for line in drafts.lines if line.table == "objectives"}
+    steering = parse(text, place.config).settings.steering
+    others = [name for name in steering if name not in scored]
+    if not scored & {*steering} or not others:
+        return drafts
+    names = " and ".join(others)
+    said = f"{names} steers besides {' and '.join(scored)}, and is not scored: `steers = false` has it shown alone"
+    return replace(drafts, says=(*drafts.says, said))
 
 
 def _surveyed(place: Place, words: Sequence[str], inside: str, *, asks: bool) -> "Survey":
+    from loop.study import read
     from loop.survey import found
     from loop.survey.command import Several
+    from loop.survey.written import command_of
 
     try:
         return wait(found.look(place, words, inside))
     except Several as several:
+        if place.config.exists():  # which says it
+            survey = wait(found.look(place, *command_of(read(place.config).settings)))
+            if (survey.train.script or "").startswith(inside):
+                return survey
         if not asks:
             raise
         chosen = _one_of("Which script trains?", several.scripts)
-        return wait(found.look(place, ["python", chosen], ""))
+        return wait(found.look(place, ["python", chosen], inside))
+
+
+def _of_the_study(place: Place, survey: "Survey", inside: str, *, given: bool) -> "Survey":
+    """The same, where a cockpit.toml that is there has the same script. Raises ConfigError where it has another one.
+
+    Where no command was given and its script is in this folder, it is that which is meant.
+    """
+    import shlex
+
+    from loop.study import ConfigError, read
+    from loop.survey import found
+    from loop.survey.written import command_of, script_of
+
+    if not place.config.exists():
+        return survey
+    settings = read(place.config).settings
+    script = script_of(settings, survey.sources)
+    if script is None or survey.train.script in (None, script):
+        return survey
+    if not given and script.startswith(inside):
+        return wait(found.look(place, *command_of(settings)))
+    aside = shlex.join(["mv", str(place.config), str(place.config.with_suffix(".first.toml"))])
+    raise ConfigError(
+        f"{CONFIG} is the study of {script}, and {survey.train.script} is another one: move the file aside "
+        f"(`{aside}`), then the same again, and give the new file a `[study] name` of its own. The study of a "
+        f"repository is the one whose file is called {CONFIG} just then; the record of the other stays under its name"
+    )
 
 
 def _kept(place: Place) -> "Aim | None":
@@ -183,24 +273,29 @@ def _one_of(question: str, answers: list[str]) -> str:
     return answers[number - 1]
 
 
-def _texts(place: Place, survey: "Survey", aim: "Aim", *, given: bool) -> tuple[str | None, str]:
+def _texts(
+    place: Place, survey: "Survey", aim: "Aim", drafts: "Drafts | None", *, given: bool
+) -> tuple[str | None, str]:
     """The file as it is, None where there is none, and as it would be."""
+    from loop.run.bench import lent
+    from loop.study import parse
     from loop.survey import written
 
-    whole, revision = written.checked(survey, aim, place.config)
-    every = written.lines(whole, aim)
+    every = written.scored(written.lines(survey, aim), drafts.lines if drafts else ())
     if not place.config.exists():
-        return None, revision.text
+        return None, parse(written.text(every, survey), place.config).text
     before = place.config.read_text("utf-8")
-    return before, written.mended(before, every, place.config, train=given)
+    gone = [path for path in parse(before, place.config).settings.data.read if not lent(place, path).exists()]
+    return before, written.mended(before, every, place.config, train=given, gone=gone)
 
 
-def _shown(survey: "Survey") -> list[str]:
-    """What was found, a line each, with what speaks for it."""
+def _shown(survey: "Survey", columns: int | None) -> list[str]:
+    """What was found, a line each, with what speaks for it: where that does not fit, on lines of its own below."""
     python, clear = survey.python, [one for one in survey.metrics if one.metric.direction]
     has = f"Python {python.interpreter.version}" if python.interpreter else "cannot be started"
     lacks = f"; lacks {', '.join(python.missing)}" if python.missing else "; has all that is imported"
     rows = [("train", survey.train.text, survey.train.evidence)]
+    rows += [("cwd", survey.train.cwd, survey.train.cwd_evidence)] if survey.train.cwd != "." else []
     at = python.path
     shown_at = at.relative_to(survey.root) if at.is_relative_to(survey.root) else at
     rows.append(("python", f"{shown_at}", f"{has}, {python.evidence}{lacks}"))
@@ -230,8 +325,17 @@ def _shown(survey: "Survey") -> list[str]:
     rows += [("evaluation", path, "`eval`, as a comment") for path in survey.evaluations]
     rows += [("resumes", f"{seen}", "each run begins anew, in a fresh checkout") for seen in survey.resumes[:1]]
     width = min(32, max(len(what) for _, what, _ in rows))
-    lines = [f"{name:<11}{what:<{width}}  {why}".rstrip() for name, what, why in rows if name or what or why]
-    return [*lines, *(f"{'note':<11}{note}" for note in survey.notes)]
+    rows += [("note", "", note) for note in survey.notes]
+    lines = list[str]()
+    for name, what, why in rows:
+        line = f"{name:<11}{what:<{width}}  {why}".rstrip() if what else f"{name:<11}{why}".rstrip()
+        if columns is None or len(line) <= columns:
+            lines += [line] if line else []
+            continue
+        indent = " " * 11
+        told = textwrap.wrap(why, max(20, columns), initial_indent=indent, subsequent_indent=indent)
+        lines += [f"{name:<11}{what}", *told] if what else [f"{name:<11}{told[0].lstrip()}", *told[1:]]
+    return lines
 
 
 def _at(seen: "Seen") -> str:
@@ -245,13 +349,16 @@ def _range(bounds: "Bounds") -> str:
     return f"{bounds['low']}..{bounds['high']}" + (" log" if bounds.get("scale") == "log" else "")
 
 
-def _keys(place: Place, survey: "Survey", aim: "Aim", text: str, *, written: bool) -> dict[str, Any]:
+def _keys(
+    place: Place, survey: "Survey", aim: "Aim", drafts: "Drafts | None", text: str, *, written: bool
+) -> dict[str, Any]:
     """What was found, for scripts."""
     return {
         "file": str(place.config),
         "written": written,
         "train": survey.train.text,
         "script": survey.train.script,
+        "cwd": survey.train.cwd,
         "python": str(survey.python.path),
         "missing": list(survey.python.missing),
         "objective": {"name": aim.metric.name, "direction": aim.direction, "evidence": aim.evidence},
@@ -267,7 +374,11 @@ def _keys(place: Place, survey: "Survey", aim: "Aim", text: str, *, written: boo
             for one in survey.metrics
             for m in [one.metric]
         ],
-        "seed": {"said": survey.seed.said, "evidence": survey.seed.evidence},
+        "seed": {
+            "said": survey.seed.said,
+            "evidence": survey.seed.evidence,
+            "change_offered": _offers_seed(survey),
+        },
         "knobs": [
             {"key": one.key, "value": one.value, **one.bounds, "evidence": _at(one.seen), "left_out": one.held or None}
             for one in survey.knobs
@@ -276,6 +387,7 @@ def _keys(place: Place, survey: "Survey", aim: "Aim", text: str, *, written: boo
         "read": [{"path": one.path, "evidence": one.evidence} for one in survey.lent],
         "evaluations": list(survey.evaluations),
         "notes": list(survey.notes),
+        "scored": drafts and {"files": dict(drafts.files), "complete": drafts.complete, "says": list(drafts.says)},
         "text": text,
     }
 

@@ -16,6 +16,7 @@ from textual.widgets import Input
 
 from cockpit import away, plans
 from cockpit import keys as table
+from cockpit.besides import besides
 from cockpit.card import changed
 from cockpit.feed import Objective, Snapshot
 from cockpit.keys import TABLE, Keymap, help_lines
@@ -36,11 +37,13 @@ class Sheet(ModalScreen[str | None]):
     """Lines in a frame, and below them its keys. What it is left with is its answer; None is no."""
 
     DEFAULT_CSS = """
-    Sheet { align: center middle; }
+    Sheet { align: center middle; background: $background 60%; color: $foreground; }
+    Sheet:ansi { background: transparent; }
     Sheet > Vertical { background: $background; border: solid $border; border-title-color: $foreground;
         border-title-style: bold; padding: 1 2 0 2; height: auto; width: auto; }
     Sheet Lines { background: $background; }
     Sheet Input { border: none; height: 1; margin: 0 0 1 0; padding: 0; background: $surface; color: $foreground; }
+    Sheet Input:ansi > .input--cursor { color: ansi_default; background: ansi_default; text-style: reverse; }
     """
     BINDINGS = [
         Binding("escape,ctrl+c", "leave", show=False),
@@ -226,20 +229,20 @@ class Merge(Sheet):
         return merge_lines(self._study, self._chosen, self._changes, width, self._foreseen, self.keymap)
 
     def keys(self) -> Sequence[tuple[str, str]]:
-        """The first is the one that merges."""
-        keys, sure = self.keymap, all(map(confirmed, self._chosen))
-        merge = ("enter", "merge") if sure else (keys["merge_at_once"], "merge it unconfirmed")
+        """The first is the one that merges; there is none where they conflict."""
+        keys, sure = self.keymap, all(one.known for one in self._chosen)
+        merge = [("enter", "merge") if sure else (keys["merge_at_once"], "merge it unconfirmed")]
         alone = ((keys["panel_3"], "diff"), (keys["reject"], "reject instead")) if len(self._chosen) == 1 else ()
-        return (merge, ("esc", "back"), *alone)
+        return (*([] if self._foreseen else merge), ("esc", "back"), *alone)
 
     def action_confirmed(self) -> None:
         """Enter is enough for what is confirmed."""
-        if all(map(confirmed, self._chosen)):
+        if all(one.known for one in self._chosen) and not self._foreseen:
             self.dismiss("merge")
 
     def action_answer(self, answer: str) -> None:
-        """Yes, or something else."""
-        if answer == "merge" or len(self._chosen) == 1:
+        """Yes, or something else. What conflicts is not merged, and the sheet stays and says why."""
+        if not self._foreseen if answer == "merge" else len(self._chosen) == 1:
             self.dismiss(answer)
 
 
@@ -263,11 +266,6 @@ def hindrance(study: Snapshot, one: Experiment, verb: str, keys: Keymap = TABLE)
     if one.verdict is not None and one.verdict.word is Word.INFEASIBLE:
         return f"{one.id} is infeasible: {one.verdict.sentence}; the bound is in cockpit.toml"
     return ""
-
-
-def confirmed(one: Experiment) -> bool:
-    """Whether its verdict rests on fresh seeds."""
-    return one.verdict is not None and one.verdict.confirmed
 
 
 def merge_lines(
@@ -307,6 +305,11 @@ def merge_lines(
             if parts:
                 texts = wrap("   ".join(parts), width - 14, 3)
                 rows += [(title if not index else "", [(text, style)]) for index, text in enumerate(texts)]
+        also = besides(study.objectives, one, study.experiment(said.incumbent))
+        rows += [
+            ("besides" if not index else "", [(fit(each.text, width - 14).rstrip(), "bad" if each.worse else "dim")])
+            for index, each in enumerate(also)
+        ]
     rows += [("", [])] if rows else []
     files = [change for change in changes or () if isinstance(change, Change) and change.kind is Kind.FILE]
     counted = f"   {count(len(files), 'file')}, +{sum(one.added for one in files)} −{sum(one.removed for one in files)}"
@@ -344,7 +347,7 @@ def merge_lines(
     rows.append(("not touched", [("your branch, your files", "text"), ("   cockpit land takes it", "dim")]))
     rows.append(("undo", [(keys["undo"], "bold sky"), ("   while it is the last decision", "dim")]))
     body = [line((f"{name:14}", "dim"), *pieces) for name, pieces in rows]
-    if all(map(confirmed, chosen)):
+    if all(one.known for one in chosen):
         return [*head, line(), *body]
     warning = "Not confirmed on fresh seeds: a part of what is shown may be chance."
     return [*head, line(), *body, line(), *(line((text, "bad")) for text in wrap(warning, width, 2))]

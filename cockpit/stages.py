@@ -22,13 +22,13 @@ STYLES = {None: "sky", Outcome.OK: "good", Outcome.STOPPED_EARLY: "text", Outcom
 
 
 def seed_of(study: Snapshot, run: Run, runs: Sequence[Run]) -> str:
-    """Which seed of its purpose it is: `baseline, seed 2 of 3`."""
+    """On which seed, and of the baseline which of how many: `baseline, seed 13534, 2 of 3`."""
     alike = (one for one in runs if (one.purpose, one.fidelity) == (run.purpose, run.fidelity))
     seeds = list(dict.fromkeys(one.seed for one in alike))
     number = seeds.index(run.seed) + 1 if run.seed in seeds else 1
-    of = f" of {study.facts['seeds']}" if run.purpose == "baseline" and "seeds" in study.facts else ""
+    of = f", {number} of {study.facts['seeds']}" if run.purpose == "baseline" and "seeds" in study.facts else ""
     at = f" at {run.fidelity}" if study.facts.get("fidelity") else ""
-    return f"{run.purpose}{at}, seed {number}{of}"
+    return f"{run.purpose}{at}, seed {run.seed}{of}"
 
 
 def head(study: Snapshot, run: Run, runs: Sequence[Run], width: int) -> Line:

@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from cockpit import account, output, pages
+from cockpit.besides import quiet, recorded
 from cockpit.glyphs import promising
 from cockpit.text import clean
 from store import account as accounts
@@ -18,10 +19,10 @@ from store import budgets, views
 from store.account import Account
 from store.database import Database
 from store.records import (
+    UP,
     Agreement,
     Decision,
     Ended,
-    Evidence,
     Experiment,
     Frontier,
     Keeps,
@@ -39,6 +40,7 @@ from store.records import (
 PAGE = "GITHUB_STEP_SUMMARY"  # the file for a page in Markdown: docs.github.com, "Workflow commands"
 MOST_CHARACTERS = 100_000  # of a diff on that page, which has room for 1 MiB
 RAISE = "more of `[budget] {}`, and the same command goes on from here"
+NOTHING_YET = "no gain is shown yet"
 WHY = {
     Ended.EXPERIMENTS: "the number of experiments asked for is reached",
     Ended.TIME: f"the time is used up, or too short for a run; {RAISE.format('time')}",
@@ -77,6 +79,8 @@ class Summary(Struct, frozen=True):
     diff: str = ""  # what the best one changes
     lack: str = ""  # why there is no diff of it
     agreement: Sequence[Agreement] = ()  # of quick and full runs
+    quiet: Sequence[str] = ()  # what is recorded and does not steer
+    beside: Sequence[str] = ()  # what the best one costs of that, or brings
 
     @property
     def spent(self) -> Ledger:
@@ -111,10 +115,15 @@ class Summary(Struct, frozen=True):
     def which(self) -> str:
         """What the best one is, or why there is none."""
         if self.best is None:
-            return "no diff to look at first: nothing undecided on the frontier is offered, balanced or promising"
-        said, picked = self.best.verdict, ["the balanced pick"] if self.best.number == self.balanced else []
-        known = [said.evidence] if said and said.evidence is not Evidence.SCREENED else []
-        return ", ".join([*picked, *known, self.best.id])
+            picked = self.experiments[self.balanced] if self.balanced else None
+            if picked is None or picked.over:
+                return "no diff to look at first: nothing undecided on the frontier is offered or promising"
+            how = f"{picked.verdict.word}, {picked.verdict.evidence}" if picked.verdict else "without a verdict"
+            return f"no diff to look at first: the balanced pick, {picked.id}, is {how}; {NOTHING_YET}"
+        said, balanced = self.best.verdict, ["the balanced pick"] if self.best.number == self.balanced else []
+        known = [f"{said.evidence}"] if said else []
+        shown = self.best.offered or promising(self.best)
+        return ", ".join([*balanced, *known, self.best.id]) + ("" if shown else f"; {NOTHING_YET}")
 
     @property
     def balanced(self) -> int:
@@ -125,6 +134,7 @@ class Summary(Struct, frozen=True):
 async def read(database: Database, why: Ended) -> Summary:
     """The study as its record has it now, without the diff."""
     rows, (drawn, reference) = await views.experiments(database), await views.frontier(database)
+    chosen = best(rows, drawn)
     return Summary(
         study=await views.study(database),
         ended_by=why,
@@ -139,7 +149,9 @@ async def read(database: Database, why: Ended) -> Summary:
         limits=await budgets.read(database),
         incumbent=await views.incumbent(database),
         decision=await views.last_decision(database),
-        best=best(rows, drawn),
+        best=chosen,
+        quiet=await quiet(database),
+        beside=[one.text for one in await recorded(database, chosen)] if chosen else [],
     )
 
 
@@ -147,14 +159,15 @@ def best(rows: list[Experiment], frontier: Frontier) -> Experiment | None:
     """The one of the front that is the surest, the balanced pick before others; none that a person has decided.
 
     What is offered, at the user's rates the one of most worth, else the newest; then the balanced pick all the same,
-    then what is promising.
+    where it looks better in something; then what is promising.
     """
     order = sorted(frontier.points, key=lambda point: (point.balanced, point.experiment))
     on = [rows[point.experiment] for point in order]
     offered = offers(on)
     weighed = [one for one in offered if one.verdict and one.verdict.worth is not None]
     picked = [rows[point.experiment] for point in frontier.points if point.balanced]
-    hopeful = [one for one in picked if one.state is State.JUDGED] + [one for one in on if promising(one)][::-1]
+    up = [one for one in picked if one.state is State.JUDGED and one.verdict and one.verdict.word in UP]
+    hopeful = up + [one for one in on if promising(one)][::-1]
     return next(iter(weighed + [one for one in on if one.offered][::-1] + hopeful), None)
 
 
@@ -164,11 +177,18 @@ def say(summary: Summary) -> None:
     if summary.doubt:
         output.line(f"{summary.doubt}\n")
     told = (summary.frontier, summary.reference, summary.experiments, summary.keeps, summary.returns, summary.agreement)
-    output.table(pages.frontier_page(*told) + "\n")
+    output.table(pages.frontier_page(*told, summary.quiet) + "\n")
     output.table(pages.ledger_page(summary.spent, summary.limits) + "\n")
     output.line("\n".join(summary.morning) + "\n")
     if summary.best is not None:
-        output.line(f"{summary.which}: {summary.lack}".rstrip())
+        output.line(
+            "\n".join(
+                [
+                    *(f"{summary.best.id} besides: {text}" for text in summary.beside),
+                    f"{summary.which}: {summary.lack}".rstrip(),
+                ]
+            )
+        )
         output.patch(summary.diff)
     elif summary.reference:
         output.line(f"{summary.which}\n")
@@ -214,14 +234,20 @@ def markdown(summary: Summary) -> str:
         parts += ["### Frontier", _plain(pages.frontier_head(summary.frontier, summary.experiments)), _table(drawn)]
         parts.append(_plain(pages.frontier_foot(summary.frontier)))
         agreed = filter(None, [agreed_on(summary.agreement)])
-        lines = [*pages.trust(summary.keeps), *agreed, *pages.bought(summary.returns, summary.frontier)]
+        lines = [
+            *pages.decides_nothing(summary.quiet),
+            *pages.trust(summary.keeps),
+            *agreed,
+            *pages.bought(summary.returns, summary.frontier),
+        ]
         parts.append("\n".join(f"- {_plain(line)}" for line in lines))
     if summary.spent.total:
         parts += ["### Spend", _table(pages.ledger_columns(summary.spent))]
         parts.append("\n".join(f"- {_plain(line)}" for line in [*pages.proposals(summary.spent), *summary.morning]))
         parts += [_table(pages.budget_columns(summary.limits))] if summary.limits else []
     if summary.best is not None:
-        parts += [f"### Diff: {summary.which}", _plain(summary.lack) or _fenced(clean(summary.diff))]
+        parts += [f"### Diff: {summary.which}", *(f"Besides: {_plain(text)}." for text in summary.beside)]
+        parts += [_plain(summary.lack) or _fenced(clean(summary.diff))]
     elif summary.reference:
         parts.append(_plain(summary.which))
     return "\n\n".join(filter(None, parts)) + "\n"

@@ -21,6 +21,7 @@ class Theme(Struct, frozen=True, eq=False):
     styles: Mapping[str, str]
     grounds: Mapping[str, str]
     is_dark: bool = True
+    says: str = ""  # to a user who chooses among them
 
     @property
     def is_own(self) -> bool:
@@ -56,6 +57,7 @@ DARK = Theme(
         "added-word": "on #1F6285",
         "removed-word": "on #76520A",
     },
+    says="as it comes",
 )
 # The same hues, darker.
 LIGHT = Theme(
@@ -86,6 +88,7 @@ LIGHT = Theme(
         "removed-word": "on #F3D49A",
     },
     is_dark=False,
+    says="the same hues, darker, on a light ground",
 )
 # Of 256 colours the nearest to some grounds would be bright: these are there as they stand.
 COARSE = {
@@ -115,6 +118,8 @@ TERMINAL = Theme(
         "judged": "bright_black",
     },
     UNCOLOURED.grounds,
+    says="your terminal's own 16 colours, on its own ground: as readable as those are. Its bright black has to be told "
+    "from its ground",
 )
 THEMES = {theme.name: theme for theme in (DARK, LIGHT, TERMINAL)}  # of which a configuration names one
 

@@ -4,7 +4,8 @@ Nothing of the user's code is started: the interpreter is asked what it has, and
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import tempfile
+from pathlib import Path
 from typing import Any
 
 from msgspec import Struct, field
@@ -12,21 +13,17 @@ from msgspec.structs import replace
 
 from loop import budget
 from loop.branches import Branches, GitError
-from loop.judge.preset import check as check_preset
 from loop.plan import of_study
-from loop.propose.prepare import knobs_of
-from loop.propose.which import choose
-from loop.run import bench, costs, fidelity, meter, sandbox, stages
-from loop.run.devices import cores, kind, usable
-from loop.run.interpreter import Unusable
-from loop.run.quiet import Quiet
+from loop.ready import Ready, look, no_commit
+from loop.run import stages
+from loop.run.devices import cores, kind
 from loop.study import ConfigError, Revision, read
 from store import views
 from store.database import Database, ask
-from store.place import Place, engine_pid
+from store.place import SCRATCH, Place, engine_pid
 from store.planned import Plan
 from store.probed import FOLDER
-from store.records import Outcome
+from store.records import Outcome, Study, some
 from store.trail import SHELL, Trail
 
 
@@ -39,6 +36,7 @@ class Checked(Struct):
     commit: str | None = None
     begun: bool = False  # whether anything was measured: then `commit` stands
     commands: dict[str, str] = field(default_factory=dict)  # by stage
+    cwd: str = "."  # where they are run, in the checkout
     seed: str | None = None
     timeout_seconds: float | None = None
     python: str | None = None
@@ -51,6 +49,7 @@ class Checked(Struct):
     meter: str = ""
     read: list[str] = field(default_factory=list)
     sealed: list[str] = field(default_factory=list)
+    carved: str = ""  # how many rows of what are for training, and how many are scored
     editable: list[str] = field(default_factory=list)
     knobs: dict[str, str] = field(default_factory=dict)
     objectives: dict[str, str] = field(default_factory=dict)
@@ -76,35 +75,32 @@ async def check(place: Place) -> Checked:
     try:
         head = await branches.commit("HEAD")
     except GitError:
-        found.errors.append(
-            f"{place.root} has no commit yet: `git add -A && git commit` first, a study starts from HEAD"
-        )
+        found.errors.append(no_commit(place))
         return found
 
-    async def stands(database: Database) -> tuple[str | None, int | None]:
-        """The commit that the study began from, once it has measured anything; and its seed."""
+    async def stands(database: Database) -> tuple[str | None, Study | None]:
+        """The commit that the study began from, once it has measured anything; and what the record says of it."""
         baseline, study = await views.experiment(database, 0), await views.study(database)
         good = any(run.outcome is Outcome.OK for run in await views.runs(database, 0))
-        return (baseline.commit if baseline and good else None), (study.seed if study else None)
+        return (baseline.commit if baseline and good else None), study
 
-    unasked: tuple[str | None, int | None] = (None, None)
-    commit, seed = await ask(place, stands, unasked)
+    unasked: tuple[str | None, Study | None] = (None, None)
+    commit, study = await ask(place, stands, unasked)
     found.begun, found.commit = commit is not None, commit or head
-    if seed is not None and seed != revision.settings.study.seed:
-        found.errors.append(
-            f"{place.config}: `[study] seed` is {revision.settings.study.seed}, and the study began with {seed}: put "
-            "that back, or give the study another name"
-        )
     if (pid := engine_pid(place.folder)) is not None:
         found.warnings.append(f"an engine runs this study now, pid {pid}")
-    if dirty := await branches.dirty():
-        found.warnings.append(
-            f"not committed, so not part of the study: {', '.join(dirty[:5])}" + ", …" * (len(dirty) > 5)
-        )
     tree = await branches.tree(found.commit)
-    if left_out := await branches.submodules(tree):
-        found.warnings.append(f"submodules, which are not checked out: {', '.join(left_out)}")
-    await _of_the_machine(found, place, revision, branches, tree)
+    if left_out := [path for path in await branches.left_out(tree) if path != place.config.name]:
+        found.warnings.append(f"not committed, so not part of the study: {some(left_out)}")
+    trial = replace(place, name=FOLDER)  # the study's own folder is made by its engine
+    trial.folder.mkdir(parents=True, exist_ok=True)
+    # An engine may be at work with the study's own split: another one is divided beside it, to look at.
+    scratch = await asyncio.to_thread(tempfile.TemporaryDirectory, dir=trial.folder, prefix=SCRATCH)
+    try:
+        ready = await look(place, revision, branches, None, tree, study, trial, Path(scratch.name))
+    finally:
+        await asyncio.to_thread(scratch.cleanup)
+    _of_the_machine(found, ready)
     if not found.errors:
         found.plan = await of_study(place, revision)
         if found.plan.warning:
@@ -117,10 +113,11 @@ def _of_the_file(found: Checked, revision: Revision) -> None:
     settings = revision.settings
     found.commands = {name: str(getattr(settings.run, name)) for name in stages.names(settings)}
     if settings.run.scorer:
-        found.commands["score"] = f"{settings.run.scorer}, a scorer of cockpit's own, on {settings.data.labels}"
+        labels = "what is carved" if settings.data.carve else settings.data.labels
+        found.commands["score"] = f"{settings.run.scorer}, a scorer of cockpit's own, on {labels}"
     if settings.fidelity:
         found.fidelity = settings.fidelity.model_dump()
-    found.seed, found.timeout_seconds = settings.run.seed, settings.run.timeout
+    found.cwd, found.seed, found.timeout_seconds = settings.run.cwd, settings.run.seed, settings.run.timeout
     found.read, found.sealed = list(settings.data.read), list(settings.data.sealed)
     found.editable = list(settings.space.edit)
     found.objectives = {name: one.direction for name, one in settings.objectives.items()}
@@ -129,54 +126,18 @@ def _of_the_file(found: Checked, revision: Revision) -> None:
     found.device, found.cores = kind(), cores()
 
 
-async def _of_the_machine(found: Checked, place: Place, revision: Revision, branches: Branches, tree: str) -> None:
-    """What a start finds out, in its order. What one step refuses does not keep the next from being looked at."""
-    settings, trail = revision.settings, branches.trail
-    measures = await meter.look(trail)
-    found.meter = str(measures)
-
-    async def refused(step: Callable[[], Awaitable[Any]]) -> Any:
-        try:
-            return await step()
-        except (ConfigError, Unusable) as why:
-            found.errors += [line for line in str(why).split("\n") if line not in found.errors]
-            return None
-
-    def looked(what: Callable[..., None], *given: Any) -> Awaitable[Any]:
-        return refused(lambda: asyncio.to_thread(what, *given))
-
-    files = await branches.files(tree)
-    await looked(bench.check, place, revision, files)
-    for name, command in found.commands.items():
-        if command != getattr(settings.run, name):
-            continue
-        for word in command.split():
-            if word.endswith(".py") and word not in files and not word.startswith(("/", "{")):
-                found.errors.append(
-                    f"{place.config}: `[run] {name}`: {word} is not committed; commit it, or mend the name"
-                )
-    own: bench.Bench | None = await refused(lambda: bench.set_up(place, revision, branches, None, tree, measures))
-    if own is not None:
-        found.python, found.python_version = str(own.interpreter.python), own.interpreter.version
-        found.launch = own.launch.how
-        lent = [bench.lent(place, path) for path in settings.data.read]
-        sealed = [bench.sealed(place, path) for path in settings.data.sealed]
-        trial = replace(place, name=FOLDER)  # the study's own folder is made by its engine
-        trial.folder.mkdir(parents=True, exist_ok=True)
-        variables = stages.environment(trial.folder, "tree")
-        wall = await sandbox.build(trial, own.interpreter, lent, sealed, variables, trail)
-        found.wall, found.no_wall = wall.name, wall.lack
-        await looked(stages.check, place.config, settings, wall)
-        if wall.lack:
-            found.warnings.append("no wall: what runs can read your files and reach the network")
-    await looked(check_preset, place.config, revision)
-    await looked(costs.check, place.config, revision, measures)
-    await looked(budget.check, place.config, revision, usable(), measures)
-    if (knobs := await refused(lambda: knobs_of(place, revision, branches, tree))) is not None:
-        found.knobs = {knob.key: str(knob.domain) for knob in knobs}
-        if own is not None:
-            await looked(fidelity.check, place.config, revision, own.sets, list(found.knobs))
-    if (chosen := await refused(lambda: choose(place, revision, Quiet(), trail))) is not None:
-        found.model, found.model_why = chosen.model.name if chosen.model else "none", chosen.why
-    if not found.errors and not found.knobs and not found.editable:
-        found.warnings.append("no knob and no editable file: nothing to search")
+def _of_the_machine(found: Checked, ready: Ready) -> None:
+    """What a start finds out, and what it would refuse."""
+    found.errors += ready.texts("error")
+    found.warnings += ready.texts("warning")
+    found.meter = str(ready.meter)
+    found.carved = ready.split.sentence if ready.split else ""
+    if ready.bench is not None:
+        found.python, found.python_version = str(ready.bench.interpreter.python), ready.bench.interpreter.version
+        found.launch = ready.bench.launch.how
+        found.warnings += ready.bench.doubts
+    if ready.wall is not None:
+        found.wall, found.no_wall = ready.wall.name, ready.wall.lack
+    found.knobs = {knob.key: str(knob.domain) for knob in ready.knobs or ()}
+    if ready.chosen is not None:
+        found.model, found.model_why = ready.chosen.model.name if ready.chosen.model else "none", ready.chosen.why

@@ -10,7 +10,6 @@ import re
 import shlex
 import tempfile
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct
@@ -23,8 +22,10 @@ from loop.propose import arguments, places
 from loop.propose.documents import SUFFIXES
 from loop.propose.domain import Value
 from loop.propose.scalar import Unreadable
-from loop.run import caches, fidelity, stages
+from loop.run import caches, carved, fidelity, stages
 from loop.run.bench import lent, sealed
+from loop.run.carved import Carved
+from loop.run.execution import PUTS_SEED, lost, puts
 from loop.run.laid import protected, tree_of
 from loop.run.launch import TAG
 from loop.run.sandbox import Wall
@@ -66,6 +67,7 @@ class Subject(Struct, frozen=True):
     origin: Origin
     revision: Revision
     sets: stages.Sets
+    split: Carved | None  # of what is carved, as it was for that run
 
 
 async def lay_out(place: Place, number: int | None, folder: Path, trail: Trail) -> Laid:
@@ -91,7 +93,10 @@ async def lay_out(place: Place, number: int | None, folder: Path, trail: Trail) 
 
 
 async def _subject(place: Place, database: Database, branches: Branches, number: int | None) -> Subject:
-    """The experiment, or trunk, and the newest run of its tree that went well, else the newest. Raises NotDone."""
+    """The experiment, or trunk, and a run of its tree: of the first seed on which it went well, as `rerun` takes it.
+
+    That run is the newest one of its bench; where none went well, the newest. Raises NotDone.
+    """
     study = await views.study(database)
     if study is None:
         raise NotDone("the study has not begun")
@@ -100,6 +105,10 @@ async def _subject(place: Place, database: Database, branches: Branches, number:
         raise NotDone(f"there is no experiment {number}")
     runs = [run for run in await views.runs(database, one.number) if run.tree == one.tree]
     known = next(iter(sorted(runs, key=lambda run: (run.outcome is not Outcome.OK, -run.id))), None)
+    if known is not None and known.outcome is Outcome.OK:
+        alike = [run for run in runs if (run.outcome, run.bench) == (Outcome.OK, known.bench)]
+        first = next((run.seed for run in alike if run.purpose != RERUN), known.seed)
+        known = [run for run in alike if run.seed == first][-1]
     how = await origin(database, known)
     if how is None:
         raise NotDone("no engine has found out yet how a run is made: `cockpit resume` starts one")
@@ -109,11 +118,6 @@ async def _subject(place: Place, database: Database, branches: Branches, number:
     commit = study.trunk if number is None else one.commit
     name = TRUNK if number is None else one.id
     revision = parse(how.text, place.config)
-    if revision.settings.run.scorer == "causal_lm":
-        raise NotDone(
-            f"{name} is scored while it predicts, over a pipe, by cockpit's own causal_lm, which no script can do: "
-            f"`cockpit rerun {one.id}` runs it again"
-        )
     rests = await _rested(database, branches, revision.settings, how)
     tree = await tree_of(branches, database, revision.settings, one, rests)
     sets = stages.PLAIN
@@ -121,7 +125,10 @@ async def _subject(place: Place, database: Database, branches: Branches, number:
         files = await branches.files(rests)
         code = await branches.contents(rests, [path for path in files if path.endswith((".py", *SUFFIXES))])
         sets = fidelity.found(place.config, revision, list(files), code).get(run.fidelity, sets)
-    return Subject(study, one, name, commit, tree, run, known is not None, how, revision, sets)
+    split = carved.stands(place.folder, revision.settings.data, how.bench.get("carved"))
+    if split is None and revision.settings.data.carve:
+        raise NotDone(f"{name} was measured on another split: `cockpit rerun {one.id}` measures it on this one")
+    return Subject(study, one, name, commit, tree, run, known is not None, how, revision, sets, split)
 
 
 async def _rested(database: Database, branches: Branches, settings: Settings, how: Origin) -> str:
@@ -173,15 +180,20 @@ async def _script(place: Place, branches: Branches, subject: Subject, folder: Pa
         lines += [line async for line in _set(branches, subject, checkout, laid)]
     scored = "scorer" in checkouts
     if scored and settings.run.scorer and settings.data.labels:
-        program, labels = stages.SCORERS[settings.run.scorer], sealed(place, settings.data.labels)
+        program = stages.SCORERS[settings.run.scorer]
+        labels = subject.split.labels if subject.split else sealed(place, settings.data.labels)
         lines += ["", "# cockpit's own scorer, beside the labels", 'mkdir -- "$RUN"/scorer']
         lines += [f'cp -- {shlex.quote(str(program))} "$RUN"/scorer/']
-        lines += [f'ln -s -- {shlex.quote(str(labels))} "$RUN"/scorer/{shlex.quote(f"labels{labels.suffix}")}']
+        text = f'"$RUN"/scorer/{shlex.quote(f"labels{labels.suffix}")}'
+        lines += [f"ln -s -- {shlex.quote(str(labels))} {text}"]
+        if settings.run.scorer == "causal_lm":
+            asks = f'{shlex.quote(str(python))} -I -S "$RUN"/scorer/{program.name} questions {text}'
+            lines += [f'{asks} > "$RUN"/scorer/{stages.QUESTIONS}']
     elif scored:
         git = _git(place, "scorer")
         lines += ["", "# trunk's own files, for the scorer", 'mkdir -- "$RUN"/scorer']
         lines += [f"{git} read-tree {subject.study.trunk}", f"{git} checkout-index --all --force"]
-    lines += [*_lent(place, settings, checkouts), *_caches(under_test)]
+    lines += [*_lent(place, settings, checkouts, subject.split), *_caches(under_test)]
     if launch.launcher:
         lines += ['cat > "$RUN"/accelerate.yaml <<END', stages.LAUNCHER_CONFIG.rstrip(), "END"]
     given = dict[str, list[str]]()
@@ -199,16 +211,20 @@ async def _script(place: Place, branches: Branches, subject: Subject, folder: Pa
             await branches.check_out(await branches.tree(subject.study.trunk), here / "scorer")
         # As what no other run has a hand in: nothing that was compiled before, and nothing told of what it loads.
         alone = replace(run, purpose=RERUN)
-        told = settings, place.folder, here, launch, Wall(), alone, subject.commit, given, subject.sets
+        split, divided = subject.split, facts.get("carved")
+        told = settings, place.folder, here, launch, Wall(), alone, subject.commit, given, subject.sets, divided
+        names = (str(place.folder / carved.NAME), str(split.labels.parent)) if split else ("", "")
         for stage in stages.commands(*told):
             variables = [_word(f"{key}={value}", scratch) for key, value in stage.env.items() if key != TAG]
-            words = [_word(word, scratch) for word in stage.argv]
+            argv = [word.replace(f"{names[0]}/", f"{names[1]}/") if split else word for word in stage.argv]
+            words = [_word(word, scratch) for word in argv]
             lines += [
                 "",
                 f"# {stage.name}, for {stage.timeout_seconds:g} s at most",
                 f"cd -- {_word(stage.cwd, scratch)}",
             ]
-            lines += [" \\\n    ".join(["env -i", *variables, " ".join(words)])]
+            pipes = [f"{way} {_word(path, scratch)}" for way, path in zip("<>", stage.asked or (), strict=False)]
+            lines += [" \\\n    ".join(["env -i", *variables, " ".join([*words, *pipes])])]
     return "\n".join([*lines, ""])
 
 
@@ -237,7 +253,7 @@ def _measured(subject: Subject) -> str:
     return f"Run {run.id} of it ({run.purpose}, seed {run.seed}): {values or run.outcome or 'it goes on'}"
 
 
-def _lent(place: Place, settings: Settings, checkouts: Sequence[str]) -> Iterator[str]:
+def _lent(place: Place, settings: Settings, checkouts: Sequence[str], split: Carved | None) -> Iterator[str]:
     """What is lent to a run, and what is kept from it."""
     hidden = [path for path in settings.data.sealed if not path.startswith("{study}/")]
     for name in checkouts:
@@ -245,10 +261,33 @@ def _lent(place: Place, settings: Settings, checkouts: Sequence[str]) -> Iterato
             yield f'rm -rf -- "$RUN"/{name}/{shlex.quote(path)}  # sealed'
     for path in settings.data.read:
         if (at := lent(place, path)).is_relative_to(place.root):
+            inside = at.relative_to(place.root)
+            if split and any(Path(one) != inside and Path(one).is_relative_to(inside) for one in split.dev):
+                yield from _linked_in_part(str(inside), at)
+                continue
             yield from _linked(checkouts, str(at.relative_to(place.root)), at)
+    for path, part in split.dev.items() if split else ():
+        yield from _inside(path)
+        yield from _linked(["tree"], path, part)
     for path in hidden if "scorer" in checkouts else ():
         link, data = f'"$RUN"/scorer/{shlex.quote(path)}', shlex.quote(str(sealed(place, path)))
         yield f'[ -e {link} ] || {{ mkdir -p -- "$(dirname -- {link})"; ln -s -- {data} {link}; }}'
+
+
+def _linked_in_part(path: str, at: Path) -> Iterator[str]:
+    """A folder that is lent, with links to all that is in it: one of them is to be another one."""
+    link = f'"$RUN"/tree/{shlex.quote(path)}'
+    yield f'rm -rf -- {link}; mkdir -p -- "$(dirname -- {link})"; cp -RLs -- {shlex.quote(str(at))} {link}'
+
+
+def _inside(path: str) -> Iterator[str]:
+    """Where a link leads out of the copy, nothing is taken away there: that would be the user's own."""
+    folder = f'"$(dirname -- "$RUN"/tree/{shlex.quote(path)})"'
+    lead = shlex.quote(f"{path}: a link leads out of the copy there, to your own data")
+    yield (
+        f'mkdir -p -- {folder}; case "$(cd -P -- {folder} && pwd -P)/" in "$(cd -P -- "$RUN" && pwd -P)"/*) ;; '
+        f"*) echo {lead} >&2; exit 1 ;; esac"
+    )
 
 
 def _linked(checkouts: Iterable[str], path: str, at: Path) -> Iterator[str]:
@@ -271,20 +310,25 @@ async def _set(
 ) -> AsyncIterator[str]:
     """The seed, and what a fidelity sets, in the copy. `laid` are the files that lie there."""
     knob, own = subject.revision.settings.run.seed_knob, await branches.files(subject.tree)
-    wanted: list[tuple[str, str, Value, str]] = [(*knob, subject.run.seed, "[run] seed")] if knob else []
-    wanted += [(*one, f"[fidelity] {subject.run.fidelity}") for one in subject.sets.constants]
+    wanted: list[tuple[str, str, Value, str, str]] = (
+        [(*knob, subject.run.seed, "[run] seed", PUTS_SEED)] if knob else []
+    )
+    wanted += [(*one, f"[fidelity] {subject.run.fidelity}", puts(one[2])) for one in subject.sets.constants]
     sources = dict[str, bytes]()
-    for path, name, value, what in wanted:
+    for path, name, value, what, puts_it in wanted:
         if not (laid.get(path) or "").startswith("100"):
             continue
         if path not in sources:
             held = subject.tree if own.get(path) == laid[path] else subject.study.trunk
             sources[path] = await branches.content(held, path)
-        with suppress(Unreadable):
+        try:
             before, sources[path] = sources[path], places.set_values(path, sources[path], {name: value})
-            for line in _written(before, sources[path], f'"$RUN"/{checkout}/{shlex.quote(path)}'):
-                yield f"# {what}: {path}:{name}".replace("\n", " ").replace("\r", " ")
-                yield line
+        except Unreadable:  # as the run of it fails, and says so
+            yield f"printf '%s\\n' {shlex.quote(f'{path}: {lost(name, puts_it)}')} >&2; exit 1"
+            return
+        for line in _written(before, sources[path], f'"$RUN"/{checkout}/{shlex.quote(path)}'):
+            yield f"# {what}: {path}:{name}".replace("\n", " ").replace("\r", " ")
+            yield line
 
 
 def _written(before: bytes, after: bytes, there: str) -> Iterator[str]:

@@ -343,15 +343,34 @@ class Decisions(Struct, frozen=True):
         stop.broken |= {run.id for run in await views.unfinished_runs(self.database)}
 
     async def _end(self, command: Command) -> None:
-        """The run under way of an experiment is broken off, and it is run no more for its own sake."""
-        stop, one = self._research(command), await self._named(command.arguments.get("experiment"))
+        """The run under way of an experiment is broken off, and it is run no more for its own sake.
+
+        One that was asked for again is withdrawn, also while it waits.
+        """
+        one = await self._named(command.arguments.get("experiment"))
         run = next((run for run in await views.unfinished_runs(self.database) if run.experiment == one.number), None)
+        asked = [each for each in await views.reruns(self.database) if each.experiment == one.number]
+        expected = command.expected.get("run", run and run.id)
+        if run is not None and expected != run.id:
+            raise NotDone(f"since you looked another run of {one.id} has begun: {run.purpose}, seed {run.seed}")
+        own = run is not None and run.purpose != RERUN and "run" not in command.expected  # and is not meant
+        if asked and (own or (run is None and expected is None)):
+            on = " and ".join(str(each.seed) for each in asked)
+            text = f"{one.id} is not run again on seed {on}: that is withdrawn"
+            if run is not None and run.purpose in OWN and not one.ended:
+                text += f"; its run under way goes on: `cockpit end {one.id}` once more ends that"
+            await commands.withdrawn(self.database, command, text, [each.command for each in asked])
+            return
+        stop = self._research(command)
         if run is None:
             raise NotDone(f"no run of {one.id} is under way")
-        if command.expected.get("run", run.id) != run.id:
-            raise NotDone(f"since you looked another run of {one.id} has begun: {run.purpose}, seed {run.seed}")
         if run.purpose == RERUN:
-            raise NotDone(f"the run of {one.id} was asked for once more: `cockpit stop`, asked twice, ends it")
+            text = f"the run of {one.id} that was asked for again, on seed {run.seed}, ends, with a grace of three "
+            text += "seconds, and is not made once more"
+            this = [each.command for each in asked if each.seed == run.seed]
+            await commands.withdrawn(self.database, command, text, this)
+            stop.broken.add(run.id)
+            return
         if run.purpose not in OWN:
             raise NotDone(
                 f"the run of {one.id} ({run.purpose}) is what others are judged by: `cockpit yield` breaks it off "
@@ -402,11 +421,11 @@ class Decisions(Struct, frozen=True):
             from loop.schedule import recorded_seed
 
             seed = await recorded_seed(self.database, one, engine.facts["bench"], study.seed)
-        if await views.to_rerun(self.database) == (one.number, seed):
+        if (one.number, seed) in [(each.experiment, each.seed) for each in await views.reruns(self.database)]:
             raise NotDone(f"{one.id} is to be run again on seed {seed} already")
         when = "after the run under way" if stop.going.is_set() else "once you resume"
         text = f"{one.id} is run again on seed {seed} {when}; it decides nothing, and `cockpit show "
-        text += f"{one.id}` says how it compares"
+        text += f"{one.id}` says how it compares; `cockpit end {one.id}` withdraws it"
         answer = Answer(True, text, {"seed": seed, "queued": True})
         await commands.to_be_rerun(self.database, command, answer, await views.newest_run(self.database))
 

@@ -1,9 +1,10 @@
 """The engine: one process a study, which carries out the research. The story of one experiment, in the code's order:
 
     one engine a study: the lock, the record                      (the_engine)
-    what is here: study, interpreter, bench                       (open)
+    what is here: study, interpreter, bench                       (open; what is in the way, ready.py)
     what an earlier engine left running is adopted or closed      (_settle)
     the baseline is run until it is measured or has failed        (_baseline)
+    a hard-coded seed: the change that reads it is offered        (propose/seeding.py)
     what is measured is judged                                    (judge_what_waits)
     an experiment is run, while the next one is prepared          (_search)
     the branch of a failed one goes out of the way                (_measure)
@@ -28,7 +29,7 @@ import asyncio
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
@@ -44,22 +45,21 @@ from loop.decisions import Decisions
 from loop.effects import carry_out, settle_references
 from loop.forward import settle_forwards
 from loop.judge import axis, bounds
-from loop.judge.preset import check as check_preset
 from loop.judge.returns import LEAST
 from loop.judge.runs import BASELINE, CHALLENGE, RERUN, SCREEN, VERIFY
 from loop.judge.standing import Standing
+from loop.learned import learn
 from loop.plan import HOURS, brief, by_fidelity, by_probe, foresee
-from loop.propose import optimiser
+from loop.propose import optimiser, seeding
 from loop.propose.measuring import doubt
 from loop.propose.portfolio import Portfolio
-from loop.propose.prepare import AHEAD, Preparation, evaluation_reads, functions_of, knobs_of
-from loop.propose.which import choose
+from loop.propose.prepare import AHEAD, Preparation, evaluation_reads, functions_of
+from loop.ready import look, no_commit
 from loop.review import count_lines
 from loop.revised import revised
-from loop.run import bench, costs, early, fidelity, launch, meter, sandbox, stages
-from loop.run.devices import kind, usable
+from loop.run import launch, timed
+from loop.run.devices import kind
 from loop.run.execution import SLOT, Execution, MachineFailed, Stop
-from loop.run.quiet import Quiet
 from loop.schedule import Job, next_job, recorded_at, recorded_seed, seeds
 from loop.study import ConfigError, Constraint, Objective, Revision, parse, read
 from loop.verdicts import judge_what_waits
@@ -91,9 +91,7 @@ async def research(place: Place, limits: Limits, stop: Stop, *, with_changes: bo
     try:
         head = await branches.commit("HEAD")
     except GitError:
-        raise ConfigError(
-            f"{place.root} has no commit yet: `git add -A && git commit` first, a study starts from HEAD"
-        ) from None
+        raise ConfigError(no_commit(place)) from None
     async with the_engine(place, revision, branches, stop) as engine:
         ended = Ended.MACHINE_FAILED
         try:
@@ -156,11 +154,6 @@ class Engine:
         await Decisions(self.place, self.branches, self.database).obey()
         settings = self.revision.settings
         study, baseline = await views.study(self.database), await views.experiment(self.database, 0)
-        if study is not None and study.seed != settings.study.seed:
-            raise ConfigError(
-                f"{self.place.config}: `[study] seed` is {settings.study.seed}, and the study began with {study.seed}: "
-                "put that back, or give the study another name"
-            )
         runs = await views.runs(self.database, 0)
         # Until the unchanged code has given a measurement, the study follows the user's HEAD: they may have mended it.
         stands = any(run.outcome is Outcome.OK or self._has_more_to_say(run) for run in runs)
@@ -174,29 +167,21 @@ class Engine:
             commit, taken = await self._beginning(head, with_changes=with_changes)
             rests = commit
         tree = await self.branches.tree(rests)  # of which the protected files and the knobs are, in whatever is run
-        trail = self.branches.trail
-        found = await meter.look(trail)
-        self.bench = await bench.set_up(self.place, self.revision, self.branches, self.database, tree, found)
-        lent = [bench.lent(self.place, path) for path in settings.data.read]
-        sealed = [bench.sealed(self.place, path) for path in settings.data.sealed]
-        variables = stages.environment(self.place.folder, "tree")
-        self.quiet = Quiet()
-        wall = await sandbox.build(self.place, self.bench.interpreter, lent, sealed, variables, trail)
-        stages.check(self.place.config, settings, wall)
-        check_preset(self.place.config, self.revision)
-        costs.check(self.place.config, self.revision, found)
+        ready = await look(self.place, self.revision, self.branches, self.database, tree, study)
+        self.bench, wall, knobs, chosen = ready.started()
+        self.quiet = ready.quiet
         self.standing = Standing(settings, self.bench.hash)
-        budget.check(self.place.config, self.revision, usable(), found)
         self.execution = Execution(
-            self.place, self.revision, self.branches, self.database, self.bench, wall, found, self.stop,
+            self.place, self.revision, self.branches, self.database, self.bench, wall, ready.meter, self.stop,
             self.quiet, self.standing,
         )  # fmt: skip
-        knobs = await knobs_of(self.place, self.revision, self.branches, tree)
-        fidelity.check(self.place.config, self.revision, self.bench.sets, [knob.key for knob in knobs])
         evaluation = await evaluation_reads(settings, self.branches, tree, knobs)
         self.standing.doubt = partial(doubt, knobs, evaluation)
 
-        chosen, share = await choose(self.place, self.revision, self.quiet, trail), settings.model.share
+        self.probe = await asyncio.to_thread(probed.read, self.place)
+        self.learned = await learn(self.execution, runs, self.probe)
+
+        share = settings.model.share
         functions: list[str] = []
         if chosen.model and share:
             functions = sorted(
@@ -223,8 +208,9 @@ class Engine:
             "device": kind(),
             "wall": wall.name,
             "no_wall": wall.lack,
-            "doubts": [*self.bench.doubts, *early.doubts(settings, [run for run in runs if run.outcome is Outcome.OK])],
-            "meter": str(found),
+            "carved": ready.split.sentence if ready.split else "",
+            "doubts": [*self.bench.doubts, *self.learned.notes],
+            "meter": str(ready.meter),
             "model": chosen.model.name if chosen.model else "none",
             "model_host": chosen.model.host if chosen.model else None,
             "model_why": chosen.why,
@@ -236,6 +222,7 @@ class Engine:
             "left_out": left_out,
             "with_changes": taken,
             "submodules": await self.branches.submodules(tree),
+            "warnings": ready.texts("warning"),
             "notify": settings.notify.command is not None,
         }
         own = {"experiments": limits.experiments, "time": limits.seconds}  # in the place of what the file says
@@ -310,7 +297,7 @@ class Engine:
     def _cannot(self) -> str:
         """Why this life cannot answer the study's question, as far as its budget alone and a probe say."""
         settings = self.revision.settings
-        known, full = by_fidelity(settings, (), (), by_probe(settings, probed.read(self.place)))
+        known, full = by_fidelity(settings, (), (), by_probe(settings, self.probe))
         return foresee(settings, known, *self._room(), full).warning
 
     def _room(self) -> tuple[float, int | None]:
@@ -437,6 +424,8 @@ class Engine:
             # What takes a while to import is there when the slot is free.
             if estimates and warming is None:
                 warming = asyncio.create_task(asyncio.to_thread(optimiser.load))
+                if self.learned.alone:
+                    await warming
             outcome = await self.execution.execute(await self._experiment(0), next(seeds(self.seed)), BASELINE, at)
             if outcome is None:
                 tries -= 1
@@ -450,10 +439,9 @@ class Engine:
     async def _search(self, count: int | None) -> Ended:
         """Make one run after another, and prepare the next experiment meanwhile, up to `count` in all."""
         assert self.portfolio is not None
-        measured = [run for run in await views.runs(self.database, 0) if run.outcome is Outcome.OK]
-        self.quiet.timed = await asyncio.to_thread(
-            stages.timed, self.revision.settings, self.place.folder, measured[-1]
-        )
+        await self._learn(await views.runs(self.database, 0))
+        if count is None or await views.count(self.database) + 1 < count:  # not in the place of all that is asked for
+            await seeding.offer(self.portfolio.preparation)
         while not self.stop.why:
             await judge_what_waits(self.place, self.revision, self.database, self.standing)  # who catches up first
             await count_lines(self.branches, self.database)
@@ -487,9 +475,12 @@ class Engine:
             # During a first run alone, and one ahead and no more: what a proposal knows, and so what it proposes, would
             # else depend on what has been interrupted.
             queued = await views.queued(self.database, count)
-            early = job.purpose == SCREEN and len(queued) <= AHEAD
+            before = job.purpose == SCREEN and len(queued) <= AHEAD
             coming = await views.newest_run(self.database) + 1
-            ahead = asyncio.create_task(self.portfolio.prepare(count, coming)) if early else None
+            if before and self.quiet.times(timed.TRAIN):  # nor does it take time from a run that is timed
+                await self._proposed(self.portfolio.prepare(count, coming))
+                before = False
+            ahead = asyncio.create_task(self.portfolio.prepare(count, coming)) if before else None
             try:
                 await self._measure(job)
             except BaseException:
@@ -514,10 +505,18 @@ class Engine:
             return
         settings, own = self.revision.settings, await views.runs(self.database, 0)
         good = [run for run in own if (run.outcome, run.bench) == (Outcome.OK, self.bench.hash)]
-        probe = by_probe(settings, await asyncio.to_thread(probed.read, self.place))
+        probe, said = by_probe(settings, self.probe), self.learned.notes
         known, full = by_fidelity(settings, good, await views.values(self.database, self.bench.hash), probe)
         found = await asyncio.to_thread(foresee, settings, known, *self._room(), full)
-        await planned.record(self.database, found, brief(found), self.bench.hash, count)
+        await self._learn(good)
+        found = replace(found, notes=self.learned.notes)
+        text = "; ".join([brief(found), *(note for note in found.notes if note not in said)])
+        await planned.record(self.database, found, text, self.bench.hash, count)
+
+    async def _learn(self, runs: Sequence[Run]) -> None:
+        """See what runs of the baseline show: what is timed, nothing is to load from then on."""
+        self.learned = await learn(self.execution, runs, self.probe)
+        self.quiet.timed = self.learned.timed
 
     async def _unlikely(self) -> bool:
         """Whether a confirmed gain has become as unlikely as `stop_when` says."""

@@ -1,6 +1,6 @@
 """What is known of an experiment, and what is not: as a decision asks for it, and as a commit says it."""
 
-from store.records import FULL, Evidence, Experiment, State, Word, name_of
+from store.records import FULL, SEED, Evidence, Experiment, State, Word, name_of
 
 NOT_JUDGED, NOT_RUN = "not judged yet", "not run yet"
 
@@ -34,7 +34,7 @@ def unconfirmed(one: Experiment, incumbent: int) -> str:
         return stale
     if said is None:
         return NOT_JUDGED
-    if said.evidence is Evidence.CONFIRMED:
+    if said.evidence is Evidence.CONFIRMED or (one.operator == SEED and one.known):
         return ""
     return f"{said.evidence}, and not confirmed: {said.word}, {said.sentence}"
 

@@ -21,6 +21,7 @@ from loop.branches import SHOWN, Branches, Conflict
 from loop.effects import References, bring_about
 from loop.evidence import NotDone, measurable, measured, unconfirmed, verdict
 from loop.forward import FastForward
+from loop.typed import typed
 from store import commands, views
 from store.database import Database
 from store.place import NoStudy, Place, find
@@ -74,6 +75,11 @@ async def _found(place: Place, branches: Branches, database: Database, command: 
         known = {each.number: each for each in await views.these(database, await views.trunks(database))}
         parts = tuple(known[each] for each in await views.trunks(database) if each)
         lack = unconfirmed(one, incumbent)
+        if not one.measurements and not command.arguments.get("unconfirmed"):
+            raise NotDone(
+                f"trunk is {one.id}, which is not run yet: `cockpit` goes on with it before all else. Wait for its "
+                "verdict, or `--unconfirmed` lands it all the same"
+            )
         return Landing(place, branches, database, one, study.trunk, "trunk", lack, incumbent, parts)
     if not one.number:
         raise NotDone("e0000 is the baseline: it changes nothing")
@@ -123,8 +129,8 @@ async def _landing(found: Landing, command: Command) -> dict[str, Any]:
         raise NotDone(f"{here} has all that {found.what} changes: nothing is made")
     lost = not await branches.holds(head, rests)
     squash = bool(command.arguments.get("squash")) or lost
-    as_measured = tree == theirs
-    message = await _message(found, here, rests, as_measured=as_measured)
+    same, as_measured = tree == theirs, tree == theirs and bool(found.one.measurements)
+    message = await _message(found, here, rests, same=same)
     at = max([await branches.committed_at(one) for one in (head, found.commit)])  # so asked twice it is one commit
     commit = await branches.commit_tree(tree, [head] if squash else [head, found.commit], message, at)
 
@@ -146,6 +152,7 @@ async def _landing(found: Landing, command: Command) -> dict[str, Any]:
         text += f"; one commit, for {here} has lost {rests[:7]}, on which the study rests"
     text += f"; {here} and the files of {command.arguments['root']} moved there" if forward else ""
     told = {"branch": name, "commit": commit, "onto": here, "head": head, "as_measured": as_measured}
+    told["commands"] = await typed(found.place, branches, found.database, found.one, found.commit)
     return {"moves": moves, "forward": forward, "answer": text, "told": told, "about": found.one.number}
 
 
@@ -178,20 +185,25 @@ async def _name(found: Landing, commit: str) -> tuple[str, dict[str, tuple[None,
     return name, {SHOWN + name: (None, commit)}
 
 
-async def _message(found: Landing, here: str, rests: str, *, as_measured: bool) -> str:
+async def _message(found: Landing, here: str, rests: str, *, same: bool) -> str:
     """What a reviewer has to know: why, what was measured, how sure that is, and what is not known."""
     one, against = found.one, found.one.verdict.incumbent if found.one.verdict else 0
     of_trunk = found.what == "trunk"
     before = await views.experiment(found.database, 0 if of_trunk else against)
     lines = [f"{each.id} {each.slug}: {each.hypothesis}\n  {verdict(each, found.incumbent)}" for each in found.parts]
     how = f"The tree is that of {one.id}, as it was measured."
-    if not as_measured:
+    if not one.measurements:
+        how = f"The tree is that of {one.id}, which was not run yet." if same else "This tree was not run."
+    elif not same:
         how = f"{here} has moved on from {rests[:7]}, on which {one.id} was measured: this tree was not run."
     subject = f"{found.what} of {found.place.name}" if of_trunk else f"{one.id} {one.slug}"
     with_it = "\n\nWith what it was made from:\n" if lines else ""
     body = "\n".join(lines) if of_trunk else one.hypothesis + with_it + "\n".join(lines)
+    runs = await typed(found.place, found.branches, found.database, one, found.commit)
     return (
         f"Land {subject}\n\n{body}\n\n{measured(one, before)}\n{how}\n\n"
-        f"Experiment: {one.id}\nCommit: {found.commit}\nAgainst: {name_of(before.number) if before else 'none'}\n"
+        + "".join(f"    {each}\n" for each in runs)
+        + "\n" * bool(runs)
+        + f"Experiment: {one.id}\nCommit: {found.commit}\nAgainst: {name_of(before.number) if before else 'none'}\n"
         f"Verdict: {verdict(one, found.incumbent)}\n" + (f"Unconfirmed: {found.lack}\n" if found.lack else "")
     )

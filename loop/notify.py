@@ -94,8 +94,9 @@ async def of_an_end(place: Place, database: Database, trail: Trail, why: Ended) 
         return
     rows = await views.experiments(database)
     waiting = [one.id for one in offers(rows)]
-    text = f"{place.name}: ended: {why}, with {len(rows)} experiments; "
-    text += f"offered: {some(waiting)}" if waiting else "nothing is offered"
+    experiments = f"{len(rows)} experiment{'' if len(rows) == 1 else 's'}"
+    text = f"{place.name}: ended: {why.words}; {experiments}, "
+    text += f"offered: {some(waiting)}" if waiting else "nothing offered"
     await _tell(place, database, trail, words, END, text)
 
 

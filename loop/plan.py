@@ -17,10 +17,11 @@ from loop.judge.axis import WORSE, Axis, axis
 from loop.judge.foresight import Question
 from loop.judge.preset import PRESETS, Preset, preset
 from loop.judge.runs import RERUN, Runs
+from loop.run import timed
 from loop.run.stages import PYTHON as PYTHONS
 from loop.run.stages import names
 from loop.study import Revision, Settings
-from store import probed, views
+from store import planned, probed, views
 from store.database import Database, ask
 from store.place import Place
 from store.planned import Foreseen, Plan
@@ -53,8 +54,19 @@ async def of_study(place: Place, revision: Revision, hours: float = HOURS) -> Pl
     settings = revision.settings
     nothing: tuple[list[Run], list[Value]] = [], []
     runs, values = await ask(place, recorded, nothing)
-    known, full = by_fidelity(settings, runs, values, by_probe(settings, probed.read(place)))
-    return foresee(settings, known, hours, full=full)
+    probe = probed.read(place)
+    known, full = by_fidelity(settings, runs, values, by_probe(settings, probe))
+    why, last = foretold(settings, probe), await ask(place, planned.latest, None)
+    why = why or (timed.SEEN if last and timed.NOTE(timed.SEEN) in last.notes else "")
+    return replace(foresee(settings, known, hours, full=full), notes=(timed.NOTE(why),) if why else ())
+
+
+def foretold(settings: Settings, probe: Probed | None) -> str:
+    """Why training is taken to work for a given time, before any run; nothing where it is not."""
+    if timed.works_for_seconds(settings):
+        return timed.GIVEN
+    known = probe is not None and probe.time_budget and same_command(settings, probe)
+    return timed.PROBED if known else ""
 
 
 def by_fidelity(settings: Settings, own: Sequence[Run], values: Sequence[Value], probe: Known) -> tuple[Known, Known]:
@@ -107,7 +119,7 @@ def by_runs(settings: Settings, own: Sequence[Run], values: Sequence[Value], at:
 
 def by_probe(settings: Settings, found: Probed | None) -> Known:
     """What a probe says of full runs, if it was of the same command and has run well, and those are given no more."""
-    if found is None or not found.good or not _same(settings, found.command):
+    if found is None or not found.good or not same_command(settings, found):
         return NOTHING
     if settings.fidelity and settings.fidelity.full:
         return NOTHING
@@ -134,9 +146,11 @@ def _at(settings: Settings, fidelity: str) -> str:
     return f" at {fidelity}" if settings.fidelity else ""
 
 
-def _same(settings: Settings, command: Sequence[str]) -> bool:
+def same_command(settings: Settings, found: Probed) -> bool:
     """Whether the train command is the one that was probed, whatever else it is told of its output and its knobs."""
-    asked = list(command)
+    if found.cwd != settings.run.cwd:
+        return False
+    asked = list(found.command)
     if asked and PYTHON.fullmatch(asked[0].rpartition("/")[2]):
         asked[0] = "python"
     own = shlex.split(settings.run.train)
@@ -306,11 +320,15 @@ def _advice(plan: Plan, settings: Settings, known: Known, noisy: Sequence[str], 
         return advice
     mine = next(one for one in _presets(settings, known.fidelity) if one.name == plan.preset)
     if own.sigmas is None or own.experiments < 20:
+        then: Foreseen | None = None
         more = replace(known, run_seconds=known.run_seconds / 4) if known.run_seconds else known
         if plan.bounded_by.endswith("runs"):
             advice.append(f"more runs: {4 * max(own.least_runs, 1)} or so in [budget]")
         elif known.run_seconds:
             then = _by(mine, settings, more, noisy, 4 * plan.runs, experiments)
+        if then is not None and (
+            then.experiments > own.experiments or (own.sigmas is None and then.sigmas is not None)
+        ):
             advice.append(f"runs of a quarter of the time (fewer steps, less data): {then.experiments} experiments")
     if plan.preset != "fast" and own.sigmas is None:
         fast = next(one for one in plan.foreseen if one.preset == "fast")

@@ -36,4 +36,6 @@ async def rerun(place: Place, number: int, seed: int | None, stop: Stop) -> Run 
         if made is not None:
             runs = await views.runs(engine.database, number)
             found = next(run for run in reversed(runs) if run.id == made)
+        if found is not None and found.outcome is Outcome.INTERRUPTED and not stop.urgency:
+            raise NotDone("the run was withdrawn by `cockpit end`")
         return None if found is None or found.outcome is Outcome.INTERRUPTED else found

@@ -29,6 +29,7 @@ FOLLOWS = (  # by how the key begins, the first that does
     ("run.predict", BENCH),
     ("run.score", BENCH),
     ("run.eval", BENCH),
+    ("run.cwd", BENCH),
     ("run.artifact", BENCH),
     ("fidelity.", BENCH),
     ("run.seed", BENCH),

@@ -58,11 +58,11 @@ def _no_log(place: Place, revision: Revision, axis: Axis) -> str:
 
 
 def _no_noise(place: Place, revision: Revision, name: str, fidelity: str = "") -> str:
-    """What to do where the baseline's runs agree to the last digit: any change would look like a gain."""
+    """What to do where the baseline's runs agree, but for rounding: any change would look like a gain."""
     at = where(place.config, revision.text, ("objectives", name))
     direction = revision.settings.objectives[name].direction
     return (
-        f"{at}: `[objectives] {name}` is the same to the last digit on every seed of the baseline{fidelity}, so "
+        f"{at}: `[objectives] {name}` is the same on every seed of the baseline{fidelity}, to within rounding, so "
         "any change of it would look like a gain. If train ignores its seed, hand it over: "
         '`[run] seed = "--seed {seed}"`, or `"train.py:SEED"` where a constant holds it, or read '
         "$COCKPIT_SEED. If it was chance, ask for more: `[seeds] baseline = 5`. If it is meant so: "

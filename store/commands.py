@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 from uuid import uuid4
@@ -219,6 +219,15 @@ async def to_be_rerun(database: Database, command: Command, answer: Answer, afte
         await _answer(change, command, answer)
         about = command.arguments["experiment"]
         await say(change, "asked again", answer.text, experiment=about, id=name_of(about), **answer.told)
+
+
+async def withdrawn(database: Database, command: Command, text: str, asked: Sequence[int]) -> None:
+    """Runs that were to be made again are not made: the command names those by which they were asked for."""
+    async with database.transaction() as change:
+        intent, about = json.dumps({"answer": text, "withdraws": list(asked)}), command.arguments["experiment"]
+        await change.execute("UPDATE commands SET intent = ? WHERE id = ?", intent, command.id)
+        await _answer(change, command, Answer(True, text))
+        await say(change, "withdrawn", text, experiment=about, id=name_of(about))
 
 
 async def landed(database: Database, command: Command, answer: Answer, about: int) -> None:

@@ -13,7 +13,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from store.database import Database
-from store.records import ENDED, MERGE, SYNC, WANTED_ENDS, CallOutcome, Ended, Ledger, Outcome, State
+from store.records import ENDED, MERGE, SEED, SYNC, WANTED_ENDS, CallOutcome, Ended, Ledger, Outcome, State
 from store.views import STANDING, UP_WORDS
 
 TOKENS, MODEL_SECONDS = "tokens", "model_seconds"
@@ -108,6 +108,7 @@ EXPERIMENTS = f"""
            coalesce(confirmed, 0) AS confirmed, operator IN ('{MERGE}', '{SYNC}') AS together, count(*) AS number
     FROM proposals JOIN experiments ON experiments.number = proposals.experiment
     LEFT JOIN said ON said.experiment = number LEFT JOIN ended ON ended.experiment = number
+    WHERE operator <> '{SEED}'
     GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
 """
 # A thought is a chain of calls, from the one that reasons on; where that was broken off it is asked again. Every answer
@@ -235,13 +236,16 @@ def _experiment(
 
 # --- what was lost ---------------------------------------------------------------------------------------------------
 
-REFUSALS = "SELECT refusal, count(*) AS number FROM proposals WHERE refusal IS NOT NULL GROUP BY 1"
-# Neither those that were to end, nor what is nobody's proposal: a baseline that fails, a challenger's seed.
+REFUSALS = f"""
+    SELECT refusal, count(*) AS number FROM proposals WHERE refusal IS NOT NULL AND operator <> '{SEED}' GROUP BY 1
+"""
+# Neither those that were to end, nor what is nobody's proposal: a baseline that fails, a challenger's seed, the change
+# of a hard-coded one, which the engine offers.
 RUNS = f"""
     SELECT runs.outcome, count(DISTINCT runs.id) AS number,
            coalesce(sum(max(1, devices) * (spans.ended_at - spans.began_at)), 0.0) AS seconds
     FROM runs LEFT JOIN spans ON spans.run = runs.id
-    WHERE CASE runs.outcome
+    WHERE runs.outcome IS NOT NULL AND CASE runs.outcome
         WHEN 'ok' THEN 0
         WHEN 'stopped early' THEN 0
         WHEN 'interrupted' THEN NOT EXISTS (
@@ -250,6 +254,9 @@ RUNS = f"""
             SELECT ended_by FROM engines WHERE started_at <= runs.started_at ORDER BY id DESC LIMIT 1
         ) = '{Ended.MACHINE_FAILED}'
         ELSE experiment > 0 AND purpose <> 'challenge'
+             AND NOT EXISTS (
+                 SELECT 1 FROM proposals WHERE operator = '{SEED}' AND proposals.experiment = runs.experiment
+             )
     END GROUP BY 1
 """
 # The time after an engine that nobody has ended: of each slot's devices, until the next one began.

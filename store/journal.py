@@ -123,7 +123,7 @@ async def engine_ended(database: Database, engine: int, why: Ended, since: float
         await calls.break_off(change, now, "the engine has ended")
         await ledger.engine_ends(change, now if since is None else since, now)
         await change.execute("UPDATE engines SET ended_at = ?, ended_by = ? WHERE id = ?", now, why, engine)
-        await say(change, "engine ended", f"ended: {why}", at=now, ended_by=why)
+        await say(change, "engine ended", f"ended: {why.words}", at=now, ended_by=why)
 
 
 async def waits(database: Database, lane: str, why: Idle) -> None:

@@ -43,6 +43,7 @@ class Plan(Struct, frozen=True):
     foreseen: tuple[Foreseen, ...]
     advice: tuple[str, ...]  # what to change to answer more
     warning: str  # why the question cannot be answered; empty where it can
+    notes: tuple[str, ...] = ()  # what runs have shown beside, and what follows from it
 
     @property
     def own(self) -> Foreseen | None:
@@ -68,6 +69,13 @@ async def known(database: Database, bench: str) -> int:
     return int(next(found, 0))
 
 
+async def notes(database: Database, bench: str) -> tuple[str, ...]:
+    """What was noted on this bench."""
+    rows = await database.rows("SELECT data FROM events WHERE kind = ? ORDER BY seq DESC LIMIT 1", KIND)
+    said = json.loads(rows[0]["data"]) if rows else {}
+    return of(said["plan"]).notes if said.get("bench") == bench else ()
+
+
 async def latest(database: Database) -> Plan | None:
     """The newest; None where nothing was foreseen yet."""
     rows = await database.rows("SELECT data FROM events WHERE kind = ? ORDER BY seq DESC LIMIT 1", KIND)
@@ -77,4 +85,5 @@ async def latest(database: Database) -> Plan | None:
 def of(said: Mapping[str, Any]) -> Plan:
     """A plan from its keys."""
     foreseen = tuple(Foreseen(**one) for one in said["foreseen"])
-    return Plan(**{**said, "foreseen": foreseen, "advice": tuple(said["advice"])})
+    told = {name: tuple(said[name]) for name in ("advice", "notes") if name in said}
+    return Plan(**{**said, "foreseen": foreseen, **told})

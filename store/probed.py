@@ -93,6 +93,7 @@ class Probed(Struct, frozen=True):
     tonight: int | None  # experiments in eight hours
     failure: str  # why no run, or not all of them, ended well, and what to do
     said: tuple[str, ...]
+    cwd: str = "."  # the folder of the repository in which the command was run
 
     @property
     def good(self) -> list[Ran]:

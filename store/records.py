@@ -47,6 +47,7 @@ QUICK, FULL = "quick", "full"  # fidelities of a run: of a study without `[fidel
 POOR = 0.5  # a rank agreement below this, of quick and full
 MERGE = "merge"  # the operator of such an experiment
 SYNC = "sync"  # and of one that takes what the user has committed since
+SEED = "seed"  # and of one by which a hard-coded seed is read from $COCKPIT_SEED: no gain, and offered all the same
 ASKED_TO_END = "asked to end"  # how a run ends, that somebody or a limit has ended; and why one is not begun any more:
 REJECTED_SINCE, CHANGED_SINCE = "has been rejected since", "what it was to measure has changed since"
 ENDED = "its run was ended, and it is run no more"  # what has no measurement, for its person wants none
@@ -144,6 +145,12 @@ class Ended(StrEnum):
     RERUN = "rerun"  # it lived for one run alone, which a person wanted to see again
     DIED = "died"  # the engine went without saying so: killed, or the machine went down
 
+    @property
+    def words(self) -> str:
+        """Why, in a few words."""
+        spent = (self.EXPERIMENTS, self.TIME, self.RUNS, self.TOKENS, self.DEVICE_HOURS, self.JOULES, self.MONEY)
+        return f"no {self.value} left" if self in spent else self.value
+
 
 class Study(Struct, frozen=True):
     """One question asked of one repository. `trunk` is the commit of its best accepted code."""
@@ -205,6 +212,14 @@ class Stage(Struct, frozen=True):
     detail: str = ""
     energy_joules: float | None = None  # of the GPUs that its run may use, while it ran
     peak_device_bytes: int | None = None
+
+
+class Rerun(Struct, frozen=True):
+    """A run that was asked for once more, by a command, and is not made yet."""
+
+    command: int
+    experiment: int
+    seed: int
 
 
 class Run(Struct, frozen=True):
@@ -381,9 +396,9 @@ class Decision(Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """What was decided: `merge of e0003`, `reject of e0003 and e0007`."""
+        """What was decided: `merge of e0003`, `rejection of e0003 and e0007`."""
         about = self.taken if self.verb == "reject" and self.taken else [self.experiment]
-        return f"{self.verb} of {' and '.join(map(name_of, about))}"
+        return f"{'rejection' if self.verb == 'reject' else self.verb} of {' and '.join(map(name_of, about))}"
 
 
 # Git references that move: where each stands, and where it is to stand. None is nowhere.
@@ -480,22 +495,31 @@ class Experiment(Struct, frozen=True):
         return Verification.HOLDS if said else Verification.WAITS
 
     @property
+    def known(self) -> bool:
+        """Whether all is measured that a decision on it takes: it is confirmed, or is no gain and not meant to be."""
+        said = self.verdict
+        if said is None or said.confirmed:
+            return said is not None
+        return self.operator == SEED and said.word in (Word.EQUAL, Word.INCONCLUSIVE)
+
+    @property
     def offered(self) -> bool:
-        """Whether it is put to a person for decision: confirmed, and not decided yet."""
-        return self.state is State.JUDGED and self.verdict is not None and self.verdict.confirmed
+        """Whether it is put to a person for decision, and not decided yet."""
+        return self.state is State.JUDGED and self.known
 
 
 def offers(experiments: Iterable[Experiment]) -> list[Experiment]:
-    """Those that are offered: those of most worth at the user's rates first, the newest of others."""
+    """Those that are offered: those of most worth at the user's rates first, the newest of others, no gain last."""
 
-    def order(one: Experiment) -> tuple[float, int]:
+    def order(one: Experiment) -> tuple[bool, float, int]:
         worth = one.verdict.worth if one.verdict else None
-        return (-inf if worth is None else worth, one.number)
+        return (one.operator != SEED, -inf if worth is None else worth, one.number)
 
     return sorted((one for one in experiments if one.offered), key=order, reverse=True)
 
 
 PERSON = "person"  # who proposes, where it is no program
+ENGINE = "engine"  # and where it is none that searches
 
 
 def by(proposer: str | None) -> str:

@@ -11,14 +11,18 @@ from msgspec import Struct
 from store import budgets, events
 from store.database import Change, Database
 from store.events import say
-from store.records import Verdict, name_of
+from store.records import Verdict, Word, name_of
 from store.views import BENCH, UP_WORDS
+from store.views.parts import SEEDED
 
 DAY = 86_400.0
 UNDECIDED = f"""
     SELECT number, offers.lines FROM verdicts JOIN experiments ON number = verdicts.experiment
     LEFT JOIN offers ON offers.experiment = number
-    WHERE evidence = 'confirmed' AND word IN {UP_WORDS} AND bench = {BENCH} AND state = 'judged' AND id = (
+    WHERE (
+            (evidence = 'confirmed' AND word IN {UP_WORDS})
+            OR (word IN ('equal', 'inconclusive') AND number IN ({SEEDED}))
+        ) AND bench = {BENCH} AND state = 'judged' AND id = (
         SELECT max(id) FROM verdicts AS newer
         WHERE (newer.experiment, newer.bench) = (verdicts.experiment, verdicts.bench)
     )
@@ -57,13 +61,14 @@ async def read(database: Database) -> Review:
 
 async def offered(change: Change, verdict: Verdict) -> None:
     """A verdict makes an offer of its experiment, unless that is decided already; the first time counts."""
-    if verdict.confirmed:
-        await change.execute(
-            "INSERT OR IGNORE INTO offers SELECT number, ?, NULL FROM experiments "
-            "WHERE number = ? AND state NOT IN ('merged', 'rejected')",
-            verdict.at,
-            verdict.experiment,
-        )
+    await change.execute(
+        "INSERT OR IGNORE INTO offers SELECT number, ?, NULL FROM experiments "
+        f"WHERE number = ? AND state NOT IN ('merged', 'rejected') AND (? OR (? AND number IN ({SEEDED})))",
+        verdict.at,
+        verdict.experiment,
+        int(verdict.confirmed),
+        int(verdict.word in (Word.EQUAL, Word.INCONCLUSIVE)),
+    )
 
 
 async def unread(database: Database) -> list[int]:

@@ -477,3 +477,6 @@ CREATE TABLE agreement (            -- how far quick runs rank experiments as fu
     tau REAL,                       -- Kendall's tau-b; NULL where one of the two ranks nothing
     PRIMARY KEY (bench, objective)
 ) STRICT;
+-- version 12
+-- Those in work or taken are few, and asked for at every start of a screen.
+CREATE INDEX IF NOT EXISTS experiments_in_hand ON experiments (number) WHERE state IN ('queued', 'running', 'merged');

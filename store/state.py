@@ -2,6 +2,7 @@
 
 from store.database import Change
 from store.records import ENDED, Outcome, State
+from store.views.parts import ENDS
 
 DECIDED = {"merge": State.MERGED, "reject": State.REJECTED}
 
@@ -10,7 +11,7 @@ async def settle(change: Change, number: int, bench: str) -> None:
     """Bring an experiment's state up to date, as its runs on this bench have it."""
     row = (
         await change.rows(
-            """
+            f"""
             WITH own AS (
                 SELECT runs.* FROM runs JOIN experiments ON number = experiment
                 WHERE experiment = ?1 AND bench = ?2 AND runs.tree = experiments.tree AND purpose <> 'rerun'
@@ -34,7 +35,7 @@ async def settle(change: Change, number: int, bench: str) -> None:
                 (SELECT outcome FROM bad) AS failure,
                 (SELECT detail FROM bad) AS detail,
                 EXISTS (
-                    SELECT 1 FROM commands WHERE verb = 'end' AND done AND json_extract(arguments, '$.experiment') = ?1
+                    SELECT 1 FROM commands WHERE {ENDS} AND json_extract(arguments, '$.experiment') = ?1
                 ) AS ended,
                 (SELECT count(*) FROM own WHERE outcome = 'ok') AS measured,
                 (SELECT runs FROM verdicts WHERE experiment = ?1 AND bench = ?2 ORDER BY id DESC LIMIT 1) AS judged

@@ -1,6 +1,8 @@
 """Where a key stands in a TOML file: an error names its line."""
 
 import tomllib
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,12 @@ def key(path: tuple[str, ...]) -> str:
     """A key, as an error names it: `[run] train`."""
     head, *rest = path
     return f"[{head}] {'.'.join(rest)}" if rest else f"[{head}]"
+
+
+def meant(said: str, known: Iterable[str]) -> str:
+    """What to do about a word that is none of those known: the one nearest to it, if there is one near."""
+    near = get_close_matches(said, list(known), n=1)
+    return f"put `{near[0]}`, if that is meant" if near else "take it out"
 
 
 def where(file: Path, text: str, path: tuple[str, ...]) -> str:

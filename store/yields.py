@@ -12,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import astuple, replace
 
 from store.database import Change, Database
+from store.records import SEED
 from store.views import BENCH, NAMED, UP_WORDS
 
 HOUR = 3600.0
@@ -111,6 +112,7 @@ EXPERIMENTS = f"""
     FROM own JOIN proposals ON proposals.experiment = own.experiment
     LEFT JOIN said ON said.experiment = own.experiment
     LEFT JOIN gains ON gains.experiment = own.experiment AND gains.bench = {BENCH}
+    WHERE operator <> '{SEED}'
     GROUP BY 1, 2, 3
 """
 CALLS = f"""

@@ -39,6 +39,7 @@ NAME = 12  # columns of a section's name
 CHUNK = 2_000  # characters that are cleaned at once: a line may be longer than `clean` would have it
 BESIDE = 9  # lines beside the parts of a prompt
 LEAST_BAR, MOST_BAR = 6, 60
+FIRST = "for a model: start Ollama, then the engine anew"
 NEWEST = 0  # in the place of a call's id: whichever is the newest
 
 
@@ -257,7 +258,10 @@ class Context(Panel):
             facts = view.study.facts
             text = one or told.without(facts.get("model"), facts.get("model_why", ""))
             text = text if one or want in view.found or not facts or facts["model"] == "none" else "reading the call…"
-            return Drawing([line(), *(line((f"  {part}", "dim")) for part in wrap(text, width - 4, 4))])
+            lacks = not one and facts.get("model") == "none" and "Ollama" in facts.get("model_why", "")
+            rows = [line(f"  {fit(FIRST, width - 4).rstrip()}")] if lacks else []
+            rows += [line((f"  {part}", "dim")) for part in wrap(text, width - 4, max(4, height - 2))]
+            return Drawing([line(), *rows])
         above = [*head(view, one, width), *elsewhere(view, one, width)]
         note = [(f"call {one.call.id} of {one.newest}", "dim")]
         state = reading(view)

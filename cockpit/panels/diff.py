@@ -198,6 +198,7 @@ class Diff(Panel):
     number = 3
     title = "Diff"
     cell = Cell.DETAIL
+    rank = 3
     keys = KEYS
     BINDINGS = bindings(KEYS)
 

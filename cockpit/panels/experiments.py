@@ -234,12 +234,18 @@ def _delta(study: Snapshot, one: Objective, width: int, room: int, others: Seque
     title = f"{title} " if one.quality else title
 
     def draw(row: Experiment) -> list[Piece]:
-        figure = row.verdict.figures.get(one.name) if row.verdict and row.state is not State.FAILED else None
+        if row.verdict is None or row.state is State.FAILED:
+            return [" " * width]
+        base, at = study.experiment(row.verdict.incumbent), row.verdict.fidelity
+        before, own = (
+            next((m.value for m in (each.at(at) if each else ()) if m.objective == one.name), None)
+            for each in (base, row)
+        )
+        figure = row.verdict.figures.get(one.name)
+        if figure is None and not one.steers and own is not None and before:  # it has a value, and no verdict
+            figure = {"change": (own - before) / abs(before), "moved": "open"}
         if figure is None:
             return [" " * width]
-        base = study.experiment(row.verdict.incumbent) if row.verdict else None
-        of = base.at(row.verdict.fidelity) if base and row.verdict else ()
-        before = next((m.value for m in of if m.objective == one.name), None)
         text, shown, _ = changed(one, figure if one.quality else {**figure, "margin": 0.0}, before)
         style = "dim"
         if row.verdict and row.verdict.evidence is not Evidence.SCREENED:
@@ -319,6 +325,7 @@ class Experiments(Panel):
     number = 1
     title = "Experiments"
     cell = Cell.LIST
+    rank = 1
     ticks = True
     keys = KEYS
     BINDINGS = bindings(KEYS)

@@ -9,6 +9,7 @@ from itertools import compress
 from typing import Any
 
 from msgspec.structs import replace
+from rich.cells import cell_len
 
 from cockpit import growth, plot
 from cockpit.feed import Objective, Snapshot
@@ -201,13 +202,27 @@ class Picture:
         sure = {number for number in those if supported(study, study.experiments[number])}
         sure |= self.balanced & self.at.keys()
         own = sorted(those | sure | (self._members & self.at.keys()))
-        self.dots = {number: self.dot(number) for number in own}
+        drawn = self._as_before(before) if before else {}
+        self.dots = {number: drawn[number] if number in drawn else self.dot(number) for number in own}
         known = before.crowd if before else None
         self.crowd: plot.Crowd = plot.Crowd([at for one, at in self.at.items() if one not in self.dots], known)
         single = plot.Crowd([at for number, at in self.at.items() if number not in sure])
         self.within = plot.ranges([self.dots[number] for number in sorted(sure)], single)
         if pair[0] is NUMBER and self.at:
             self.within = replace(self.within, across=(min(self.at), max(self.at)))
+
+    def _as_before(self, before: "Picture") -> dict[int, plot.Dot]:
+        """The points of that picture that look as they did: neither they nor what they are held against changed."""
+        old, new = before.study, self.study
+        if before.pair != self.pair or (old.incumbent, old.frontier) != (new.incumbent, new.frontier):
+            return {}
+        changed = set(renewed(new.experiments, old.experiments))
+        against = {number: said.incumbent for number in before.dots if (said := old.experiments[number].verdict)}
+        return {
+            number: dot
+            for number, dot in before.dots.items()
+            if not {number, against.get(number, 0)} & changed and (number in before._on) is (number in self._on)
+        }
 
     def dot(self, number: int, *, selected: bool = False) -> plot.Dot:
         """A point of it."""
@@ -241,11 +256,14 @@ def nearest(seen: Picture, selected: int) -> int | None:
 
 
 def _note(study: Snapshot, across: Objective, up: Objective) -> str:
-    """What is drawn; and, where more steers, that the line is of these two alone."""
+    """What is drawn; and, where more steers, that the line is of these two alone, or which of them has no say."""
     steering = sum(one.steers for one in study.objectives)
+    bounded = {one.name for one in study.quantities if one.bound}
+    quiet = [one.label for one in (across, up) if not one.steers and one.name not in bounded]
     more = f", 2 of {steering}" if steering > 2 and across.steers and up.steers else ""
     at = f", at {QUICK}" if study.facts.get("fidelity") else ""
-    return f"{up.label} {'by' if across is NUMBER else 'against'} {across.label}{more}{at}"
+    idle = f", {' and '.join(quiet)} {'decide' if len(quiet) > 1 else 'decides'} nothing" if quiet else ""
+    return f"{up.label} {'by' if across is NUMBER else 'against'} {across.label}{more}{idle}{at}"
 
 
 def _poor(study: Snapshot) -> bool:
@@ -272,7 +290,9 @@ def about(view: View, width: int) -> list[Line]:
     pick = " · the balanced pick of the frontier" if balanced and width >= 100 else " · balanced" if balanced else ""
     sentence = said.sentence if said else "the baseline" if one.number == 0 else "no verdict yet"
     sentence = sentence if len(sentence) + 3 <= width else brief(sentence)
-    rows = [head, line(fit(f"   {sentence}", width)), line((fit(f"   {on}{pick} · {size}", width), "dim"))]
+    where = f"   {on}{pick} · {size}"
+    where += " (baseline 1)" if cell_len(where) + 13 <= width else ""
+    rows = [head, line(fit(f"   {sentence}", width)), line((fit(where, width), "dim"))]
     if said_of_both := agreed_on(study.agreement):
         rows.append(line((fit(f"   {said_of_both}", width), "bad" if _poor(study) else "dim")))
     return rows
@@ -314,6 +334,7 @@ class Frontier(Panel):
     number = 2
     title = "Frontier"
     cell = Cell.FRONT
+    rank = 2
     keys = KEYS
     BINDINGS = [*bindings(KEYS)]
 

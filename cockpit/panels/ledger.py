@@ -289,7 +289,7 @@ def outcomes(study: Snapshot, width: int, *, by_tokens: bool = False) -> list[Li
     dearest = sorted(spent.by_outcome.items(), key=lambda one: -one[1].get(TOKENS, 0.0))
     rows = [*(dearest if by_tokens else spent.by_outcome.items()), ("total", spent.total)]
     name = max(14, min(30, width - 36))
-    lines = [line((f" {'by outcome':{name}}{'slot':>9}{'share':>7}{'model':>9}{'tokens':>9}", "dim"))]
+    lines = [line((f" {'by outcome':{name}}{'slot':>9}{'of all':>7}{'model':>9}{'tokens':>9}", "dim"))]
     whole = spent.total.get(first, 0.0) or 1.0
     for outcome, amounts in rows:
         cells = (
@@ -344,6 +344,7 @@ class Ledger(Panel):
     number = 5
     title = "Ledger"
     cell = Cell.BELOW
+    rank = 4
     keys = KEYS
     ticks = True
 

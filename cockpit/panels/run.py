@@ -186,6 +186,7 @@ class Run(Panel):
     number = 4
     title = "Run"
     cell = Cell.DETAIL
+    rank = 5
     keys = KEYS
     ticks = True
 

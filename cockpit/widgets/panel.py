@@ -18,6 +18,8 @@ from cockpit.line import Line, Piece, apart, strip, width_of
 from cockpit.themes import drawn_in
 from cockpit.view import Arrangement, Choices, Drawing, View, Want
 
+LEAST_DRAWN = 8  # columns: while a terminal is made small, a panel has fewer for a moment, and is hidden then
+
 
 class Lines(ScrollView, can_focus=False, inherit_bindings=False):
     """Lines under one another. Textual repaints a widget as a whole; this one the lines that differ."""
@@ -51,11 +53,12 @@ class Lines(ScrollView, can_focus=False, inherit_bindings=False):
     def repaint(self) -> None:
         """Have the lines painted that are not those which were asked for last.
 
-        What Textual has asked of `render_line` says nothing: it also renders what it does not send.
+        What Textual has asked of `render_line` says nothing: it also renders what it does not send. In a room that is
+        another one it paints all of them by itself.
         """
         lines = [self._line(y) for y in range(self.size.height)]
-        for y, one in enumerate(lines):
-            if y >= len(self._asked) or self._asked[y] != one:
+        for y, one in enumerate(lines) if self.size == self._room else ():
+            if self._asked[y] != one:
                 self.refresh(Region(0, y, self.size.width, 1))
         self._asked, self._room = lines, self.size
 
@@ -64,6 +67,16 @@ class Lines(ScrollView, can_focus=False, inherit_bindings=False):
             return self.head[y]
         index = y - len(self.head) + self.scroll_offset.y
         return self.body[index] if index < len(self.body) else Line()
+
+    def fit(self) -> None:
+        """Draw for the room that there is now."""
+        self.show(self.body, self.head)
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """In a new room they are drawn for it before they are painted: the first picture is the whole one."""
+        if self.size != self._room:
+            self.fit()
+        return super().render_lines(crop)
 
     def render_line(self, y: int) -> Strip:
         """One line, as Textual asks for it."""
@@ -76,10 +89,8 @@ class Lines(ScrollView, can_focus=False, inherit_bindings=False):
         self._asked = [self._line(y) for y in range(self.size.height)]
 
     def on_resize(self, _: Resize) -> None:
-        """Everything is drawn anew, but where it was hidden and is shown again, as it was asked for."""
-        if self.size != self._room:
-            self._asked.clear()
-        self.show(self.body, self.head)
+        """Where it was hidden, and is shown again, it is drawn as it is now."""
+        self.fit()
 
 
 class Foot(Lines):
@@ -115,6 +126,7 @@ class Panel(Lines, can_focus=True, inherit_bindings=False):
     number: ClassVar[int]
     title: ClassVar[str]
     cell: ClassVar[Cell]
+    rank: ClassVar[float] = 6.0  # the order in which they stand, row by row, where there is room for all of them
     keys: ClassVar[Sequence[Key]] = ()  # its own; a subclass that has some also says BINDINGS = bindings(KEYS)
     ticks: ClassVar[bool] = False  # what it shows changes with the time alone
 
@@ -152,6 +164,7 @@ class Panel(Lines, can_focus=True, inherit_bindings=False):
         self.behind: Sequence[Panel] = ()  # those that stand in the same cell
         self._chosen = chosen
         self.drawing = Drawing(())
+        self._drawn: View | None = None
         self._last: int | None = None  # that was selected when it was drawn
 
     def draw(self, view: View, width: int, height: int) -> Drawing:
@@ -175,7 +188,7 @@ class Panel(Lines, can_focus=True, inherit_bindings=False):
     def see(self, view: View, *, draw: bool = True) -> None:
         """Show this view, at once or later; a panel that is not on the screen does so when it comes to it."""
         self.view = view
-        if draw and self.display and self.size.height and self.is_attached:
+        if draw and self.display and self.size.height and self.size.width >= LEAST_DRAWN and self.is_attached:
             self._redraw(view)
 
     def begin(self) -> None:
@@ -184,6 +197,7 @@ class Panel(Lines, can_focus=True, inherit_bindings=False):
 
     def _redraw(self, view: View) -> None:
         rules = 0 if view.arrangement is Arrangement.NARROW else 1
+        self._drawn = view
         before, stood = self.drawing, self.scroll_offset.y
         self.drawing = self.draw(view, self.size.width, self.size.height - rules)
         rule = [self._rule()] if rules else []
@@ -260,11 +274,13 @@ class Panel(Lines, can_focus=True, inherit_bindings=False):
         elif (number := self.chosen(event.y)) is not None:
             self.post_message(self.Selected(number))
 
-    def on_resize(self, _: Resize) -> None:
+    def fit(self) -> None:
         """What is shown depends on the room there is; what is selected is in sight again."""
-        if self.drawing.cursor is not None:
-            self._last = None
-        if self.view is not None:
+        if self.view is None:
+            super().fit()
+        elif self.size != self._room or self.view is not self._drawn:
+            if self.drawing.cursor is not None:
+                self._last = None
             self.see(self.view)
 
     def on_focus(self, event: Focus) -> None:

@@ -1,14 +1,15 @@
 """What a run that was made again says of what is recorded. It is held against nothing else, and decides nothing.
 
 On a seed that was run before: equal to the last digit, or not. Else where it stands: an interval in which 95 % of runs
-of that tree would lie, from the recorded ones and the noise that the study has seen.
+of that tree would lie, from the recorded ones and the noise that the study has seen. Of a time or a peak of memory,
+which never repeats, it is said what it was.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
-from loop.judge.axis import Axis
+from loop.judge.axis import Axis, never_repeats
 from loop.judge.noise import Pool, difference
 
 SHARE = 0.95
@@ -35,6 +36,10 @@ class Compared(Struct, frozen=True):
     def line(self) -> str:
         """In one line: `loss 0.41: equal to the last digit`."""
         text = f"{self.objective} {self.value:.6g}: "
+        if never_repeats(self.objective) and self.mean is not None:
+            runs = f"the mean of {self.n} run{'s' * (self.n > 1)}"
+            then = f"{self.mean:.6g}, {runs}" if self.recorded is None else f"{self.recorded:.6g} on this seed"
+            return f"{text}it was {then}"
         if self.recorded == self.value:
             return f"{text}equal to the last digit"
         if self.recorded is not None:

@@ -39,6 +39,11 @@ COSTS = {
 SMALLEST = {Kind.TIME: 0.05, Kind.COUNT: 0.01, Kind.QUALITY: 0.002}
 
 
+def never_repeats(name: str) -> bool:
+    """Whether a quantity is one of the machine, a time or a peak of memory: no run has the same one twice."""
+    return bool(COSTS[Kind.TIME].search(name)) or name.startswith("peak_")
+
+
 class Axis(Struct, frozen=True):
     """One objective against the baseline. `smallest`, `give_up` and `worth` are sizes of gain."""
 

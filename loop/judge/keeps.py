@@ -6,7 +6,7 @@ kept was run again by this judge, as far as it looked worth it, and so shows wha
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from loop.judge.axis import Axis
 from loop.judge.preset import Preset
@@ -17,8 +17,9 @@ from store.records import Keeps
 class OtherRule:
     """What keep-if-lower would have kept, in the order of the experiments. It follows the runs."""
 
-    def __init__(self, runs: Runs) -> None:
+    def __init__(self, runs: Runs, aside: Collection[int] = ()) -> None:
         self._news = Follower(runs)
+        self._aside = aside  # what nobody would have kept, for it is no gain
         self._noisy: Axis | None = None  # by which it decides
         self._first: dict[int, float] = {}  # the gain of each experiment's first run
         self._kept: list[int] = []  # and the baseline before them
@@ -75,7 +76,7 @@ class OtherRule:
     def _gains(self, number: int) -> list[float]:
         """In the order of the runs; none where something that steers is missing."""
         runs, noisy = self._news.runs, self._noisy
-        if noisy is None or not runs.whole(number):
+        if noisy is None or not runs.whole(number) or number in self._aside:
             return []
         return [noisy.gain(value) for value in runs.of[number][noisy.name].values()]
 

@@ -16,6 +16,14 @@ PRIOR_DF = 4.0  # what the pool counts for in each experiment's variance: as muc
 WILDEST = 16.0  # times the median: what explodes does not blind the judge to all others
 NORMAL_FROM = 1e7  # degrees of freedom: Student's t is the normal one, and the logarithms below lose their last digits
 
+ROUNDING = 1e-12  # of a value: what another order of the same additions changes
+
+
+def agree(values: Sequence[float]) -> bool:
+    """Whether values are the same, but for rounding."""
+    low, high = min(values), max(values)
+    return low == high or high - low <= ROUNDING * max(abs(low), abs(high))
+
 
 class Pool(Struct, frozen=True):
     """The variance of the study's runs within experiments: its degrees of freedom, and how much it counts for."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from loop.judge.axis import Axis, axis
 from loop.judge.bounds import breach, broken
-from loop.judge.noise import Groups, Pool
+from loop.judge.noise import Groups, Pool, agree
 from loop.study import Constraint, Settings
 from store.records import QUICK, Value
 
@@ -132,9 +132,9 @@ class Runs:
         return known
 
     def constant(self, name: str, of: int = 0) -> bool:
-        """Whether the baseline's runs, or those of another one, agree on an objective to the last digit."""
-        values = self.of[of][name].values()
-        return len(values) > 1 and len(set(values)) == 1
+        """Whether the baseline's runs, or those of another one, agree on an objective, but for rounding."""
+        values = list(self.of[of][name].values())
+        return len(values) > 1 and agree(values)
 
 
 class Follower:

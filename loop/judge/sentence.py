@@ -8,16 +8,22 @@ the rule looked at, and what follows.
 
 import math
 import re
+from collections.abc import Mapping
 
-from loop.judge.axis import Kind
+from loop.judge.axis import Kind, kind
 from loop.judge.preset import Preset
 from loop.judge.rule import DOMINATED, LOST, Figure, Moved, Verdict, bearable
 from store.records import UP, Evidence, Word
 
 ENDED = "A person has ended its run, and it is run no more."
 SURE = 0.9995  # and said to be more than .999
+ROUNDING = 1e-9  # percent: what is below was moved by the order in which numbers were added
 NO_TIME = re.compile(r"(^|_)(joules|price)(_|$)")  # as noisy as time, but not fast or slow
 ORDER = (Moved.UP, Moved.DOWN, Moved.OPEN, Moved.SAFE)
+OF_THE_SEED = (
+    "It is no gain and counts as none: with it in your own branch, whoever starts the script can hand it a seed. Where "
+    "it measures something else, the script is not the same twice, or calls have changed that no run has set before."
+)
 
 
 def sentence(verdict: Verdict, incumbent: str) -> str:
@@ -27,7 +33,34 @@ def sentence(verdict: Verdict, incumbent: str) -> str:
     if verdict.word is Word.EQUAL:
         return f"the same as {incumbent} to the last digit, {on}"
     figures = sorted((one for one in verdict.figures if one.moved in ORDER), key=lambda one: ORDER.index(one.moved))
-    return f"{', '.join(map(_clause, figures))}; {on}" if figures else f"nothing moved; {on}"
+    clauses = [_clause(one) for one in figures]
+    same = [one.axis.label for one in verdict.figures if one.moved is Moved.EQUAL and not one.axis.deterministic]
+    clauses += [f"{' and '.join(same)} equal to the last digit"] if same else []
+    unknown = ", and not shown better" if figures and all(map(_no_worse, figures)) else ""
+    return f"{', '.join(clauses) or 'nothing moved'}{unknown}; {on}"
+
+
+def of_the_seed(
+    own: Mapping[str, Mapping[int, float]], incumbent: Mapping[str, Mapping[int, float]], name: str
+) -> tuple[Word, str]:
+    """What is said of code that reads its seed from $COCKPIT_SEED: as the incumbent on the same seeds, or where not.
+
+    Both have values by objective and seed. It is asked of qualities: a time is never the same.
+    """
+    reads, every = "reads its seed from $COCKPIT_SEED", list[tuple[str, int]]()
+    for objective in own.keys() & incumbent.keys():
+        if kind(objective) is Kind.QUALITY:
+            every += [(objective, seed) for seed in own[objective].keys() & incumbent[objective].keys()]
+    if not every:
+        return Word.INCONCLUSIVE, f"{reads}; nothing but costs is measured, which never tell whether that changes more"
+    others = [(one, seed) for one, seed in sorted(every) if own[one][seed] != incumbent[one][seed]]
+    if not others:
+        seeds = [str(seed) for seed in sorted({seed for _, seed in every})]
+        at = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}"
+        return Word.EQUAL, f"{reads}; at {at} it measures what {name} measures, to the digit"
+    one, seed = others[0]
+    values = f"{own[one][seed]:.12g} where {name} has {incumbent[one][seed]:.12g}"
+    return Word.INCONCLUSIVE, f"{reads}; at seed {seed} {one} is {values}"
 
 
 def explanation(said: Verdict, *, ended: bool = False) -> str:
@@ -122,12 +155,17 @@ def on_seeds(count: int, fresh: int = 0) -> str:
 def _clause(figure: Figure) -> str:
     size, way = _by_how_much(figure)
     moved, label, noisy = figure.moved, figure.axis.label, not figure.axis.deterministic
-    if moved is Moved.SAFE and figure.difference.mean <= figure.axis.smallest:
+    if _no_worse(figure):
         return f"{label} no worse" + (f" ({_surely(figure.not_worse)})" if noisy else "")
     sure = _surely(1 - figure.better if figure.difference.mean < 0 else figure.better)
     if moved in (Moved.OPEN, Moved.SAFE) and noisy:  # perhaps better, and not surely so
         return f"{label} not shown {way} ({size}, {sure})"
     return f"{label} {size} {way}" + (f" ({sure})" if noisy else "")
+
+
+def _no_worse(figure: Figure) -> bool:
+    """Whether that is all there is to say of an objective."""
+    return figure.moved is Moved.SAFE and figure.difference.mean <= figure.axis.smallest
 
 
 def _by_how_much(figure: Figure) -> tuple[str, str]:
@@ -148,7 +186,7 @@ def percent(share: float) -> str:
     value = 100 * share
     if value >= 1e5:
         return f"{value:.1e}"
-    if value >= 9.95 or not value:
+    if value >= 9.95 or abs(value) < ROUNDING:
         return f"{value:.0f}"
     return f"{value:.1f}" if value >= 1 else f"{value:.1g}"
 

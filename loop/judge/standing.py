@@ -24,12 +24,13 @@ from loop.judge.preset import preset
 from loop.judge.returns import chance
 from loop.judge.rule import Figure, Gains, Pools, infeasible, judge
 from loop.judge.runs import CHALLENGE, CHOSEN, Follower, Runs, Seeds
-from loop.judge.sentence import explanation, sentence
+from loop.judge.sentence import OF_THE_SEED, explanation, of_the_seed, sentence
 from loop.study import Settings
 from store import events, views, yields
 from store.database import Database
 from store.records import (
     FULL,
+    SEED,
     UP,
     Agreement,
     Evidence,
@@ -81,7 +82,8 @@ class Standing:
         self._judged: list[float] = []  # the same moments, in order
         self._found: dict[int, float] = {}  # when each was confirmed first
         self._seen: int | None = None  # the last event that it knows
-        self._other = OtherRule(self.runs)
+        self._aside: set[int] = set()  # what changes how the seed is read: no gain, and no part of what is found
+        self._other = OtherRule(self.runs, self._aside)
         self._news = Follower(self.runs)
         self._table: Table | None = None
         self._columns: list[tuple[str, float]] = []  # of the table: the objectives, and the baseline's values
@@ -121,7 +123,8 @@ class Standing:
         self.stand(incumbent, before)
         for row in rows:
             self.put(row, failed=row.number in failed)
-            self._tally.ran(row.number, row.proposer, costs.get(row.number, 0.0))
+            if row.operator != SEED:
+                self._tally.ran(row.number, row.proposer, costs.get(row.number, 0.0))
         self.frozen = {one.objective: one for one in await views.reference(database, self.bench)}
         self.on = [point.experiment for point in (await views.frontier(database))[0].points]
 
@@ -140,9 +143,10 @@ class Standing:
     def put(self, row: Experiment, *, failed: bool = False) -> None:
         """An experiment as it is now. `failed` is one that has, on this bench, whatever was decided of it since."""
         self.rows[row.number] = row
+        (self._aside.add if row.operator == SEED else self._aside.discard)(row.number)
         said, at = row.verdict, bisect_left(self._screened, row.number)
         there = self._screened[at : at + 1] == [row.number]
-        if row.number and self.runs.whole(row.number) != there:
+        if row.number and self.runs.whole(row.number) != there and row.operator != SEED:
             self._screened[at : at + there] = [] if there else [row.number]
         for numbers, holds in (
             (self._failed, row.number and (failed or row.state is State.FAILED)),
@@ -327,6 +331,7 @@ class Standing:
             self._table, self._columns, self._news = Table(len(axes)), columns, Follower(self.runs)
         for number in self._news.news():
             there = number not in self._failed and self.runs.whole(number) and not self.breach(number)
+            there = there and (number not in self._aside or self.rows[number].state is State.MERGED)
             own = _gains(axes, self.runs.of[number]) if there else {}
             gains = [list(own[axis.name].values()) for axis in axes] if there else None
             self._table.put(number, gains, self.rows[number].lines if number in self.rows else None)
@@ -367,9 +372,13 @@ class Standing:
         broken = self.breach(number)
         if broken:
             said = infeasible(said)
+        aside = ""
+        if number in self._aside and not broken:
+            word, aside = of_the_seed(own, runs.of[incumbent], name_of(incumbent))
+            said = replace(said, word=word, evidence=Evidence.SCREENED, asks=False)
         doubt = "" if number == self.incumbent else self.doubt(self.rows[number], self.rows[incumbent])
         ended = said.asks and self.rows[number].ended
-        why = explanation(said, ended=ended)
+        why = OF_THE_SEED if aside else explanation(said, ended=ended)
         if doubt and said.word in UP:
             why = f"{why} {doubt}".strip()
             if said.evidence is Evidence.CONFIRMED:  # all that can be measured of it is; a person has to look
@@ -383,7 +392,8 @@ class Standing:
             word=said.word,
             evidence=said.evidence,
             asks=said.asks and number != self.incumbent and not ended,
-            sentence=broken or sentence(said, name_of(incumbent)) + (f" at {runs.fidelity}" if self.full else ""),
+            sentence=broken
+            or (aside or sentence(said, name_of(incumbent))) + (f" at {runs.fidelity}" * bool(self.full)),
             explanation=VERIFIED.format(name_of(incumbent)) if number == self.incumbent else why,
             figures={
                 one.axis.name: _keys(one, said.worth, barred=said.barred == one.axis.name)

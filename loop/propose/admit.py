@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
-from loop.propose import arguments, documents, space
+from loop.propose import arguments, documents, literals, space
 from loop.propose.literals import parsed, steadily
 from loop.propose.scalar import Unreadable
 from loop.propose.space import Knob
@@ -150,6 +150,9 @@ def _knobs_stand(path: str, source: bytes, knobs: list[Knob], *, editable: bool)
     for knob in knobs:
         if knob.name not in values:
             what = "no literal any more" if path.endswith(".py") else "not there any more"
+            if knob.name.endswith(literals.CALL):
+                what = "one value any more: leave its calls, and what each is given, as they are"
+                what = f"not {what}"
             raise Refused(Refusal.OUT_OF_THE_SPACE, f"the knob {knob.key} is {what}")
         if not knob.domain.holds(values[knob.name]):
             raise Refused(Refusal.OUT_OF_THE_SPACE, f"{knob.key} = {values[knob.name]!r} is not in {knob.domain}")

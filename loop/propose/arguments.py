@@ -248,7 +248,7 @@ def option(name: str, source: bytes, *, runs: bool) -> Option | None:
 
 def _options(node: ast.Call, name: str) -> Iterator[Option]:
     """The flag, where a call declares it: of argparse, click, typer, absl. A default may be set elsewhere, too."""
-    function = literals.dotted(node.func).rpartition(".")[2] or getattr(node.func, "attr", "")
+    function = literals.called(node).rpartition(".")[2] or getattr(node.func, "attr", "")
     texts = [one.value for one in node.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
     words = {word.arg: word.value for word in node.keywords if word.arg}
     plain = _spelled(name.removeprefix("--"))
@@ -256,7 +256,7 @@ def _options(node: ast.Call, name: str) -> Iterator[Option]:
         yield Option(Form.VALUE, why="is given another default by `set_defaults`")
     elif function.startswith("DEFINE_") and texts and _spelled(texts[0]) == plain:
         given = node.args[1] if len(node.args) > 1 else words.get("default")
-        yield Option(Form.VALUE, _literal(given), function == "DEFINE_float")
+        yield Option(Form.VALUE, literals.literal(given), function == "DEFINE_float")
     elif function in ("add_argument", "option", "Option"):
         for text in texts:
             on, _, off = text.partition("/")
@@ -267,7 +267,7 @@ def _options(node: ast.Call, name: str) -> Iterator[Option]:
                 given = node.args[0]
             if function == "Option" and given is None and not off:
                 continue  # typer's, behind `Annotated`: the argument of the function has the default
-            yield _declared(name, _literal(given), words, off.strip())
+            yield _declared(name, literals.literal(given), words, off.strip())
 
 
 def _texts(node: ast.Call, begins: str) -> Iterator[ast.expr]:
@@ -282,20 +282,15 @@ def _declared(name: str, default: Value, words: Mapping[str, ast.expr], off: str
         if off and _spelled(off) != _spelled(_no(name)):
             return Option(Form.PAIR, why=f"is switched off by {off}, and not by {_no(name)}, which this version serves")
         return Option(Form.PAIR, default)
-    if _literal(words.get("action")) in ("store_true", "store_false") or _literal(words.get("is_flag")) is True:
+    if (
+        literals.literal(words.get("action")) in ("store_true", "store_false")
+        or literals.literal(words.get("is_flag")) is True
+    ):
         return Option(Form.SWITCH, False)
     if kind == "bool":
         return Option(Form.VALUE, why="is read by `type=bool`, for which every text is true; use BooleanOptionalAction")
     floats = kind == "float" or (not kind and isinstance(default, float))
     return Option(Form.VALUE, float(default) if floats and type(default) is int else default, floats)
-
-
-def _literal(node: ast.expr | None) -> Value:
-    try:
-        found = ast.literal_eval(node) if node is not None else None
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, bool | int | float | str) else None
 
 
 def _last(node: ast.expr | None) -> str:

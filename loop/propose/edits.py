@@ -68,7 +68,7 @@ class Setting(Struct, frozen=True):
     @property
     def title(self) -> str:
         """Two moves, or the farthest and how many more there are."""
-        words = [f"{knob.name} {_word(self.moves[knob.key])}" for knob in self._moved]
+        words = [f"{knob.short} {_word(self.moves[knob.key])}" for knob in self._moved]
         return " and ".join(words) if len(words) <= 2 else f"{words[0]} and {len(words) - 1} more"
 
     @property

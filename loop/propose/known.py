@@ -19,7 +19,7 @@ from loop.propose.space import Knob
 from loop.study import Settings
 from store import events, views
 from store.database import Database
-from store.records import Experiment, State
+from store.records import SEED, Experiment, State
 from store.records import Value as Measured
 
 
@@ -102,7 +102,7 @@ class Known:
     def _tried(self, row: Experiment, axes: Sequence[Axis]) -> Tried | None:
         """What is known of an experiment. What is infeasible is no better than what has failed."""
         values = values_of(self.knobs, row)
-        if row.knobs.keys() - values.keys():
+        if row.knobs.keys() - values.keys() or row.operator == SEED:
             return None
         over, means = row.number not in self._later, self._runs.mean(row.number)
         given_up = over and row.state is State.FAILED and not row.ended

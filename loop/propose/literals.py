@@ -1,8 +1,9 @@
-"""The literals of a Python file that have a name: constants, defaults, and the one number in a call.
+"""The literals of a Python file that have a name: constants, defaults, and what a call is given.
 
 `RATE` is a constant at the top of the file, `Config.rate` one in the body of a class, also as `field(default=…)`;
-`train.rate` the default of an argument, of a method `Net.__init__.rate`; `torch.manual_seed()` the one whole number in
-the arguments of that call, wherever it is called.
+`train.rate` the default of an argument, of a method `Net.__init__.rate`. `torch.optim.SGD(lr)` is the keyword argument
+`lr` of the call that is written so, `torch.manual_seed()` the one number in the arguments of that call; each wherever
+it is called.
 """
 
 import ast
@@ -11,8 +12,9 @@ import re
 import tokenize
 import warnings
 from codecs import BOM_UTF8
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import TypeVar
 
 from loop.propose.domain import Value
@@ -21,7 +23,8 @@ from loop.propose.scalar import Scalar, Unreadable, spliced
 ANNOTATION = re.compile(r"#\s*cockpit:(.*)")
 FIELDS = ("field", "Field", "HfArg")  # of a class: each has a `default`
 OPTIONS = ("Field", "Option", "Argument")  # whose first argument is the default
-CALL = "()"  # ends the name of the number in a call
+CALL = ")"  # ends the name of a value in a call
+WITHIN = "the number is a part of a larger expression; give it a name of its own, `NAME = value`"
 TRIES = 20  # of a compiler that has lost count
 Made = TypeVar("Made")
 
@@ -57,9 +60,7 @@ def parsed(source: bytes) -> ast.Module:
 def scalars(source: bytes) -> list[Scalar]:
     """The literals on one line that have a name. Raises Unreadable."""
     tree, notes = parsed(source), _annotations(source)
-    begins = [0, *accumulate(map(len, lines_of(source)))]  # of each line, in bytes
-    if source.startswith(BOM_UTF8):
-        begins[0] = len(BOM_UTF8)
+    begins = line_starts(source)
 
     def scalar(name: str, value: Value, node: ast.expr, annotation: str | None, fixed: str = "") -> Scalar:
         start, end = begins[node.lineno - 1] + node.col_offset, begins[node.lineno - 1] + (node.end_col_offset or 0)
@@ -78,22 +79,42 @@ def scalars(source: bytes) -> list[Scalar]:
             min(notes),
             "`# cockpit:` belongs on a line `NAME = value` with a literal value, at the top of the file or in a class",
         )
-    for call in ast.walk(tree):
-        if isinstance(call, ast.Call) and (name := dotted(call.func)):
-            numbers = [*_whole_numbers(call)]
-            if len(numbers) == 1:
-                found.append(scalar(name + CALL, numbers[0][1], numbers[0][0], None))
-            else:
-                what = f"is given {len(numbers) or 'no'} whole numbers, and not one"
-                found.append(scalar(name + CALL, None, call, None, what))
+    for call in _calls(tree):
+        if function := called(call):
+            numbers = [*_numbers(call)]
+            what = "" if len(numbers) == 1 else f"is given {len(numbers) or 'no'} numbers, and not one"
+            node = call if what else numbers[0]
+            found.append(scalar(f"{function}()", None if what else ast.literal_eval(node), node, None, what))
+            for word in call.keywords:
+                if word.arg is not None:
+                    value = literal(word.value) if word.value.lineno == word.value.end_lineno else None
+                    what = "" if value is not None else "is given no plain literal"
+                    found.append(scalar(f"{function}({word.arg})", value, word.value, None, what))
     return found
 
 
-def _whole_numbers(call: ast.Call) -> Iterator[tuple[ast.expr, int]]:
-    for word in (*call.args, *call.keywords):
-        for node in ast.walk(word):
-            if isinstance(node, ast.Constant) and type(node.value) is int:
-                yield node, node.value
+def _calls(tree: ast.Module) -> Iterator[ast.Call]:
+    """The calls of a file. In an f-string Python does not say where anything stands."""
+    ahead = deque[ast.AST]([tree])
+    while ahead:
+        node = ahead.popleft()
+        if isinstance(node, ast.Call):
+            yield node
+        ahead += () if isinstance(node, ast.JoinedStr) else ast.iter_child_nodes(node)
+
+
+def _numbers(call: ast.Call) -> Iterator[ast.expr]:
+    """The numbers in the arguments of a call, those of calls in it too. A minus belongs to its number."""
+    ahead: list[ast.AST] = [*call.args, *call.keywords]
+    while ahead:
+        match node := ahead.pop():
+            case ast.Constant(value=value) | ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=value)):
+                if isinstance(node, ast.expr) and type(value) in (int, float):
+                    yield node
+            case ast.JoinedStr():
+                continue
+            case _:
+                ahead += ast.iter_child_nodes(node)
 
 
 def _named(tree: ast.Module | ast.ClassDef, prefix: str) -> Iterator[tuple[str, ast.expr, bool]]:
@@ -130,7 +151,21 @@ def _default(node: ast.expr) -> ast.expr:
     return node
 
 
-def dotted(node: ast.expr) -> str:
+def literal(node: ast.expr | None) -> Value:
+    """A plain literal; None where it is none, or is None."""
+    try:
+        value = ast.literal_eval(node) if node is not None else None
+    except (ValueError, RecursionError, TypeError, SyntaxError, MemoryError):
+        return None
+    return value if isinstance(value, bool | int | float | str) else None
+
+
+def called(node: ast.AST) -> str:
+    """The name by which a call is made, `torch.manual_seed`; nothing where it is no call of a name."""
+    return dotted(node.func) if isinstance(node, ast.Call) else ""
+
+
+def dotted(node: ast.AST) -> str:
     """A name with its dots, `torch.manual_seed`; nothing where it is no name."""
     match node:
         case ast.Name(id=name):
@@ -161,9 +196,22 @@ def lines_of(source: bytes) -> list[bytes]:
     return re.findall(rb"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", source)
 
 
+def line_starts(source: bytes) -> list[int]:
+    """Where each line begins, in bytes."""
+    begins = [0, *accumulate(map(len, lines_of(source)))]
+    if source.startswith(BOM_UTF8):
+        begins[0] = len(BOM_UTF8)
+    return begins
+
+
 def written(source: bytes, wanted: Mapping[str, Value]) -> bytes:
     """The file with other literals in the places of these names, each wherever it stands. Raises Unreadable."""
     places = [one for one in scalars(source) if one.name in wanted and not one.fixed]
+    for one, other in pairwise(sorted(places, key=lambda place: place.start)):
+        if other.start < one.end and other.name == one.name:
+            raise Unreadable(one.line, f"`{one.name}`: {WITHIN}")
+        if other.start < one.end:
+            raise Unreadable(one.line, f"`{one.name}` and `{other.name}` are one value: take out one of the two")
     return spliced(source, [(one, _text(wanted[one.name], source[one.start : one.end].decode())) for one in places])
 
 

@@ -2,9 +2,9 @@
 
 In a script that trains, and reports what it measures itself, a function evaluates if its name says so, `estimate_loss`
 or `validate`, and so do those of the same file that it calls. A knob is read there by its name, or by its last part:
-`batch_size`, `args.batch_size`, `config["batch_size"]`. A file that does nothing but evaluate, as `eval` names it, does
-so wherever it reads one. It is a suspicion and no proof: what is gained by such a knob
-is not offered, and a person who has looked at it merges it with `--unconfirmed`.
+`batch_size`, `args.batch_size`, `config["batch_size"]`; what a call is given, where that call is made. A file that does
+nothing but evaluate, as `eval` names it, does so wherever it reads one. It is a suspicion and no proof: what is gained
+by such a knob is not offered, and a person who has looked at it merges it with `--unconfirmed`.
 """
 
 import ast
@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from loop.propose.domain import same
 from loop.propose.known import values_of
-from loop.propose.literals import dotted, parsed
+from loop.propose.literals import CALL, called, parsed
 from loop.propose.scalar import Unreadable
 from loop.propose.space import Knob
 from store.records import Experiment
@@ -44,7 +44,15 @@ def read_by_evaluation(
     return found
 
 
+def evaluates(name: str) -> bool:
+    """Whether a function that is called so evaluates, and does no more than that."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name.rpartition(".")[2]).lower()  # of `evaluateModel`, too
+    return bool(EVALUATES.search(words)) and "train" not in words
+
+
 def _last_part(knob: Knob) -> str:
+    if knob.name.endswith(CALL):
+        return knob.name
     return knob.name.removeprefix("--").replace("-", "_").rpartition(".")[2]
 
 
@@ -62,13 +70,13 @@ def _evaluations(source: bytes, *, whole: bool = False) -> Iterator[tuple[str, s
         return
     functions = {node.name: node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
     for name in functions:
-        if not EVALUATES.search(name.lower()) or "train" in name.lower():
+        if not evaluates(name):
             continue
         reached, ahead, names = {name}, [name], set[str]()
         while ahead:
             inner = [*ast.walk(functions[ahead.pop()])]
             names |= {one for node in inner for one in _names(node)}
-            calls = {dotted(node.func).rpartition(".")[2] for node in inner if isinstance(node, ast.Call)}
+            calls = {called(node).rpartition(".")[2] for node in inner}
             new = calls & functions.keys() - reached
             reached |= new
             ahead += sorted(new)
@@ -76,8 +84,11 @@ def _evaluations(source: bytes, *, whole: bool = False) -> Iterator[tuple[str, s
 
 
 def _names(node: ast.AST) -> Iterator[str]:
-    """What a node reads: a name, an attribute, a key."""
+    """What a node reads: a name, an attribute, a key; of a call, what it is given."""
     match node:
+        case ast.Call(keywords=words) if function := called(node):
+            yield f"{function}()"
+            yield from (f"{function}({word.arg})" for word in words if word.arg)
         case ast.Name(id=name, ctx=ast.Load()) | ast.Attribute(attr=name, ctx=ast.Load()):
             yield name
         case ast.Subscript(slice=ast.Constant(value=str(name))):

@@ -1,16 +1,19 @@
 """Where a value stands in a file, by the file's path and a name: how it is read there, and set.
 
-`train.py:RATE`, `train.py:Config.rate`, `train.py:train.rate` and `train.py:torch.manual_seed()` are literals in Python
-(literals.py), `conf/base.yaml:optim.lr` is a path in YAML, TOML or JSON (documents.py). A value that is set changes in
-the file, and not a byte more: what was written is read again before anybody has it.
+`train.py:RATE`, `train.py:Config.rate`, `train.py:train.rate`, `train.py:torch.optim.SGD(lr)` and
+`train.py:torch.manual_seed()` are literals in Python (literals.py), `conf/base.yaml:optim.lr` is a path in YAML, TOML
+or JSON (documents.py). A value that is set changes in the file, and not a byte more: what was written is read again
+before anybody has it.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 
 from loop.propose import documents, literals
 from loop.propose.domain import Value
 from loop.propose.scalar import Scalar, Unreadable
+
+MOST_LINES = 3  # that are named
 
 
 def scalars(path: str, source: bytes) -> list[Scalar]:
@@ -23,8 +26,12 @@ def scalars(path: str, source: bytes) -> list[Scalar]:
 
 
 def values(path: str, source: bytes, names: Collection[str]) -> dict[str, Value]:
-    """The values that these names have in a file. One that is not there is left out. Raises Unreadable."""
-    return {one.name: one.value for one in scalars(path, source) if one.name in names and not one.fixed}
+    """The values that these names have in a file. One that is not there, or not one, is left out. Raises Unreadable."""
+    own: dict[str, list[Scalar]] = {}
+    for one in scalars(path, source):
+        if one.name in names:
+            own.setdefault(one.name, []).append(one)
+    return {name: found[0].value for name, found in own.items() if _are_one(name, found)}
 
 
 def only(path: str, source: bytes, name: str) -> Value:
@@ -35,19 +42,24 @@ def only(path: str, source: bytes, name: str) -> Value:
 def once(path: str, name: str, found: Collection[Scalar]) -> Scalar:
     """The only place of a name: set one of two, and the other may be what counts. Raises ValueError.
 
-    Of a call there may be several, if they hold the same number.
+    Of a call there may be several, if they hold the same value.
     """
     own = [one for one in found if one.name == name]
+    if _are_one(name, own):
+        return own[0]
     if fixed := next((one for one in own if one.fixed), None):
-        raise ValueError(f"`{name}` in {path}:{fixed.line} {fixed.fixed}")
-    if name.endswith(literals.CALL) and own and len({one.value for one in own}) == 1:
-        return own[0]
-    if len(own) == 1:
-        return own[0]
+        raise ValueError(f"`{name}` in {path}:{fixed.line} {fixed.fixed}{_or_named(name)}")
     if path.endswith(".py"):
+        if name.endswith(literals.CALL) and own:
+            lines = " and ".join(f"{path}:{one.line}" for one in own[:MOST_LINES])
+            more = f" and {len(own) - MOST_LINES} more" if len(own) > MOST_LINES else ""
+            raise ValueError(f"`{name}` is given different values, at {lines}{more}{_or_named(name)}")
         if name.endswith(literals.CALL):
-            what = "with different numbers" if own else "nowhere"
-            raise ValueError(f"`{name}` is called {what} in {path}; the seed is the one whole number that it is given")
+            near = get_close_matches(name, {one.name for one in found if one.name.endswith(literals.CALL)}, cutoff=0.6)
+            raise ValueError(
+                f"`{name}` is nowhere in {path}: write the call as it stands there, `module.function(argument)`, or "
+                "`module.function()` for the one number in it" + f"; there is {', '.join(near)}" * bool(near)
+            )
         times = f"is assigned a literal {len(own)} times" if own else "is nowhere assigned a literal"
         raise ValueError(f"`{name}` {times} in {path}; a knob is one line `{name} = value`" + _or_default(name))
     if own:
@@ -56,6 +68,16 @@ def once(path: str, name: str, found: Collection[Scalar]) -> Scalar:
     raise ValueError(
         f"`{name}` is nowhere in {path}, or no single value" + (f"; it has {', '.join(near)}" * bool(near))
     )
+
+
+def _are_one(name: str, own: Sequence[Scalar]) -> bool:
+    """Whether the places of a name are one, and can be set: a single one, or calls that are given the same."""
+    alike = len({repr(one.value) for one in own}) == 1 if name.endswith(literals.CALL) else len(own) == 1
+    return alike and not any(one.fixed for one in own)
+
+
+def _or_named(name: str) -> str:
+    return "; give it a name of its own in the code, `NAME = value`" if name.endswith(literals.CALL) else ""
 
 
 def _or_default(name: str) -> str:
@@ -73,6 +95,8 @@ def set_values(path: str, source: bytes, wanted: Mapping[str, Value]) -> bytes:
     meant = [(one.name, repr(one.value if one.fixed else wanted.get(one.name, one.value))) for one in own]
     if [(one.name, repr(one.value)) for one in scalars(path, made) if _counts(one, wanted)] != meant:
         line = next(one.line for one in before if one.name in wanted)
+        if path.endswith(".py"):
+            raise Unreadable(line, f"`{min(wanted)}` cannot be set alone: {literals.WITHIN}")
         raise Unreadable(
             line,
             f"`{min(wanted)}` cannot be set alone: another place follows it, by an alias (`*`) or a merge (`<<`); "

@@ -286,7 +286,7 @@ async def knobs_of(place: Place, revision: Revision, branches: Branches, tree: s
     paths = [path for path in files if path in listed or (path.endswith(".py") and settings.editable(path))]
     scripts = list[str]()
     if any(key.startswith("--") for key in settings.space.knobs):
-        reached, _ = await reach(settings.run.train, branches, tree, files)
+        reached, _ = await reach(settings.run.train, settings.run.cwd, branches, tree, files)
         scripts = [*reached]
     sources = await branches.contents(tree, {*paths, *scripts, ARGS})
 
@@ -313,9 +313,9 @@ async def evaluation_reads(settings: Settings, branches: Branches, tree: str, kn
     if "score" in stages.names(settings):
         return {}
     files = await branches.files(tree)
-    scripts, _ = await reach(run.eval or run.train, branches, tree, files)
+    scripts, _ = await reach(run.eval or run.train, run.cwd, branches, tree, files)
     paths = {*scripts} if run.eval else {*scripts, *(knob.path for knob in knobs)}
-    own = set(stages.scripts(run.eval or "", files)) - set(stages.scripts(run.train, files))
+    own = set(stages.scripts(run.eval or "", files, run.cwd)) - set(stages.scripts(run.train, files, run.cwd))
     sources = await branches.contents(tree, paths)
     return await asyncio.to_thread(read_by_evaluation, knobs, sources, [*scripts], own)
 

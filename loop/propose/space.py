@@ -10,6 +10,7 @@ a proposal is a diff of one line a knob.
 """
 
 import shlex
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
@@ -26,7 +27,7 @@ class Knob(Struct, frozen=True):
     """A named, typed, bounded value. `default` is the one it has in the baseline."""
 
     path: str
-    name: str  # `RATE`, `Config.rate` in a class, `optim.lr` in a YAML file, `--lr`
+    name: str  # `RATE`, `Config.rate` in a class, `torch.optim.SGD(lr)`, `optim.lr` in a YAML file, `--lr`
     domain: Domain
     default: Value
     annotated: bool = True  # in the code; else listed in `[space.knobs]`
@@ -36,6 +37,12 @@ class Knob(Struct, frozen=True):
     def key(self) -> str:
         """Its name in `[space.knobs]` and in the record."""
         return self.name if self.flag else f"{self.path}:{self.name}"
+
+    @property
+    def short(self) -> str:
+        """Its name; of what a call is given, without the module of the call: `SGD(lr)`."""
+        call, bracket, argument = self.name.partition("(")
+        return f"{call.rpartition('.')[2]}{bracket}{argument}" if self.name.endswith(literals.CALL) else self.name
 
 
 # --- which knobs there are -------------------------------------------------------------------------------------------
@@ -80,6 +87,12 @@ def declared(
             errors.append(f"{where}: {path}:{error.line}: {error}")
         except ValueError as error:
             errors.append(f"{where}: {error}")
+    for path in dict.fromkeys(knob.path for knob in knobs.values() if not errors):
+        own = {knob: _other(knob) for knob in knobs.values() if knob.path == path}
+        try:
+            set_values(path, sources.get(path, b""), own)
+        except Unreadable as error:
+            errors.append(f"{path}:{error.line}: {error}")
     if errors:
         raise ConfigError("\n".join(errors))
     return tuple(knobs.values())
@@ -144,8 +157,8 @@ def annotated(path: str, source: bytes) -> list[Knob]:
 
 def names(knobs: Sequence[Knob]) -> dict[str, Knob]:
     """The knobs by the names that people and models are told: short ones, where they are no other's too."""
-    short = [knob.name for knob in knobs]
-    return {(knob.name if short.count(knob.name) == 1 else knob.key): knob for knob in knobs}
+    taken = Counter(name for knob in knobs for name in {knob.short, knob.name})
+    return {next((name for name in (knob.short, knob.name) if taken[name] == 1), knob.key): knob for knob in knobs}
 
 
 # --- reading and setting ---------------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ def places(settings: Settings, folder: Path) -> tuple[tuple[str, str], ...]:
     if settings.run.artifact is None:
         return ()
     name = settings.run.artifact.removeprefix("{output}/")
-    there = ("output",) if name != settings.run.artifact else ("output", "tree")
+    there = ("output",) if name != settings.run.artifact else ("output", f"tree/{settings.run.cwd}")
     return tuple((str(folder / one), name) for one in there)
 
 

@@ -18,6 +18,7 @@ from loop.propose import arguments, documents, places
 from loop.propose.literals import parsed
 from loop.propose.scalar import Unreadable
 from loop.run import fidelity, language, reached, scoring, shadow, trust
+from loop.run.carved import Carved
 from loop.run.devices import cores, kind, usable
 from loop.run.interpreter import Interpreter, Unusable, chosen, imports, launcher_variables, look
 from loop.run.meter import DEVICE_MEMORY, ENERGY, Meter
@@ -52,9 +53,18 @@ class Bench(Struct, frozen=True):
 
 
 async def set_up(
-    place: Place, revision: Revision, branches: Branches, database: Database | None, tree: str, meter: Meter
+    place: Place,
+    revision: Revision,
+    branches: Branches,
+    database: Database | None,
+    tree: str,
+    meter: Meter,
+    carved: Carved | None = None,
 ) -> Bench:
-    """Find out what the runs of a tree share. Raises ConfigError and Unusable where they could not run at all."""
+    """Find out what the runs of a tree share. Raises ConfigError and Unusable where they could not run at all.
+
+    `carved` is what was made of `[data] carve`.
+    """
     settings, files = revision.settings, await branches.files(tree)
     await asyncio.to_thread(check, place, revision, files)
     if knob := settings.run.seed_knob:
@@ -83,7 +93,7 @@ async def set_up(
     needed = set[str]()
     for name in STAGES:
         command = getattr(settings.run, name) or ":"
-        found, modules = await reach(command, branches, tree, files, executed=name != "score")
+        found, modules = await reach(command, settings.run.cwd, branches, tree, files, executed=name != "score")
         needed |= modules
         if name == "score" and (touched := next(filter(settings.touchable, sorted(found)), None)):
             at = where(place.config, revision.text, ("run", "score"))
@@ -114,13 +124,20 @@ async def set_up(
             "score": run.score,
             "seed": run.seed,
             **({"eval": run.eval} if run.eval is not None else {}),
+            **({"cwd": run.cwd} if run.cwd != "." else {}),
         },
         "protected": {
             path: fact for path, fact in files.items() if path != place.config.name and not settings.editable(path)
         },
         "objectives": {name: objective.direction for name, objective in settings.objectives.items()},
-        "sealed": {path: await asyncio.to_thread(_digest, sealed(place, path)) for path in settings.data.sealed},
+        "sealed": {
+            path: await asyncio.to_thread(_content, sealed(place, path))
+            for path in settings.data.sealed
+            if not carved or path != settings.data.labels
+        },
     }
+    if carved:  # with the digests of both parts, and of the labels
+        facts["carved"] = carved.facts
     if bounded := sorted(settings.constraints.keys() - set(settings.steering)):  # which earlier runs have no value of
         facts["constraints"] = bounded
     if PRICE in settings.quantities:
@@ -147,6 +164,8 @@ async def set_up(
     kept, given = ([path(place, one) for one in paths] for path, paths in (
         (sealed, settings.data.sealed), (lent, settings.data.read)
     ))  # fmt: skip
+    if carved:  # and the whole file nowhere else
+        kept = [*(one for one in kept if one.exists()), *(place.root / path for path in carved.dev)]
     seen = await asyncio.to_thread(trust.exposed, kept, given, files, place.root)
     return Bench(interpreter, launch, facts, sets, seen, tuple(trust.doubts(settings, files, seen)))
 
@@ -158,12 +177,17 @@ def check(place: Place, revision: Revision, files: Mapping[str, str]) -> None:
 
 
 def _misfits(place: Place, revision: Revision, files: Mapping[str, str]) -> Iterator[str]:
-    settings = revision.settings
+    settings, cwd = revision.settings, revision.settings.run.cwd
+    if cwd != "." and not any(path.startswith(f"{cwd}/") for path in files):
+        at = where(place.config, revision.text, ("run", "cwd"))
+        what = f"{cwd} is a file" if cwd in files else f"no file of a folder {cwd} is committed"
+        yield f"{at}: `[run] cwd`: {what}; put the folder in which the commands are run, from the repository's top on"
     for pattern in settings.space.edit:
         if not any(fnmatch(path, pattern) for path in files):
             at = where(place.config, revision.text, ("space", "edit"))
             yield f"{at}: `[space] edit`: no committed file is called {pattern!r}; commit it, or mend the name"
-    if settings.data.labels is not None:
+    made = settings.data.labels if settings.data.carve else None  # it is there when it is needed
+    if settings.data.labels is not None and not made:
         path = sealed(place, settings.data.labels)
         at = f"{where(place.config, revision.text, ('data', 'labels'))}: `[data] labels`:"
         table = settings.run.scorer != "causal_lm"
@@ -176,10 +200,10 @@ def _misfits(place: Place, revision: Revision, files: Mapping[str, str]) -> Iter
             except language.Wrong as why:
                 yield f"{at} {path}: {why}"
     places = [("read", lent(place, path)) for path in settings.data.read]
-    for key, path in [*places, *(("sealed", sealed(place, path)) for path in settings.data.sealed)]:
+    for key, path in [*places, *(("sealed", sealed(place, path)) for path in settings.data.sealed if path != made)]:
         at = where(place.config, revision.text, ("data", key))
         if not path.exists():
-            yield f"{at}: `[data] {key}`: there is no {path}; make it, or mend the name"
+            yield f"{at}: `[data] {key}`: there is no {path}; make it, mend the name, or take it out of the list"
         elif key == "sealed" and (link := _leads_out(path)):
             yield (
                 f"{at}: `[data] sealed`: {link} is a link to {link.resolve()}, which runs might read: put "
@@ -218,15 +242,15 @@ def _fingerprint(path: Path) -> str:
 
 
 async def reach(
-    command: str, branches: Branches, tree: str, files: Mapping[str, str], *, executed: bool = True
+    command: str, cwd: str, branches: Branches, tree: str, files: Mapping[str, str], *, executed: bool = True
 ) -> tuple[dict[str, None], set[str]]:
     """The files that a command names or they import, those first, and the installed modules that these import.
 
-    `executed`: those too that they only name, which may be run from there.
+    It is run in the folder `cwd` of the tree. `executed`: those too that they only name, which may be run from there.
     """
     own = {Path(path).stem for path in files} | {part for path in files for part in Path(path).parts[:-1]}
     python = {path for path, fact in files.items() if path.endswith(".py") and fact.startswith("100")}
-    begun = [path for path in scripts(command, files) if path.endswith(".py")]
+    begun = [path for path in scripts(command, files, cwd) if path.endswith(".py")]
     ahead, found, needed = [*begun], dict[str, None](), set[str]()
     while ahead:
         path = ahead.pop(0)
@@ -236,7 +260,7 @@ async def reach(
         source = await branches.content(tree, path)
         needed |= imports(source) - own
         try:
-            ahead += [*reached.named(path, parsed(source), begun, python, executed=executed)]
+            ahead += [*reached.named(path, parsed(source), begun, python, cwd, executed=executed)]
         except Unreadable:
             continue
     return found, needed
@@ -260,12 +284,10 @@ async def launched(
     return Launch(interpreter.python, asked)
 
 
-def _digest(path: Path) -> str:
+def _content(path: Path) -> str:
     """The content of a file, or of all files of a folder and their names."""
     whole = hashlib.sha256()
     for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
         if file.is_file():
-            with file.open("rb") as content:
-                digest = hashlib.file_digest(content, "sha256").digest()
-            whole.update(f"{file.relative_to(path.parent)}\0".encode() + digest)
+            whole.update(f"{file.relative_to(path.parent)}\0".encode() + trust.digest(file))
     return whole.hexdigest()

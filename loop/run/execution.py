@@ -23,7 +23,7 @@ from loop.judge.standing import Standing
 from loop.propose import arguments, places
 from loop.propose.domain import Value
 from loop.propose.scalar import Unreadable
-from loop.run import artifact, costs, early, lacks, launch, metrics, shadow, stages
+from loop.run import artifact, carved, costs, early, lacks, launch, metrics, shadow, stages, timed
 from loop.run.artifact import Counted
 from loop.run.bench import Bench, lent, sealed
 from loop.run.devices import usable
@@ -61,6 +61,7 @@ EXPLAINED = (
     "Its curve was behind the incumbent's at the same steps, or no finite number, at two looks one after the other. "
     "It was not run to its end, so nothing was measured by that run."
 )
+PUTS_SEED = "[run] seed puts the seed"
 LATE_SECONDS = 60.0  # a stage, after its time: for the grace, for ending what it started, for a disk that is slow
 FREE_BYTES = 256 * 2**20  # below this much room no run is begun
 PARTS = (".home", ".tmp")  # what each checkout has beside it
@@ -116,19 +117,30 @@ async def delete(folders: list[Path], trail: Trail) -> None:
             return  # nothing was in its way, as nearly always
 
 
-def _link(checkout: Path, path: Path | str, target: Path) -> None:
-    """Lend a file or a folder under a name in a checkout, in the place of what git has there."""
+def _link(checkout: Path, path: Path | str, target: Path) -> bool:
+    """Lend a file or a folder under a name in a checkout, in the place of what git has there; whether that was done."""
     name = checkout / path
     if not Path(os.path.realpath(name.parent)).is_relative_to(os.path.realpath(checkout)):
-        return  # a link leads there already, and what it leads to is the user's own
+        return False  # a link leads there already, and what it leads to is the user's own
     if name.is_dir() and not name.is_symlink():
         shutil.rmtree(name)
     name.unlink(missing_ok=True)
     name.parent.mkdir(parents=True, exist_ok=True)
     name.symlink_to(target)
+    return True
 
 
-def _set(file: Path, name: str, value: Value, what: str = "[run] seed puts the seed") -> None:
+def puts(value: Value) -> str:
+    """How a fidelity sets a value, in words of `cockpit.toml`."""
+    return f"[fidelity] puts {value!r}"
+
+
+def lost(name: str, what: str) -> str:
+    """Why a run cannot be given what it is to be given: a proposal has taken the place away."""
+    return f"there is no `{name}` any more, where {what}"
+
+
+def _set(file: Path, name: str, value: Value, what: str) -> None:
     """Write what a run is given where the code has it. A proposal that has no such place any more fails, and says so.
 
     `what` puts it there, in words of `cockpit.toml`.
@@ -138,8 +150,8 @@ def _set(file: Path, name: str, value: Value, what: str = "[run] seed puts the s
     try:
         text = places.set_values(file.name, file.read_bytes(), {name: value})
     except Unreadable:
-        lost = f"there is no `{name}` any more, where {what}"
-        text = f"raise SystemExit({lost!r})\n".encode() if file.suffix == ".py" else lost.encode()
+        why = lost(name, what)
+        text = f"raise SystemExit({why!r})\n".encode() if file.suffix == ".py" else why.encode()
     file.write_bytes(text)
 
 
@@ -182,6 +194,7 @@ async def fill(
 
     Of the code under test it is its tree without what is sealed; for eval, with trunk's own files wherever a proposal
     may change nothing. For the scorer it is `trunk`, unless it is cockpit's own. What a fidelity `sets` is set there.
+    Of what is carved it has the part of training.
     """
     (folder / "output").mkdir(parents=True)
     await asyncio.to_thread(stages.make_room, place.folder)
@@ -192,7 +205,7 @@ async def fill(
         wall.furnish(folder / f"{name}.tmp")
         await asyncio.to_thread(wall.lend, folder, name)
         if name == "scorer" and settings.run.scorer and settings.data.labels:
-            labels = sealed(place, settings.data.labels)
+            labels = Path(os.path.realpath(sealed(place, settings.data.labels)))
             await asyncio.to_thread(stages.lay_scorer, folder / name, settings.run.scorer, labels)
             continue
         if name == "scorer":
@@ -204,13 +217,19 @@ async def fill(
             instead = stages.trunks_own(settings, own, trunks)
         await branches.check_out(tree, folder / name, hidden, instead)
         if knob := settings.run.seed_knob:
-            await asyncio.to_thread(_set, folder / name / knob[0], knob[1], seed)
+            await asyncio.to_thread(_set, folder / name / knob[0], knob[1], seed, PUTS_SEED)
         for path, constant, value in sets.constants:
-            await asyncio.to_thread(_set, folder / name / path, constant, value, f"[fidelity] puts {value!r}")
+            await asyncio.to_thread(_set, folder / name / path, constant, value, puts(value))
     for path in settings.data.read:
         if (at := lent(place, path)).is_relative_to(place.root):
             for name in stages.checkouts(settings):
                 await asyncio.to_thread(_link, folder / name, at.relative_to(place.root), at)
+    if split := carved.stands(place.folder, settings.data):
+        for whole, dev in split.dev.items():
+            laid = await asyncio.to_thread(_link, folder / "tree", whole, dev)
+            behind = Path(os.path.realpath(folder / "tree" / whole))
+            if not laid and behind not in dict(wall.instead):  # in which the part stands in its place
+                raise OSError(f"{whole}: a link leads out of the checkout there, where a run would see all of {behind}")
     for path in hidden if (folder / "scorer").exists() else ():  # what git does not track: from where it stands
         if not (folder / "scorer" / path).exists():
             await asyncio.to_thread(_link, folder / "scorer", path, sealed(place, path))
@@ -256,6 +275,8 @@ class Execution:
             raise MachineFailed(
                 f"{self.place.folder} has less than {FREE_BYTES // 2**20} MiB of room left: no run is begun"
             )
+        if self.quiet.times(stages.names(self.revision.settings)[0]):
+            await self.finish()
         attempts = await views.attempts(self.database, experiment, self.bench.hash, seed, purpose, fidelity)
         planned = Run(
             id=0,
@@ -372,13 +393,9 @@ class Execution:
             if (one.outcome, one.bench, one.fidelity) == (Outcome.OK, run.bench, run.fidelity)
             and one.purpose not in barred
         ]
-        if not early.stops(self.revision.settings, run, good):
+        if not early.stops(self.revision.settings, run, good, self.quiet):
             return
-
-        async def read(one: Run, wanted: Mapping[str, Wanted]) -> Mapping[str, Found]:
-            return await self._look(one, wanted, [early.TRAIN], one.started_at)
-
-        sentence = await early.loses(self.standing, run, good, read)
+        sentence = await early.loses(self.standing, run, good, self.curves, self.quiet)
         await journal.stopping_early(self.database, experiment, run, sentence)
         await launch.ask_to_end(self.place.folder / run.folder)
 
@@ -430,6 +447,11 @@ class Execution:
             detail = failed.detail if outcome is Outcome.INTERRUPTED else f"{failed.name}: {failed.detail}"
             if outcome is Outcome.INTERRUPTED and (why := await views.stopped_early(self.database, run.id)):
                 outcome, detail = Outcome.STOPPED_EARLY, why
+            if outcome is Outcome.TIMEOUT:
+                detail += ", `[run] timeout`"
+                if not experiment.number:  # it is the limit that is too short, and not the code too slow
+                    line = where(self.place.config, self.revision.text, ("run", "timeout"))
+                    detail += f": raise it, {line}, or try again where the machine was busy"
             if outcome is Outcome.CRASH and not experiment.number:  # where the file may lack something
                 files = await self.branches.files(run.tree)
                 said_last = await asyncio.to_thread(stages.tail, self.place.folder / failed.log)
@@ -510,15 +532,38 @@ class Execution:
             for name, one in settings.objectives.items()
             if one.source
         }
-        return await self._look(run, wanted, [one.name for one in recorded], recorded[0].started_at) if recorded else {}
+        if not recorded:
+            return {}
+        return await self._look(run, wanted, [one.name for one in recorded], recorded[0].started_at, settings.run.cwd)
+
+    async def timed(self, run: Run) -> frozenset[str]:
+        """The stages that are timed, by a good run."""
+        return await asyncio.to_thread(timed.by_run, self.revision.settings, self.place.folder, run)
+
+    async def curves(self, run: Run, wanted: Mapping[str, Wanted]) -> Mapping[str, Found]:
+        """The curves of a run's training, as far as it has come; those that were kept, where it has ended."""
+        folder = self.place.folder / run.folder
+        kept = {} if run.outcome is None else await asyncio.to_thread(metrics.kept, folder)
+        had = {name: Found(kept[name][-1][1], kept[name]) for name in wanted.keys() & kept.keys()}
+        others = {name: one for name, one in wanted.items() if name not in had}
+        begun, cwd = await self._began(run), self.revision.settings.run.cwd
+        return {**await self._look(run, others, [timed.TRAIN], begun, cwd), **had}
+
+    async def _began(self, run: Run) -> float:
+        """When a run's training began; in a distant future, where it has not."""
+        if run.stages:
+            return run.stages[0].started_at
+        said = await asyncio.to_thread(launch.status, self.place.folder / run.folder)
+        began = said["stages"][0].get("started_at") if said and said["stages"] else None
+        return began if isinstance(began, float) else launch.FOREVER
 
     async def _look(
-        self, run: Run, wanted: Mapping[str, Wanted], names: Sequence[str], since: float
+        self, run: Run, wanted: Mapping[str, Wanted], names: Sequence[str], since: float, cwd: str
     ) -> dict[str, Found]:
         """What stands where it is wanted, of what these stages have printed, or what was written since a moment."""
         if not wanted:
             return {}
-        words = metrics.question(self.place.folder / run.folder, wanted, names, since)
+        words = metrics.question(self.place.folder / run.folder, wanted, names, since, cwd)
         try:
             said = await answer(words, {}, self.branches.trail, f"the metrics of run {run.id}", metrics.SECONDS)
             return metrics.answer(said)
@@ -595,4 +640,5 @@ class Execution:
 
     async def finish(self) -> None:
         """Wait for what is being deleted in the background."""
-        await asyncio.gather(*self._deleting)
+        while self._deleting:
+            await self._deleting.pop()

@@ -38,14 +38,18 @@ def found(config: Path, revision: Revision, files: Sequence[str], sources: Mappi
             except (ValueError, Unreadable) as why:
                 at = where(config, revision.text, ("fidelity", fidelity, name))
                 errors.append(f"{at}: `[fidelity] {fidelity}`: {why}")
-        flags = tuple(
-            f"{name}={value}" if value is not True else name for name, value in given.items() if fullmatch(FLAG, name)
-        )
         seconds = given.get(SECONDS)
-        every[fidelity] = Sets(flags, tuple(constants), None if seconds is None else float(seconds))
+        every[fidelity] = Sets(flags(given), tuple(constants), None if seconds is None else float(seconds))
     if errors:
         raise ConfigError("\n".join(errors))
     return every
+
+
+def flags(given: Mapping[str, Value]) -> tuple[str, ...]:
+    """The words of those that are flags of the train command."""
+    return tuple(
+        f"{name}={value}" if value is not True else name for name, value in given.items() if fullmatch(FLAG, name)
+    )
 
 
 def _place(name: str, revision: Revision, files: Sequence[str], sources: Mapping[str, bytes]) -> tuple[str, str]:
@@ -55,7 +59,7 @@ def _place(name: str, revision: Revision, files: Sequence[str], sources: Mapping
         if path not in sources:
             raise ValueError(f"there is no committed file {path}; commit it, or mend the name")
         return path, constant
-    named = [path for path in scripts(revision.settings.run.train, files) if path in sources]
+    named = [path for path in scripts(revision.settings.run.train, files, revision.settings.run.cwd) if path in sources]
     if not named:
         raise ValueError(f'`[run] train` names no file in which `{name}` could stand; put "file.py:{name}"')
     held = {(path, one.name) for path in named for one in places.scalars(path, sources[path]) if not one.fixed}

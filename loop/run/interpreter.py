@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from loop.propose.scalar import Unreadable
 from loop.run.devices import cores, gpus
 from store.trail import NOWHERE, Trail
 
+WITH_VALUE = ("-W", "-X")  # options of Python that take the next word
 # Runs in the study's interpreter, which may be older than ours.
 LOOK = """
 import importlib.metadata, importlib.util, json, platform, sys, urllib.parse
@@ -199,3 +200,20 @@ def imports(source: bytes) -> set[str]:
     names = {alias.name for node in body if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module for node in body if isinstance(node, ast.ImportFrom) and node.module and not node.level}
     return {name.partition(".")[0] for name in names}
+
+
+def script_of(words: Sequence[str]) -> int | None:
+    """Which word of a command, whose first is a Python, is the script, or the module after `-m`; None without one."""
+    skip = False
+    for number, word in enumerate(words[1:], 1):
+        if skip:
+            skip = False
+        elif word == "-m":
+            return number + 1 if number + 1 < len(words) else None
+        elif not word.startswith("-"):
+            return number
+        elif word == "-c":
+            return None
+        else:
+            skip = word in WITH_VALUE
+    return None

@@ -1,4 +1,7 @@
-"""What the unchanged code has looked for in vain, though its user has it: named, with the line that lends it."""
+"""What the unchanged code has looked for in vain, though its user has it: named, with the line that lends it.
+
+And what it was lent, but has to write: named, with the line that lends it no more.
+"""
 
 import os
 import re
@@ -14,6 +17,7 @@ from store.place import Place
 from store.where import where
 
 SAYS_SO = re.compile(r"No such file or directory|FileNotFoundError|not found|[Uu]nable to (?:find|open)|cannot open")
+READ_ONLY = re.compile(r"Read-only file system|Device or resource busy")  # the latter where it would take it away
 QUOTED = re.compile(r"'([^'\n]{1,4096})'|\"([^\"\n]{1,4096})\"|`([^`\n]{1,4096})`")
 MOST_LINES, MOST_PATHS = 40, 4  # of the end of a log; that are named
 
@@ -32,8 +36,11 @@ def named(text: str, place: Place, revision: Revision, wall: Wall, folder: Path,
     `folder` is the run folder, `committed` are the files of the tree that ran. Takes a look at the disk: call it in a
     thread.
     """
-    data = revision.settings.data
-    if (lack := found(text, place, data, wall, folder, committed)) is None:
+    data, cwd = revision.settings.data, folder / "tree" / revision.settings.run.cwd
+    if held := held_back(text, place, data, cwd, folder):
+        line = where(place.config, revision.text, ("data", "read"))
+        return f'{held} is lent read-only, and the code writes it: take "{held}" out of `[data] read`, {line}'
+    if (lack := found(text, place, data, wall, cwd, folder, committed)) is None:
         return ""
     words = ", ".join(f'"{one}"' for one in [*data.read, *lack.asked])
     line = where(place.config, revision.text, ("data", "read"))
@@ -44,8 +51,10 @@ def named(text: str, place: Place, revision: Revision, wall: Wall, folder: Path,
     )
 
 
-def found(text: str, place: Place, data: Data, wall: Wall, folder: Path, committed: Collection[str]) -> Lack | None:
-    """What the end of a log says is not there, and could be lent. Takes a look at the disk."""
+def found(
+    text: str, place: Place, data: Data, wall: Wall, cwd: Path, folder: Path, committed: Collection[str]
+) -> Lack | None:
+    """What the end of a log says is not there, and could be lent: of what ran in `cwd`. Takes a look at the disk."""
     # It is kept from runs on purpose, or there is another reason.
     known = [
         *(Path(os.path.normpath(lent(place, path))) for path in data.read),
@@ -54,7 +63,7 @@ def found(text: str, place: Place, data: Data, wall: Wall, folder: Path, committ
     record = [Path(os.path.realpath(path)) for path in (place.git_dir, place.common_dir, folder)]
     home = Path(os.environ.get("HOME") or "/")
     for path in _looked_for(text):
-        at, by = _meant(path, place, folder, home)
+        at, by = _meant(path, place, cwd, folder, home)
         there = Path(os.path.realpath(at))
         if not os.access(at, os.F_OK) or any(at.is_relative_to(one) for one in known):
             continue
@@ -73,18 +82,29 @@ def found(text: str, place: Place, data: Data, wall: Wall, folder: Path, committ
     return None
 
 
-def _looked_for(text: str) -> Iterator[str]:
-    """The paths that the last lines say are not there, the last first."""
+def held_back(text: str, place: Place, data: Data, cwd: Path, folder: Path) -> str:
+    """Which path of `[data] read` the end of a log says could not be written; nothing where it says so of none."""
+    home = Path(os.environ.get("HOME") or "/")
+    for path in _looked_for(text, READ_ONLY):
+        at, _ = _meant(path, place, cwd, folder, home)
+        for one in data.read:
+            if at.is_relative_to(os.path.normpath(lent(place, one))):
+                return one
+    return ""
+
+
+def _looked_for(text: str, says_so: re.Pattern[str] = SAYS_SO) -> Iterator[str]:
+    """The paths that the last lines say are not there, or what else is asked, the last first."""
     for line in reversed(text.splitlines()[-MOST_LINES:]):
-        if SAYS_SO.search(line):
+        if says_so.search(line):
             yield from (next(filter(None, match.groups())) for match in QUOTED.finditer(line))
 
 
-def _meant(path: str, place: Place, folder: Path, home: Path) -> tuple[Path, str]:
+def _meant(path: str, place: Place, cwd: Path, folder: Path, home: Path) -> tuple[Path, str]:
     """Which file of the user's a run has meant, and what else must be done so that it is found."""
     if "\0" in path:
         return Path("/nonexistent"), ""
-    full = Path(os.path.normpath(folder / "tree" / path))
+    full = Path(os.path.normpath(cwd / path))
     if full.is_relative_to(folder / "tree"):
         return place.root / full.relative_to(folder / "tree"), ""
     if full.is_relative_to(own := folder / "tree.home"):

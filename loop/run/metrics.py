@@ -126,21 +126,25 @@ class Found(Struct, frozen=True):
     wild: bool = False
 
 
-def read(folder: Path, wanted: Mapping[str, Wanted], stages: Sequence[str], since: float) -> dict[str, Found]:
-    """What each of these metrics came to in a run folder, after these stages.
+def read(
+    folder: Path, wanted: Mapping[str, Wanted], stages: Sequence[str], since: float, cwd: str = "."
+) -> dict[str, Found]:
+    """What each of these metrics came to in a run folder, after these stages, which were run in `cwd` of a checkout.
 
     A file from before `since`, which is when the first stage began, was not written by the run.
     """
     logs = [(stage, folder / f"{stage}.log") for stage in stages]
     return {
-        name: _in_logs(logs, one) if one.pattern is not None else _in_files(folder, one, since)
+        name: _in_logs(logs, one) if one.pattern is not None else _in_files(folder, one, since, cwd)
         for name, one in wanted.items()
     }
 
 
-def question(folder: Path, wanted: Mapping[str, Wanted], stages: Sequence[str], since: float) -> list[str]:
+def question(
+    folder: Path, wanted: Mapping[str, Wanted], stages: Sequence[str], since: float, cwd: str = "."
+) -> list[str]:
     """The words that start who answers the same, on one line (`answer`)."""
-    said = [str(folder), {name: asdict(one) for name, one in wanted.items()}, list(stages), since]
+    said = [str(folder), {name: asdict(one) for name, one in wanted.items()}, list(stages), since, cwd]
     return [sys.executable, "-P", "-E", "-m", "loop.run.metrics", json.dumps(said)]
 
 
@@ -153,8 +157,8 @@ def main() -> None:
     """Answer."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (int(SECONDS), int(SECONDS)))
-    folder, wanted, stages, since = json.loads(sys.argv[1])
-    found = read(Path(folder), {name: Wanted(**one) for name, one in wanted.items()}, stages, since)
+    folder, wanted, stages, since, cwd = json.loads(sys.argv[1])
+    found = read(Path(folder), {name: Wanted(**one) for name, one in wanted.items()}, stages, since, cwd)
     sys.stdout.write(json.dumps({name: asdict(one) for name, one in found.items()}) + "\n")
 
 
@@ -162,6 +166,15 @@ def keep(folder: Path, found: Mapping[str, Found]) -> None:
     """Leave the curves in the run folder, for whoever draws them."""
     if curves := {name: one.curve for name, one in found.items() if len(one.curve) > 1}:
         (folder / CURVES).write_text(json.dumps(curves))
+
+
+def kept(folder: Path) -> dict[str, list[tuple[float, float]]]:
+    """The curves that were left in a run folder; none where there are none that can be read."""
+    try:
+        said = json.loads((folder / CURVES).read_bytes())
+        return {str(name): [(float(x), float(y)) for x, y in curve] for name, curve in said.items() if curve}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
 
 
 def _in_logs(logs: Sequence[tuple[str, Path]], source: Wanted) -> Found:
@@ -175,20 +188,21 @@ def _in_logs(logs: Sequence[tuple[str, Path]], source: Wanted) -> Found:
     return Found(lack=lack or f"no line that a stage printed matches `{source.pattern}`")
 
 
-def _in_files(folder: Path, source: Wanted, since: float) -> Found:
+def _in_files(folder: Path, source: Wanted, since: float, cwd: str) -> Found:
     """What stands in the newest file of that name, or in all event files beside it."""
     assert source.file is not None
     inside = source.file.removeprefix("{output}/")
-    bases = [Path(os.path.realpath(folder / name)) for name in (WRITTEN if inside == source.file else ("output",))]
+    there = [folder / name / cwd for name in WRITTEN] if inside == source.file else [folder / "output"]
+    bases = [Path(os.path.realpath(base)) for base in there]
     named = Path(inside)
     pattern = f"{named}/offline-run-*/run-*.wandb" if named.name == WANDB else str(named)
-    there = (
+    every = (
         path
         for base in bases
         for path in base.glob(pattern)
         if os.path.realpath(path) == str(path) and path.is_file()  # nothing that a link leads to, itself neither
     )
-    newest_of_all = nlargest(MOST_FILES, ((path.stat().st_mtime, path) for path in there))
+    newest_of_all = nlargest(MOST_FILES, ((path.stat().st_mtime, path) for path in every))
     written = {path: at for at, path in newest_of_all if at >= since}
     if not written:
         old = " since the run began: what stands there is the repository's own" if newest_of_all else ""

@@ -7,10 +7,15 @@ from pathlib import PurePosixPath
 ROOTS = ("", "src/")  # where imports of the repository's own begin, beside the script's folder
 
 
-def module(name: str, beside: str, files: Collection[str]) -> str | None:
+def roots(cwd: str) -> tuple[str, ...]:
+    """Where imports begin in a run whose commands are run in the folder `cwd` of the repository."""
+    return tuple(dict.fromkeys((*(f"{cwd}/{root}" for root in ROOTS if cwd != "."), *ROOTS)))
+
+
+def module(name: str, beside: str, files: Collection[str], cwd: str = ".") -> str | None:
     """The file of the repository that `import name` means in a script beside which it stands."""
     parts = name.replace(".", "/")
-    for root in dict.fromkeys([_prefix(beside), *ROOTS]):
+    for root in dict.fromkeys([_prefix(beside), *roots(cwd)]):
         for path in (f"{root}{parts}.py", f"{root}{parts}/__init__.py"):
             if path in files:
                 return path
@@ -18,11 +23,17 @@ def module(name: str, beside: str, files: Collection[str]) -> str | None:
 
 
 def named(
-    path: str, tree: ast.Module, scripts: Sequence[str], files: Collection[str], *, executed: bool = True
+    path: str,
+    tree: ast.Module,
+    scripts: Sequence[str],
+    files: Collection[str],
+    cwd: str = ".",
+    *,
+    executed: bool = True,
 ) -> Iterator[str]:
     """The files that a file imports; `executed`: those too that it only names, as what runs another one does.
 
-    Beside `scripts`, which are what is started, imports begin too.
+    Beside `scripts`, which are what is started in `cwd`, imports begin too.
     """
     for node in ast.walk(tree):
         names = list[str]()
@@ -40,10 +51,13 @@ def named(
                 names = [name for name in (base, *(f"{begun}{one.name}" for one in node.names)) if name]
             case ast.Constant(value=str() as text) if executed and text.endswith(".py"):
                 near = f"{_prefix(path)}{text}"  # exec(open("configurator.py").read())
-                yield from (one for one in (near, text) if one in files)
+                from_cwd = PurePosixPath(cwd, text).as_posix()
+                yield from dict.fromkeys(one for one in (near, from_cwd, text) if one in files)
         for name in names:
             yield from (
-                one for beside in (path, *scripts) if (one := module(name, beside, files)) is not None and one != path
+                one
+                for beside in (path, *scripts)
+                if (one := module(name, beside, files, cwd)) is not None and one != path
             )
 
 

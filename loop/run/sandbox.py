@@ -19,7 +19,7 @@ import pwd
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -89,6 +89,7 @@ class Wall(Struct, frozen=True):
     links: tuple[Path, ...] = ()  # by which that is reached
     hidden: tuple[Path, ...] = ()  # what must not be seen wherever else it lies
     sealed: tuple[Path, ...] = ()  # and of it what the scorer sees
+    instead: tuple[tuple[Path, Path], ...] = ()  # of what is seen, what is put in its place: a part of it
     caches: tuple[Cache, ...] = ()  # of libraries, that a run finds in its home
     layered: bool = False  # whether they are mounted under a layer each, that takes what is written
 
@@ -122,12 +123,21 @@ class Wall(Struct, frozen=True):
                 caches.make_anew(cache.source, found)
 
     def around(
-        self, argv: list[str], folder: Path, where: Path, *, writes: Sequence[Path] = (), scorer: bool = False
+        self,
+        argv: list[str],
+        folder: Path,
+        where: Path,
+        *,
+        writes: Sequence[Path] = (),
+        reads: Sequence[Path] = (),
+        scorer: bool = False,
+        begins: Path | None = None,
     ) -> list[str]:
         """The command that runs `argv` in `where`, a folder of the run folder `folder`; itself where there is no wall.
 
-        Of the run folder it sees `where`, the home and the temporary folder of that name, and `output`; of what else
-        there is, it may write to `writes`.
+        It begins there, or in the folder `begins` of it. Of the run folder it sees `where`, the home and the temporary
+        folder of that name, and `output`; of what else there is, it may write to `writes`, and sees `reads`, which no
+        other stage does.
         """
         if not self:
             return argv
@@ -144,6 +154,10 @@ class Wall(Struct, frozen=True):
                 words += ["--symlink", str(path.readlink()), str(path)]
         for path in self.hidden:
             words += ["--tmpfs", str(path)] if path.is_dir() else ["--ro-bind", os.devnull, str(path)]
+        for path, part in self.instead:
+            words += ["--ro-bind", str(part), str(path)]
+        for path in reads:
+            words += ["--ro-bind", str(path), str(path)]
         home = folder / f"{where.name}.home"
         for path in (where, home, temporary, folder / "output", *writes):
             words += ["--bind", str(path), str(path)]
@@ -157,7 +171,7 @@ class Wall(Struct, frozen=True):
                 words += ["--ro-bind", str(path), str(path)]
         for path in (*self.covered, *filter(Path.is_dir, self.hidden)):
             words += ["--remount-ro", str(path)]
-        return [*words, "--setenv", "TMPDIR", "/tmp", "--chdir", str(where), "--", *argv]
+        return [*words, "--setenv", "TMPDIR", "/tmp", "--chdir", str(begins or where), "--", *argv]
 
 
 async def build(
@@ -167,8 +181,12 @@ async def build(
     sealed: Sequence[Path],
     variables: dict[str, str],
     trail: Trail = NOWHERE,
+    instead: Mapping[Path, Path] = {},
 ) -> Wall:
-    """The wall of a study's runs: tried, and found to hold or to be missing. `variables` are those of a stage."""
+    """The wall of a study's runs: tried, and found to hold or to be missing. `variables` are those of a stage.
+
+    `instead` are files of which runs see a part, each with the part.
+    """
     secrets = [path.resolve() for path in (place.git_dir, place.common_dir, *sealed, *ANSWERS)]
     usable = tuple(
         cache
@@ -181,7 +199,7 @@ async def build(
         return Wall(lack="bubblewrap is not installed: `apt install bubblewrap`")
     said = await _help(program, trail)
     words = (program, *APART, *((NO_MORE_NAMESPACES,) if NO_MORE_NAMESPACES in said else ()))
-    wall = plan(words, place, interpreter, [*lent, *(cache.source for cache in usable)], sealed)
+    wall = plan(words, place, interpreter, [*lent, *(cache.source for cache in usable)], sealed, instead)
     wall = replace(wall, caches=usable, layered=bool(usable) and LAYERS in said)
     lack = await _tried(wall, place, interpreter, variables, trail)
     if lack and wall.layered:  # it may be the layers: on a network's file system, on a layer of another
@@ -199,7 +217,12 @@ def with_network(wall: Wall) -> Wall:
 
 
 def plan(
-    program: tuple[str, ...], place: Place, interpreter: Interpreter, lent: Sequence[Path], sealed: Sequence[Path]
+    program: tuple[str, ...],
+    place: Place,
+    interpreter: Interpreter,
+    lent: Sequence[Path],
+    sealed: Sequence[Path],
+    instead: Mapping[Path, Path] = {},
 ) -> Wall:
     """What is covered, what is shown of it all the same, and what is hidden wherever it lies."""
     homes = [Path("/home"), Path("/root"), Path(os.environ.get("HOME") or "/")]
@@ -226,7 +249,7 @@ def plan(
     # Not the user's working trees, where an editable install of the repository leads: a run imports what is in its own.
     needed |= {path for path in imported if whole(path) and not _within(path, trees)}
     shown: list[Path] = []
-    for path in sorted(needed | {path.resolve() for path in lent}):
+    for path in sorted(needed | {path.resolve() for path in (*lent, *instead.values())}):
         if path.exists() and _within(path, absent) and not _within(path, shown):
             shown.append(path)
 
@@ -245,7 +268,11 @@ def plan(
             sorted(one for one in secrets if one.exists() and (_within(one, shown) or not _within(one, absent)))
         ),
         sealed=tuple(sorted(data)),
-    )
+        instead=tuple(sorted(
+            (whole.resolve(), part.resolve()) for whole, part in instead.items()
+            if whole.exists() and (_within(whole.resolve(), shown) or not _within(whole.resolve(), absent))
+        )),
+    )  # fmt: skip
 
 
 def working_trees(place: Place) -> list[Path]:

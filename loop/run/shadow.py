@@ -13,14 +13,13 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from loop.run import loaded
-from loop.run.interpreter import Interpreter
+from loop.run.interpreter import WITH_VALUE, Interpreter
 from store.trail import opened
 
 PROGRAM = "loaded.py"  # in the run folder
 SAID, KEPT = "tree.tmp/loaded.json", "modules.json"  # by the script, and by us
 MOST_BYTES = 8 * 2**20
 ATTACHED = re.compile("-(?![-WX])[^-]*[mc]")  # `-c`, `-mtrain`: what follows is no option of Python's any more
-WITH_VALUE = ("-W", "-X")  # options of Python that take the next word
 
 
 def roots(trees: Sequence[Path], interpreter: Interpreter) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from math import isfinite
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from msgspec import Struct
@@ -21,7 +21,7 @@ from msgspec import Struct
 from loop.judge.axis import COSTS, Kind
 from loop.judge.runs import BASELINE, CHOSEN
 from loop.propose.domain import Value
-from loop.run import artifact, costs, language, scoring, shadow
+from loop.run import artifact, carved, costs, language, reached, scoring, shadow
 from loop.run.devices import cores
 from loop.run.interpreter import launcher_options
 from loop.run.launch import LOG_LIMIT_BYTES, TAG, Command
@@ -50,12 +50,6 @@ OUT_OF_MEMORY = re.compile(
 )
 TAIL_BYTES = 64 * 1024
 LAUNCHER_CONFIG = "compute_environment: LOCAL_MACHINE\ndistributed_type: 'NO'\nmachine_rank: 0\n"
-
-# What is measured of the whole run takes in all of its stages; `train_seconds` one.
-TIMED = {
-    "train_seconds": frozenset({"train"}),
-    **dict.fromkeys(("wall_seconds", "device_seconds", "cpu_seconds", "energy_joules"), frozenset(STAGES)),
-}
 
 SECONDS = "seconds"  # of `[fidelity]`: what $COCKPIT_MAX_SECONDS tells the train stage
 
@@ -102,24 +96,6 @@ def lay_scorer(folder: Path, scorer: str, labels: Path) -> None:
 def checkouts(settings: Settings) -> list[str]:
     """The folders of a run folder in which its stages run."""
     return list(dict.fromkeys(CHECKOUTS[name] for name in names(settings)))
-
-
-def timed(settings: Settings, study: Path, run: Run) -> frozenset[str]:
-    """The stages of whose seconds is made what steers or is bounded. What is printed is of the last that printed it.
-
-    `run` is a good one, whose logs say so. Reads them: call it in a thread.
-    """
-    found = frozenset[str]()
-    if settings.fidelity and SECONDS in {**settings.fidelity.quick, **settings.fidelity.full}:
-        found |= {"train"}  # what it comes to in so many seconds is a matter of the load
-    for name in settings.needed:
-        if name in costs.MEASURED or name in costs.TOLD:
-            found |= TIMED.get(name, frozenset())
-        elif COSTS[Kind.TIME].search(name):
-            spoken = [name, costs.MADE_OF.get(name, name)]
-            said = [stage.name for stage in run.stages if printed(study / stage.log, spoken)]
-            found |= {said[-1]} if said else frozenset(STAGES)
-    return found & frozenset(names(settings))
 
 
 class Launch(Struct, frozen=True):
@@ -186,19 +162,24 @@ def commands(
     commit: str,
     given: Mapping[str, Sequence[str]] = {},
     sets: Sets = PLAIN,
+    divided: Mapping[str, Any] | None = None,
 ) -> list[Command]:
     """What the supervisor is to run, behind the wall. `study` is the study's folder, `folder` the run's.
 
     `given` are the words that the tree has for a stage, in `cockpit.args`: they stand behind the command and the seed.
+    `divided` are the facts of the split, where that is not the study's present one.
     """
     values = {"output": str(folder / "output"), "seed": str(run.seed), "study": str(study)}
+    split = carved.stands(study, settings.data, divided)
+    if split and split.inputs:
+        values["inputs"] = str(split.inputs)
     told = {"COCKPIT_SEED": str(run.seed), "COCKPIT_OUTPUT": values["output"], "COCKPIT_COMMIT": commit}
     found = []
     for name in names(settings):
         text = str(command(settings, name))
         if name == "train" and settings.run.seed is not None and not settings.run.seed_knob:
             text = f"{text} {settings.run.seed}"
-        argv = [*(_filled(word, values) for word in shlex.split(text)), *given.get(name, ())]
+        argv = [*(filled(word, values) for word in shlex.split(text)), *given.get(name, ())]
         argv += sets.flags if name == "train" else ()  # last, for there the last one counts
         under_accelerate = False
         if argv[0] in PYTHON:
@@ -216,25 +197,31 @@ def commands(
                     *launcher_options(),
                 ]
         where = folder / CHECKOUTS[name]
+        begins = where if name == "score" and settings.run.scorer else where / settings.run.cwd
         own = launch.variables if under_accelerate else {}
         if name == "train" and sets.seconds is not None:
             own = {**own, "COCKPIT_MAX_SECONDS": f"{sets.seconds:g}"}
         # Before all else, so that the tree's own code shadows a package of the same name that is installed.
-        places = [where, where / "src", *(where / root for root in launch.roots)]
-        roots = os.pathsep.join(str(root) for root in places if root.is_dir())
+        places = [begins, begins / "src", where, where / "src", *(where / root for root in launch.roots)]
+        roots = os.pathsep.join(dict.fromkeys(str(root) for root in places if root.is_dir()))
+        if name == "predict" and "inputs" in values:
+            own = {**own, "COCKPIT_INPUTS": values["inputs"]}
         env = {**environment(folder, where.name), **told, **own, "PYTHONPATH": roots}
         serves = name == "predict" and settings.run.scorer == "causal_lm"  # it reads what is sealed, to answer
-        kept = {} if name == "score" or serves or not keeps_compiled(settings, run) else _compiled(study)
+        apart = name == "score" or serves or (name == "predict" and split)
+        kept = {} if apart or not keeps_compiled(settings, run) else _compiled(study)
         env |= {variable: str(path) for variable, path in kept.items()}
-        argv = wall.around(argv, folder, where, writes=[*kept.values()], scorer=name == "score")
-        reads = values["output"] if name == "score" else None
+        reads = [split.inputs] if split and split.inputs and name == "predict" else []
+        score = name == "score"
+        argv = wall.around(argv, folder, where, writes=[*kept.values()], reads=reads, scorer=score, begins=begins)
+        looked_at = values["output"] if score else None
         leaves = values["output"] if name == "train" and costs.ARTIFACT in settings.quantities else None
         counts = artifact.places(settings, folder) if name == "train" else ()
         asked = None
         if serves:
             asked = str(folder / "scorer" / QUESTIONS), str(folder / "scorer" / ANSWERS)
         seconds, walled = settings.run.timeout, bool(wall)
-        found.append(Command(name, argv, str(where), env, seconds, walled, reads, leaves, counts, asked))
+        found.append(Command(name, argv, str(begins), env, seconds, walled, looked_at, leaves, counts, asked))
     return found
 
 
@@ -270,8 +257,15 @@ def make_room(study: Path) -> None:
 
 def check(config: Path, settings: Settings, wall: Wall) -> None:
     """What `cockpit.toml` says must fit the wall, or that there is none. Raises ConfigError."""
+    for path in settings.data.carve.files if settings.data.carve and not wall else ():
+        for lent in settings.data.read:
+            if Path(path) != Path(lent) and _leads(config.parent, lent, path):
+                raise ConfigError(
+                    f"{config}: `[data] carve`: {path} lies in what `read` lends, where runs would see all of it: "
+                    f"there is no wall ({wall.lack}); lend what lies beside it"
+                )
     for path in settings.data.sealed if not wall else ():
-        if any(Path(path).is_relative_to(lent) for lent in settings.data.read):
+        if any(_leads(config.parent, lent, path) for lent in settings.data.read):
             raise ConfigError(
                 f"{config}: `[data] sealed`: {path} lies in what `read` lends, where runs would see it: there is no "
                 f"wall ({wall.lack}); lend what lies beside it"
@@ -287,17 +281,32 @@ def check(config: Path, settings: Settings, wall: Wall) -> None:
             )
 
 
-def _filled(word: str, values: dict[str, str]) -> str:
+def _leads(root: Path, lent: str, path: str) -> bool:
+    """Whether a path of the repository lies in what is lent, or is reached from there, by way of links too."""
+    if Path(path).is_relative_to(lent):
+        return True
+    real, folder = (root / path).resolve(), root / os.path.expanduser(lent)  # noqa: PTH111  # as `bench.lent`
+    links = (one for one in folder.rglob("*") if one.is_symlink())
+    return any(real.is_relative_to(one.resolve()) for one in (folder, *links))
+
+
+def filled(word: str, values: Mapping[str, str]) -> str:
+    """A word of a command, with what its placeholders stand for."""
     return re.sub(r"\{(\w+)\}", lambda match: values[match[1]], word)
 
 
-def scripts(command: str, files: Iterable[str]) -> list[str]:
-    """The files of the repository that a command names, as `name.py` or as `-m name`."""
+def scripts(command: str, files: Iterable[str], cwd: str = ".") -> list[str]:
+    """The files of the repository that a command names which is run in its folder `cwd`, as `name.py`, or `-m name`."""
     words = shlex.split(command)
     names = [after.replace(".", "/") + ".py" for word, after in pairwise(words) if word == "-m"]
-    modules = [*names, *(f"src/{name}" for name in names)]
+    modules = [f"{root}{name}" for root in reached.roots(cwd) for name in names]
     known = set(files)
-    return [path for path in [*map(os.path.normpath, words), *modules] if path in known]
+    return [path for path in [*(inside(cwd, word) for word in words), *modules] if path in known]
+
+
+def inside(cwd: str, path: str) -> str:
+    """A path from the repository's top on, of one that is meant from its folder `cwd` on."""
+    return os.path.normpath(PurePosixPath(cwd, path))
 
 
 def source(settings: Settings, stage: str, files: Iterable[str], exposed: str = "") -> Source:
@@ -310,7 +319,7 @@ def source(settings: Settings, stage: str, files: Iterable[str], exposed: str = 
         best = Source.EVALUATED
     if stage == "score" and settings.run.scorer:
         return best
-    named = scripts(getattr(settings.run, stage), files)
+    named = scripts(getattr(settings.run, stage), files, settings.run.cwd)
     return best if named and not any(map(settings.touchable, named)) else Source.REPORTED
 
 
@@ -413,11 +422,15 @@ def measured(
     return Outcome.OK, "", [values[one] for one in settings.quantities if one in values and isfinite(values[one].value)]
 
 
+def line_of(names: Iterable[str]) -> str:
+    """The pattern of a line `name: value`, with either as a group."""
+    name = "|".join(map(re.escape, names))
+    return rf"(?a)(?<![\w./-])(?P<name>{name})\s*:\s*(?P<value>{NUMBER}){NUMBER_ENDS}"
+
+
 def printed(log: Path, names: Iterable[str]) -> dict[str, float]:
     """The last `name: value` that a log holds for each of these names."""
-    name = "|".join(map(re.escape, names))
-    pattern = re.compile(rf"(?<![\w./-])({name})\s*:\s*({NUMBER}){NUMBER_ENDS}", re.ASCII)
-    found: dict[str, float] = {}
+    pattern, found = re.compile(line_of(names)), dict[str, float]()
     if log.is_file():  # not one that the code under test has deleted, or made into something that never ends
         with log.open(encoding="utf-8", errors="replace") as lines:
             for line in lines:

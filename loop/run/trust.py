@@ -33,12 +33,12 @@ def exposed(sealed: Sequence[Path], read: Sequence[Path], files: Mapping[str, st
         sizes.setdefault(size, []).append(file)
         kinds = {40: "sha1", 64: "sha256"}
         for kind in {kinds[len(oid)] for oid in seen}:
-            if (oid := _digest(file, kind, f"blob {size}\0".encode())) in seen:
+            if (oid := digest(file, kind, f"blob {size}\0".encode()).hex()) in seen:
                 return f"{file} is also {seen[oid]}, which is committed"
     for file in _files(read):
         if alike := sizes.get(file.stat().st_size):
-            digest = _digest(file, "sha256")
-            if twin := next((one for one in alike if one != file and _digest(one, "sha256") == digest), None):
+            content = digest(file)
+            if twin := next((one for one in alike if one.resolve() != file.resolve() and digest(one) == content), None):
                 return f"{twin} is also {file}, which is lent to runs"
     return ""
 
@@ -71,9 +71,10 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
                 yield file
 
 
-def _digest(file: Path, kind: str, begins: bytes = b"") -> str:
+def digest(file: Path, kind: str = "sha256", begins: bytes = b"") -> bytes:
+    """The digest of a file's content, behind what it `begins` with. Reads it: call it in a thread."""
     whole = hashlib.new(kind, begins, usedforsecurity=False)
     with file.open("rb") as content:
         while block := content.read(BLOCK_BYTES):
             whole.update(block)
-    return whole.hexdigest()
+    return whole.digest()

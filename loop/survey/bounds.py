@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from msgspec import Struct
 
-from loop.survey.values import Value
+from loop.propose.domain import Value
 
 Bounds = dict[str, int | float | str | tuple[Value, ...]]  # a knob in [space.knobs]
 
@@ -26,14 +26,14 @@ def words(*alternatives: str) -> re.Pattern[str]:
 SEED = words("seed", "rng", "random_state", "manual_seed")
 LENGTH = words(
     "(?:max|num|n|total|train|training)_(?:train_)?(?:steps|iters|iterations|epochs|updates|batches)", "epochs?",
-    "steps", "iters", "iterations", "updates",
+    "steps", "n?iters?", "iterations", "updates",
 )  # fmt: skip
 NOT_LENGTH = words("accumulation", "accum", "warmup", "decay", "eval", "val", "log", "save", "per", "every")
 BATCH = words("batch", "batch_size", "bs", "micro_batch")
 # Settings that no proposal is to move: where things are, on what they run, what is told and how it is evaluated.
 NEVER = words(
     *("accel", "accelerator", "mps", "tpu", "xla", "distributed", "multiprocessing", "dummy", "fake", "synthetic"),
-    *("render", "display", "ignore_warnings"),
+    *("render", "display", "ignore_warnings", "ngpus?", "infer", "inference", "real_label", "fake_label"),
     *("path", "paths", "dir", "dirs", "directory", "folder", "file", "files", "filename", "root", "url", "uri", "host"),
     *("port", "out", "output", "outputs", "name", "names", "project", "entity", "id", "tag", "tags", "notes", "title"),
     *(
@@ -114,6 +114,7 @@ SMALL = words("decay", "gamma")  # of a weight or of a rate where it is small, a
 SHARE = words(
     "prob", "probability", "ratio", "fraction", "frac", "rate", "share", "mixup", "cutmix", "percent", "smoothing"
 )
+SAMPLED = words("subsample", "colsample\\w*", "bagging_fraction", "feature_fraction", "max_features")
 SIZE = words(
     "hidden", "width", "dim", "dims", "embd", "embed", "embedding", "units", "channels", "filters", "features", "size",
     "batch", "bs", "hidden_size", "hidden_dim", "d_\\w+", "n_embd", "rank", "r", "kernel", "planes", "ff", "ffn", "mlp",
@@ -126,7 +127,19 @@ SWITCH = words("bias", "use_\\w+", "nesterov", "amsgrad", "tie\\w*", "prenorm", 
 CHOICE = words(
     "optim", "optimizer", "optimiser", "activation", "act", "schedule\\w*", "loss", "arch", "norm", "pool\\w*"
 )
-ORDER = (RATE, DECAY, DROP, SIZE, DEPTH, NEAR_ONE, CHOICE, OTHER, SHARE, SWITCH)  # what moves results most comes first
+ORDER = (
+    RATE,
+    DECAY,
+    DROP,
+    SIZE,
+    DEPTH,
+    NEAR_ONE,
+    CHOICE,
+    OTHER,
+    SHARE,
+    SAMPLED,
+    SWITCH,
+)  # what moves results most comes first
 
 
 class Plausible(Struct, frozen=True):
@@ -154,7 +167,7 @@ def is_length(name: str) -> bool:
 
 def never(name: str) -> bool:
     """Whether a setting of this name is none that a proposal is to move."""
-    framed = snake(name).replace("_per_device_", "_")
+    framed = snake(name).replace("_per_device_", "_").replace("_clip_val_", "_clip_")
     return bool(name.startswith("_") or SEED.search(framed) or is_length(name) or NEVER.search(framed))
 
 
@@ -194,6 +207,8 @@ def _real(name: str, value: float) -> Bounds | None:
         return {"low": 0.0, "high": 0.5 if value <= 0.5 else 1.0}
     if NEAR_ONE.search(framed) and 0.5 < value < 1:
         return {"low": round(max(0.0, 1 - 4 * (1 - value)), 9), "high": round(1 - (1 - value) / 10, 9)}
+    if SAMPLED.search(framed) and 0 < value <= 1:  # nothing can be learned from none
+        return {"low": _short(value / 4), "high": 1.0}
     if SMALL.search(framed) and 0 < value < 0.05:
         return _decades(value, 1)
     if (SHARE.search(framed) or NEAR_ONE.search(framed)) and 0 <= value <= 1:
@@ -223,12 +238,13 @@ def _count(name: str, value: int, *, divided: bool) -> Bounds | None:
 
 
 def _whole(bounds: Bounds | None, value: float) -> Bounds | None:
-    """The bounds, where the value lies within them."""
+    """The bounds, where they are some, and the value lies within them."""
     if bounds is None or "choices" in bounds:
         return bounds
     low, high = bounds["low"], bounds["high"]
-    within = isinstance(low, int | float) and isinstance(high, int | float) and low <= value <= high and low < high
-    return bounds if within else None
+    if not (isinstance(low, int | float) and isinstance(high, int | float) and math.isfinite(high)):
+        return None
+    return bounds if low <= value <= high and low < high and (low > 0 or "scale" not in bounds) else None
 
 
 def _short(value: float, digits: int = 2) -> float:

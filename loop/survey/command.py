@@ -1,6 +1,7 @@
 """The train command: as it was given, or the script of the repository that looks most like training."""
 
 import ast
+import os
 import re
 import shlex
 from collections.abc import Sequence
@@ -8,14 +9,15 @@ from pathlib import PurePosixPath
 
 from msgspec import Struct
 
+from loop.propose.literals import called
+from loop.run.interpreter import script_of
 from loop.study import ConfigError
 from loop.survey.sources import Seen, Sources
-from loop.survey.values import called
 
 PYTHONS = re.compile(r"(.*/)?python(3(\.\d+)?)?")
 # What starts a Python in an environment: a run has the interpreter itself, and no network to make environments with.
 STARTERS = tuple((one, "run") for one in ("uv", "poetry", "pipenv", "pdm", "hatch", "pixi", "conda"))
-WITH_VALUE = {"-n", "--name", "-p", "--prefix", "--with", "--extra", "--group", "--env-file", "-W", "-X"}
+WITH_VALUE = {"-n", "--name", "-p", "--prefix", "--with", "--extra", "--group", "--env-file"}
 NAMES = re.compile(r"(^|_)(train|training|pretrain|finetune|fine_tune|fit)(_|$)")
 LIKELY = re.compile(r"(^|_)(main|run|experiment|sft|dpo|learn)(_|$)")
 NOT_TRAINING = re.compile(
@@ -32,7 +34,10 @@ class Train(Struct, frozen=True):
     script: str | None
     evidence: str
     typed: bool = True  # by the user, and not found
+    cwd: str = "."  # the folder of the repository in which it is run
+    cwd_evidence: str = ""
     notes: tuple[str, ...] = ()  # what was changed of what was given, and why
+    python: str | None = None  # the path of an interpreter that was typed, from the repository's top on
 
     @property
     def text(self) -> str:
@@ -47,14 +52,17 @@ class Unclear(ConfigError):
 class Several(Unclear):
     """Several scripts could be it."""
 
-    def __init__(self, scripts: Sequence[str]) -> None:
+    def __init__(self, scripts: Sequence[str]) -> None:  # by their paths from where it was typed
         lines = "".join(f"\n  cockpit init -- python {path}" for path in scripts[:MOST_NAMED])
         super().__init__(f"{len(scripts)} scripts here look like training; say which one:{lines}")
         self.scripts = list(scripts[:MOST_NAMED])
 
 
 def given(words: Sequence[str], sources: Sources, inside: str) -> Train:
-    """The command that a user typed in a folder of the repository, `inside` it. Raises Unclear."""
+    """The command that a user typed in a folder of the repository, `inside` it, where it is run. Raises Unclear.
+
+    At the top it is run where it names a script from there on, or where nothing of the folder is committed.
+    """
     rest, notes = list(words), []
     if tuple(rest[:2]) in STARTERS:
         starter = " ".join(rest[:2])
@@ -68,17 +76,22 @@ def given(words: Sequence[str], sources: Sources, inside: str) -> Train:
         notes.append("`python` is put before the script: it is the study's interpreter")
     if not rest:
         raise Unclear("the command is empty: `cockpit init -- python train.py`")
+    python = None
     if PYTHONS.fullmatch(rest[0]) and rest[0] not in ("python", "python3"):
-        notes.append(f"`{rest[0]}` becomes `python`, which is the study's interpreter")
+        if "/" in rest[0]:
+            python = os.path.normpath(PurePosixPath(inside, rest[0]))
+            notes.append(f"`{rest[0]}` becomes `python`, and `[run] python` says which")
+        else:
+            notes.append(f"`{rest[0]}` becomes `python`, which is the study's interpreter")
         rest[0] = "python"
     place = _script_at(rest)
     script = None
+    committed = any(path.startswith(inside) for path in sources.files)
+    cwd = inside.rstrip("/") if inside and committed else "."
     if place is not None:
         word = rest[place]
         if rest[place - 1] == "-m" and place:
-            script = sources.module(word, f"{inside}x.py")
-            if script is None:
-                return Train(tuple(rest), None, "as it was typed", notes=tuple(notes))
+            script = sources.module(word, f"{inside}x.py", cwd)
         else:
             script = _inside(word, inside, sources)
             if script is None:
@@ -87,13 +100,10 @@ def given(words: Sequence[str], sources: Sources, inside: str) -> Train:
                     f"{word} is not committed, and what runs is what is committed: "
                     + (f"there is {there}" if there else f"`git add {word} && git commit`, or mend the name")
                 )
-            if script != word:
-                rest[place] = script
-                notes.append(
-                    f"runs start at the repository's top, so it is `{script}`; a path that it opens from {inside} on "
-                    "is not found there"
-                )
-    return Train(tuple(rest), script, "as it was typed", notes=tuple(notes))
+            if script != os.path.normpath(PurePosixPath(inside, word)):
+                cwd, rest[place] = ".", script
+    typed = "where it was typed" if cwd != "." else ""
+    return Train(tuple(rest), script, "as it was typed", notes=tuple(notes), cwd=cwd, cwd_evidence=typed, python=python)
 
 
 def found(sources: Sources, inside: str) -> Train:
@@ -104,9 +114,11 @@ def found(sources: Sources, inside: str) -> Train:
         raise Unclear(f"{there}: say what trains, as `cockpit init -- python train.py --epochs 3`")
     best = [entry for entry in rated if entry[0] == rated[0][0]]
     if len(best) > 1:
-        raise Several([path for _, path, _, _ in best])
+        raise Several([path.removeprefix(inside) for _, path, _, _ in best])
     _, path, line, why = best[0]
-    return Train(("python", path), path, f"{Seen(path, line)}: {why}", typed=False)
+    words, cwd = ("python", path.removeprefix(inside)), inside.rstrip("/") or "."
+    asked = "where `init` was asked" if inside else ""
+    return Train(words, path, f"{Seen(path, line)}: {why}", typed=False, cwd=cwd, cwd_evidence=asked)
 
 
 def _rated(sources: Sources, inside: str) -> list[tuple[tuple[int, int], str, int, str]]:
@@ -167,21 +179,9 @@ def _script_at(words: Sequence[str]) -> int | None:
     """Which word is the script, or the module after `-m`."""
     if not PYTHONS.fullmatch(words[0]):
         return next((number for number, word in enumerate(words) if word.endswith(".py")), None)
-    skip = False
-    for number, word in enumerate(words[1:], 1):
-        if skip:
-            skip = False
-        elif word == "-m":
-            return number + 1 if number + 1 < len(words) else None
-        elif not word.startswith("-"):
-            return number
-        elif word == "-c":
-            return None
-        else:
-            skip = word in WITH_VALUE
-    return None
+    return script_of(words)
 
 
 def _inside(word: str, inside: str, sources: Sources) -> str | None:
-    plain = PurePosixPath(word).as_posix()
-    return next((path for path in (f"{inside}{plain}", plain) if path in sources.files), None)
+    paths = (os.path.normpath(PurePosixPath(inside, word)), PurePosixPath(word).as_posix())
+    return next((path for path in paths if path in sources.files), None)

@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from loop.survey.values import Value
+from loop.propose.domain import Value
 
 Entry = tuple[str, Value, int]
 

@@ -10,8 +10,9 @@ from pathlib import Path, PurePosixPath
 from msgspec import Struct
 
 from loop.branches import Branches
+from loop.propose.literals import literal
 from loop.survey.sources import POINTER, Seen, Sources
-from loop.survey.values import Known, called, folded, keywords, literal
+from loop.survey.values import Known, folded, keywords
 
 MOST_ENTRIES = 5_000  # of a folder whose size is asked
 MOST_PATHS = 12
@@ -21,17 +22,16 @@ MADE = re.compile(
     r"|figures|plots|node_modules|__pycache__)",
     re.IGNORECASE,
 )
-WRITES = (
-    "makedirs",
-    "mkdir",
-    "save",
-    "savefig",
-    "SummaryWriter",
-    "dump",
-    "to_csv",
-    "savez",
-    "save_pretrained",
-    "rmtree",
+WRITES = {
+    "makedirs", "mkdir", "rmtree", "save", "savez", "savez_compressed", "savetxt", "savefig", "imsave", "save_file",
+    "save_model", "save_pretrained", "dump", "export", "to_csv", "to_json", "to_parquet", "to_pickle", "SummaryWriter",
+    "FileHandler", "write_text", "write_bytes",
+}  # fmt: skip
+# Of flags that say where to write, but for those that say from where to go on.
+SAVES = re.compile(
+    r"(?!.*(?:load|resume|restore|from|init|pretrained|input|data))"
+    r"(?:.*_)?(?:save|saves|saved|out|output|outputs|ckpt|checkpoint|checkpoints|log|logs|logdir|outdir|export|onnx"
+    r"|dump|results?)(?:_.*)?"
 )
 
 
@@ -47,6 +47,7 @@ class Here(Struct, frozen=True):
 
     root: Path
     home: Path
+    cwd: str = "."  # in the repository, in which the script is run
 
     def at(self, path: str) -> Path:
         """The path of one that is lent."""
@@ -61,14 +62,15 @@ async def found(
     reached: Sequence[str],
     named: Mapping[str, Seen],
     names: Known,
+    flags: Sequence[tuple[str, str]] = (),
 ) -> tuple[list[Lent], list[str]]:
     """What to lend, and what is to be said besides: of pointers of Git LFS, and of submodules.
 
-    `named` are texts beside those of the code that could be paths.
+    `named` are texts beside those of the code that could be paths, `flags` are names of flags with theirs.
     """
-    texts = {**dict(_texts(sources, reached, names)), **named}
+    said = {**dict(texts(sources, reached, names)), **named}
     lent, notes = dict[str, Seen](), list[str]()
-    for path, seen in _missed(here, sources, texts, _made(sources, reached, names)):
+    for path, seen in _missed(here, sources, said, made(here, sources, reached, names, flags)):
         lent.setdefault(path, seen)
     submodules = [path for path, facts in sources.files.items() if facts.startswith("160000 ")]
     for one in submodules:
@@ -78,15 +80,15 @@ async def found(
             )
     if left := [one for one in submodules if f"{one}/" not in lent]:
         notes.append(f"submodules are not checked out in runs: {', '.join(left)}; lend what is needed by `[data] read`")
-    for path, pointer, seen in _kept_elsewhere(here, sources, texts):
+    for path, pointer, seen in _kept_elsewhere(here, sources, said):
         if not (await branches.content(tree, pointer, 200)).startswith(POINTER):
             continue
-        said = f"{pointer} is kept by Git LFS, of which a run has the pointer alone"
+        kept_so = f"{pointer} is kept by Git LFS, of which a run has the pointer alone"
         if _is_pointer(here.root / pointer):
-            notes.append(f"{said}, and so have you: `git lfs pull`, then `cockpit init` again ({seen})")
+            notes.append(f"{kept_so}, and so have you: `git lfs pull`, then `cockpit init` again ({seen})")
         else:
             lent.setdefault(path, seen)
-            notes.append(f"{said}: yours is lent ({seen})")
+            notes.append(f"{kept_so}: yours is lent ({seen})")
     kept = _without_inner(list(lent)[: 4 * MOST_PATHS])[:MOST_PATHS]
     outside = [one for one in kept if one.startswith(("/", "~"))]
     ignored = await branches.ignored([one for one in kept if one not in outside])
@@ -95,49 +97,43 @@ async def found(
         for one in kept
     }
     kept = [one for one in kept if _size(here.at(one)) != _bytes(0)]
-    return [Lent(one, f"{_size(here.at(one))}, {how[one]}; {_at(lent[one])}") for one in kept], list(
-        dict.fromkeys(notes)
-    )
+    return [Lent(one, f"{_size(here.at(one))}, {how[one]}; {lent[one]}") for one in kept], list(dict.fromkeys(notes))
 
 
-def _at(seen: Seen) -> str:
-    return str(seen) if seen.line else seen.path
-
-
-def _missed(here: Here, sources: Sources, texts: Mapping[str, Seen], made: "Made") -> Iterator[tuple[str, Seen]]:
+def _missed(here: Here, sources: Sources, said: Mapping[str, Seen], own: "Made") -> Iterator[tuple[str, Seen]]:
     """The paths that are here and that a run would miss, each with where it is named."""
     folders = {parent.as_posix() for path in sources.files for parent in PurePosixPath(path).parents}
     modules = [path for path, facts in sources.files.items() if facts.startswith("160000 ")]
-    for text, seen in texts.items():
-        path, inside = _meant(text, here.root, here.home)
+    for text, seen in said.items():
+        path, inside = _meant(text, here)
         if path is None or not path.exists() or inside == "." or path == here.home:
             continue
         if inside is None:
             yield text, seen
         elif module := next((one for one in modules if inside == one or inside.startswith(f"{one}/")), None):
             yield f"{module}/", seen
-        elif not made(inside) and (outermost := _outermost(inside, sources.files, folders)):
+        elif not own(inside) and (outermost := _outermost(inside, sources.files, folders)):
             yield f"{outermost}/" if (here.root / outermost).is_dir() else outermost, seen
-        elif path.is_dir() and not made(inside):  # git has a part of it
-            names = {PurePosixPath(one).name for one in texts}
+        elif path.is_dir() and not own(inside):  # git has a part of it
+            names = {PurePosixPath(one).name for one in said}
             for one in sorted(names):
                 if f"{inside}/{one}" not in sources.files and (path / one).is_file():
                     yield f"{inside}/{one}", seen
 
 
-def _kept_elsewhere(here: Here, sources: Sources, texts: Mapping[str, Seen]) -> Iterator[tuple[str, str, Seen]]:
+def _kept_elsewhere(here: Here, sources: Sources, said: Mapping[str, Seen]) -> Iterator[tuple[str, str, Seen]]:
     """The committed paths that Git LFS may keep, each with a file of it, and where it is named."""
     pointed = _patterns(here.root, sources)
     every = [path for path in sources.files if pointed(path)]
-    for text, seen in texts.items() if every else ():
-        path, inside = _meant(text, here.root, here.home)
+    for text, seen in said.items() if every else ():
+        path, inside = _meant(text, here)
         if path is not None and inside and inside != ".":
             one = next((file for file in every if file == inside or file.startswith(f"{inside}/")), None)
             if one is not None:
                 yield (f"{inside}/" if path.is_dir() else inside), one, seen
 
 
-def _texts(sources: Sources, reached: Sequence[str], names: Known) -> Iterator[tuple[str, Seen]]:
+def texts(sources: Sources, reached: Sequence[str], names: Known) -> Iterator[tuple[str, Seen]]:
     """The texts of the code that could be paths, as far as they can be made up."""
     for path in reached:
         for node in ast.walk(sources.trees[path]):
@@ -147,35 +143,45 @@ def _texts(sources: Sources, reached: Sequence[str], names: Known) -> Iterator[t
                     yield text, Seen(path, node.lineno)
 
 
-def _made(sources: Sources, reached: Sequence[str], names: Known) -> "Made":
+def made(
+    here: Here, sources: Sources, reached: Sequence[str], names: Known, flags: Sequence[tuple[str, str]] = ()
+) -> "Made":
     """What the script writes to."""
-    written = set[str]()
+    written = [text for name, text in flags if text and SAVES.fullmatch(name.lower())]
     for path in reached:
         for node in ast.walk(sources.trees[path]):
-            if not isinstance(node, ast.Call) or not (name := called(node).rpartition(".")[2]):
-                continue
-            mode = literal(node.args[1] if len(node.args) > 1 else keywords(node).get("mode"))
-            if name in WRITES or (name == "open" and isinstance(mode, str) and set("wax") & set(mode)):
-                for one in [*node.args, *keywords(node).values()]:
-                    if isinstance(text := folded(one, names), str) and text:
-                        written.add(os.path.normpath(text))
-    return Made(frozenset(written))
+            whose: ast.expr | None = None
+            match node:
+                case ast.Call(func=ast.Attribute(value=whose, attr=name)):
+                    modes = node.args[:2]  # of `Path.open` it is the first
+                case ast.Call(func=ast.Name(id=name)):
+                    modes = node.args[1:2]
+                case _:
+                    continue
+            said = [literal(one) for one in (*modes, keywords(node).get("mode"))]
+            if name in WRITES or (name == "open" and any(re.fullmatch("[rwxabt+]*[wxa+][bt+]*", f"{x}") for x in said)):
+                texts = (folded(one, names) for one in (whose, *node.args, *keywords(node).values()))
+                written += [text for text in texts if isinstance(text, str) and text]
+    return Made(frozenset(os.path.normpath(PurePosixPath(here.cwd, text)) for text in written), here.cwd)
 
 
 class Made(Struct, frozen=True):
     """What a script makes itself."""
 
     written: frozenset[str]
+    cwd: str
 
     def __call__(self, inside: str) -> bool:
         """Whether a path is, or lies in, what it writes."""
         parts = PurePosixPath(inside).parts
         heads = {"/".join(parts[: count + 1]) for count in range(len(parts))}
-        return bool(heads & self.written) or bool(MADE.fullmatch(parts[0])) or parts[0].startswith(".")
+        first = (PurePosixPath(inside.removeprefix(f"{self.cwd}/")).parts or parts)[0]
+        return bool(heads & self.written) or bool(MADE.fullmatch(first)) or first.startswith(".")
 
 
-def _meant(text: str, root: Path, home: Path) -> tuple[Path | None, str | None]:
+def _meant(text: str, here: Here) -> tuple[Path | None, str | None]:
     """The path that a text is, and its name in the repository; None where it is none that could be lent."""
+    root, home = here.root, here.home
     if text.startswith("~/"):
         return home / text[2:], None
     if text.startswith("/"):
@@ -183,7 +189,7 @@ def _meant(text: str, root: Path, home: Path) -> tuple[Path | None, str | None]:
         if path.is_relative_to(root):
             return path, path.relative_to(root).as_posix()
         return (path, None) if path.is_relative_to(home) else (None, None)
-    inside = os.path.normpath(text)
+    inside = os.path.normpath(PurePosixPath(here.cwd, text))
     if inside.startswith("..") or any(character in text for character in "*?<>|:"):
         return None, None
     try:

@@ -6,15 +6,15 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from loop.branches import Branches, GitError
+from loop.propose.literals import called
 from loop.run.interpreter import imports
 from loop.run.stages import environment
 from loop.study import ConfigError
-from loop.survey import command, folders, interpreter, knobs, metrics, options, seed, settings
+from loop.survey import command, cwd, folders, interpreter, knobs, metrics, options, seed, settings
 from loop.survey.command import NOT_TRAINING, Train
 from loop.survey.configured import entries
 from loop.survey.folders import Lent
@@ -25,7 +25,7 @@ from loop.survey.options import Flag
 from loop.survey.seed import Seed
 from loop.survey.settings import Setting
 from loop.survey.sources import Seen, Sources
-from loop.survey.values import called, known
+from loop.survey.values import Known, known
 from store import probed
 from store.place import Place
 from store.probed import Probed
@@ -57,6 +57,7 @@ class Survey(Struct, frozen=True):
     resumes: tuple[Seen, ...]
     timeout: tuple[str, str] | None  # `[run] timeout`, and what speaks for it
     notes: tuple[str, ...]
+    names: Known = field(default_factory=dict)  # what the code's names stand for
 
 
 class Script(Struct, frozen=True):
@@ -73,10 +74,10 @@ class Script(Struct, frozen=True):
 
 async def started(branches: Branches, tree: str, sources: Sources, train: Train) -> Script:
     """What a train command starts. Raises GitError."""
-    reached = await asyncio.to_thread(sources.reached, train.script) if train.script else []
-    said = await asyncio.to_thread(settings.configured, sources, reached, train.words)
+    reached = await asyncio.to_thread(sources.reached, train.script, train.cwd) if train.script else []
+    said = await asyncio.to_thread(settings.configured, sources, reached, train.words, train.cwd)
     said = await _read(branches, tree, sources, said)
-    reached += await asyncio.to_thread(_targets, sources, reached, said) if reached else []
+    reached += await asyncio.to_thread(_targets, sources, reached, said, train.cwd) if reached else []
 
     def read() -> Script:
         trees = {path: sources.trees[path] for path in reached}
@@ -100,8 +101,9 @@ async def lendable(
     home = Path(os.environ.get("HOME") or "/nonexistent")
     named = dict(texts) | {_said(word): Seen("the command", 0) for word in train.words[1:]}
     names = known(script.trees, settings.by_name(script.settings))
-    here = folders.Here(place.root, home)
-    return await folders.found(here, sources, branches, tree, script.reached, named, names)
+    here = folders.Here(place.root, home, train.cwd)
+    flags = [(one.name, str(one.value)) for one in script.settings if isinstance(one.value, str) and one.kind == "flag"]
+    return await folders.found(here, sources, branches, tree, script.reached, named, names, flags)
 
 
 async def look(place: Place, words: Sequence[str], inside: str) -> Survey:
@@ -120,15 +122,16 @@ async def look(place: Place, words: Sequence[str], inside: str) -> Survey:
     sources = await Sources.of(branches, tree)
     seen = await asyncio.to_thread(probed.read, place)
     if not words and seen:
-        words, inside = seen.command, ""
-    train = await asyncio.to_thread(_train, sources, words, inside)
+        words, inside = seen.command, "" if seen.cwd == "." else f"{seen.cwd}/"
+    train = await asyncio.to_thread(_train, place.root, sources, words, inside)
     script = await started(branches, tree, sources, train)
     reached, said, found, trees = script.reached, script.said, script.settings, script.trees
     dirty = await branches.dirty()
     names = known(trees, settings.by_name(found))
     lent, notes = await lendable(place, branches, tree, sources, train, script)
-    python = await interpreter.found(place.root, sources, script.needed, environment(place.folder, "tree"), NOWHERE)
-    same = seen if seen and seen.command in (tuple(words), train.words) else None
+    variables = environment(place.folder, "tree")
+    python = await interpreter.found(place.root, sources, script.needed, variables, NOWHERE, train.python)
+    same = seen if seen and (seen.command, seen.cwd) == (train.words, train.cwd) else None
     packages = python.interpreter.packages if python.interpreter else {}
     spoken = await asyncio.to_thread(metrics.found, trees, names, same if same and same.metrics else None, packages)
     changed = [path for path in dirty if path in reached or path in said.paths]
@@ -157,6 +160,7 @@ async def look(place: Place, words: Sequence[str], inside: str) -> Survey:
                 else []
             ),
         ),
+        names=names,
     )
 
 
@@ -165,8 +169,9 @@ def _said(word: str) -> str:
     return word.partition("=")[2] if "=" in word else word
 
 
-def _train(sources: Sources, words: Sequence[str], inside: str) -> Train:
-    return command.given(words, sources, inside) if words else command.found(sources, inside)
+def _train(root: Path, sources: Sources, words: Sequence[str], inside: str) -> Train:
+    train = command.given(words, sources, inside) if words else command.found(sources, inside)
+    return cwd.meant(root, sources, train)
 
 
 async def _read(branches: Branches, tree: str, sources: Sources, said: settings.Configured) -> settings.Configured:
@@ -186,15 +191,15 @@ async def _read(branches: Branches, tree: str, sources: Sources, said: settings.
     return settings.Configured(tuple(found), said.hydra, said.overrides)
 
 
-def _targets(sources: Sources, reached: Sequence[str], said: settings.Configured) -> list[str]:
+def _targets(sources: Sources, reached: Sequence[str], said: settings.Configured, where: str) -> list[str]:
     """The files that configurations name as `package.module.Class`, and what they are made of."""
     found = dict[str, None]()
     for path in said.paths:
         for _, value, _ in entries(path, sources.beside[path]):
             if isinstance(value, str) and re.fullmatch(r"\w+(\.\w+)+", value):
                 names = (value, value.rpartition(".")[0])
-                module = next((one for name in names if (one := sources.module(name, reached[0]))), None)
-                found |= dict.fromkeys(sources.reached(module) if module else [])
+                module = next((one for name in names if (one := sources.module(name, reached[0], where))), None)
+                found |= dict.fromkeys(sources.reached(module, where) if module else [])
     return [path for path in found if path not in reached]
 
 
@@ -208,7 +213,7 @@ def _settings(
     if not train.typed:
         missing += [f"{one.name} ({one.seen})" for one in options.positional(trees)]
     notes = [f"the script asks for {', '.join(missing)}: put it into `[run] train`"] if missing else []
-    return settings.found(sources, reached, flags, said, train.words), notes, flags
+    return settings.found(sources, reached, flags, said, train.words, train.cwd), notes, flags
 
 
 def _editable(reached: Sequence[str]) -> list[str]:
@@ -225,7 +230,7 @@ def _editable(reached: Sequence[str]) -> list[str]:
     return kept[:MOST_EDITABLE]
 
 
-def _resumes(found: Sequence[Setting], trees: dict[str, Any]) -> list[Seen]:
+def _resumes(found: Sequence[Setting], trees: dict[str, ast.Module]) -> list[Seen]:
     named = [one.seen for one in found if RESUMES.search(one.name.lower())]
     if named:
         return named[:2]

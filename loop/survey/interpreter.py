@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from store.trail import Trail
 
 FOLDERS = (".venv", "venv", "env", ".env", ".pixi/envs/default")
 CONDA = ("miniconda3", "anaconda3", "miniforge3", "mambaforge", "micromamba", ".conda")
+TYPED = "as it was typed"
 MADE_BY = {
     "uv.lock": "uv sync",
     "poetry.lock": "poetry install",
@@ -34,10 +36,23 @@ class Python(Struct, frozen=True):
 
 
 async def found(
-    root: Path, sources: Sources, needed: frozenset[str], variables: Mapping[str, str], trail: Trail
+    root: Path,
+    sources: Sources,
+    needed: frozenset[str],
+    variables: Mapping[str, str],
+    trail: Trail,
+    typed: str | None = None,
 ) -> Python:
-    """The first of the environments here that has all that is needed, else the one that lacks least."""
+    """The one that was typed, else the first here that has all that is needed, else the one that lacks least."""
     default = chosen(root, None)
+    if typed is not None:
+        path = root / typed
+        said = _said(path, root)
+        try:
+            interpreter, missing = await lacking(path, needed, dict(variables), trail)
+        except Unusable:
+            return Python(path, f"{TYPED}; it does not start", named=said)
+        return Python(path, TYPED, interpreter, missing, said)
     usable = list[Python]()
     for path, evidence in _places(root, sources, default).items():
         try:
@@ -73,7 +88,9 @@ def _places(root: Path, sources: Sources, default: Path) -> dict[Path, str]:
         if (folder / "bin" / "python").exists():
             by = f"{evidence}, {lock}" if lock and folder.parent == root else evidence
             found.setdefault(folder / "bin" / "python", by)
-    found.setdefault(default, "cockpit's own, for there is no other")
+    found.setdefault(default, "cockpit's own, for there is no environment here")
+    if typed := shutil.which("python"):
+        found.setdefault(Path(typed), "`python` on the PATH")
     return found
 
 

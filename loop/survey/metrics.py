@@ -11,11 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
-from loop.survey import spoken
+from loop.propose.literals import called, literal
+from loop.propose.measuring import evaluates
+from loop.survey import meters, spoken
 from loop.survey.bounds import is_length
+from loop.survey.meters import Kind
 from loop.survey.sources import Seen
 from loop.survey.spoken import Direction, Metric
-from loop.survey.values import Known, called, folded, keywords, literal
+from loop.survey.values import Known, folded, keywords
 from store.probed import Probed
 
 SAID = re.compile(r"(^|\.)(print|echo|info|write|print0|master_print|rank_zero_info|rank_zero_print|log_message)$")
@@ -28,6 +31,7 @@ NO_NUMBER = re.compile(
     r"(^|_)(path|dir|directory|folder|file|tags?|checkpoint|ckpt|config|with|names?|url|device|version|args?)(_|$)",
     re.I,
 )
+TESTED = 1  # the rank of what a test says, or a function that evaluates
 TIMES = 3  # of each line, with other numbers: what changes is no option that is echoed
 TRAINER_KEYS = ("eval_loss",)
 
@@ -45,41 +49,56 @@ def found(
     """The metrics, those that say how good a model is first."""
     if probed is not None:
         return list(_probed(probed))
-    samples = [(Seen(path, line), text) for path, tree in trees.items() for line, text in _lines(tree, names)]
-    whole = spoken.in_text("\n".join(text for _, text in samples))
-    first = dict[str, Seen]()
+    kinds = meters.kinds(trees)
+    samples = [(Seen(path, line), text) for path, tree in trees.items() for line, text in _lines(tree, names, kinds)]
+    whole, apart = spoken.in_text("\n".join(text for _, text in samples)), _evaluating(trees)
+    first, held_out = dict[str, Seen](), dict[str, Seen]()
     for seen, text in samples:
         for one in spoken.in_text(text):
             first.setdefault(one.name, seen)
+            if seen in apart:
+                held_out.setdefault(one.name, seen)
     printed = [
-        Spoken(one, f"printed at {first[one.name]}")
+        Spoken(one, f"printed at {held_out.get(one.name, first[one.name])}")
         for one in whole
         if one.name in first and (one.direction or not NO_NUMBER.search(one.name))
     ]
     known = {one.metric.name for one in printed}
     filed = [one for one in _filed(trees, names, packages) if one.metric.name not in known]
-    every = [*printed, *filed]
-    return sorted(every, key=lambda one: (one.metric.direction is None, _rank(one.metric.name)))
+
+    def order(one: Spoken) -> tuple[bool, int]:
+        name = one.metric.name
+        return one.metric.direction is None, min(_rank(name), TESTED) if name in held_out else _rank(name)
+
+    return sorted([*printed, *filed], key=order)
 
 
 def _rank(name: str) -> int:
-    """What was held out comes first, what was trained on last."""
+    """What was held out comes first, a test behind what is for choosing; what was trained on comes last."""
     words = set(re.split(r"[^a-z]+", name.lower()))
     if words & {"best", "min", "max"}:
-        return 3
-    return (
-        0
-        if words & {"val", "valid", "validation", "eval", "evaluation", "test", "dev"}
-        else 2
-        if "train" in words
-        else 1
-    )
+        return 4
+    if words & set(spoken.CHOOSING):
+        return 0
+    return TESTED if words & {"test", "testing"} else 3 if words & {"train", "training"} else 2
+
+
+def _evaluating(trees: Mapping[str, ast.Module]) -> set[Seen]:
+    """The lines of functions whose name says that they evaluate."""
+    return {
+        Seen(path, line)
+        for path, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and evaluates(node.name)
+        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    }
 
 
 def _probed(probed: Probed) -> Iterator[Spoken]:
     for one in probed.metrics:
         noise = probed.noise.get(one.name)
         said = f", its noise {100 * noise.relative:.2g} %" if noise and noise.sd else ""
+        said = ", the same to within rounding in each run" if noise and not noise.sd else said
         way: Direction | None = spoken.direction(one.name)
         yield Spoken(Metric(one.name, one.pattern, one.file, one.key, direction=way), f"seen by `cockpit probe`{said}")
 
@@ -87,15 +106,18 @@ def _probed(probed: Probed) -> Iterator[Spoken]:
 # --- lines that are printed ------------------------------------------------------------------------------------------
 
 
-def _lines(tree: ast.Module, names: Known) -> Iterator[tuple[int, str]]:
-    """What each call that prints would print, a few times: its line, and the text."""
-    held = {
+def _lines(tree: ast.Module, names: Known, kinds: Mapping[str, Kind]) -> Iterator[tuple[int, str]]:
+    """What each call that prints would print, a few times: its line, and the text. `kinds` are those of its meters."""
+    held: dict[str, ast.expr] = {
         target.id: node.value
         for node in ast.walk(tree)
         if isinstance(node, ast.Assign)
         for target in node.targets
         if isinstance(target, ast.Name) and isinstance(node.value, ast.JoinedStr | ast.BinOp | ast.Dict | ast.Call)
     }
+    held |= {name: meters.template(one.line) for name, one in meters.made(tree, kinds).items()}
+    for line, expression in meters.printed(tree, kinds):
+        yield line, "\n".join(_text(expression, time, names, {}) for time in range(TIMES))
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call) or not (name := called(node)):
             continue
@@ -132,6 +154,8 @@ def _text(node: ast.expr, time: int, names: Known, held: Mapping[str, ast.expr],
             for one in parts:
                 said += "word" if _quoted(one, said) else _text(one, time, names, held, deep + 1)
             return said
+        case ast.FormattedValue(value=ast.Name(id=name)) if name in held and _template(held[name]):
+            return _text(held[name], time, names, {}, deep + 1)
         case ast.FormattedValue(value=ast.expr() as value, format_spec=spec):
             shape = "".join(str(literal(one)) for one in spec.values) if isinstance(spec, ast.JoinedStr) else ""
             return _shaped(value, shape, time)
@@ -157,6 +181,14 @@ def _text(node: ast.expr, time: int, names: Known, held: Mapping[str, ast.expr],
         case ast.Name() | ast.Attribute() if isinstance(value := folded(node, names), str):
             return value
     return _number(node, time)
+
+
+def _template(node: ast.expr) -> bool:
+    """Whether it is a text with places in it, that are filled at once."""
+    match node:
+        case ast.Call(func=ast.Attribute(value=ast.Constant(value=str()), attr="format")):
+            return True
+    return isinstance(node, ast.JoinedStr)
 
 
 def _quoted(node: ast.expr, before: str) -> bool:

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
+from loop.propose.domain import Value
+from loop.propose.literals import called, dotted, literal
 from loop.survey.sources import Seen
-from loop.survey.values import Value, called, dotted, keywords, literal
+from loop.survey.values import keywords
 
 # Fields of transformers.TrainingArguments, which HfArgumentParser makes flags: with their defaults there.
 TRAINER: dict[str, Value] = {

@@ -16,7 +16,7 @@ import shlex
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from math import fsum, isfinite, sqrt
@@ -28,8 +28,9 @@ from pydantic import ValidationError
 
 from loop.branches import Branches, GitError
 from loop.judge import foresight
+from loop.judge.noise import agree
 from loop.judge.preset import PRESETS
-from loop.run import bench, lacks, launch, meter, sandbox, shadow, stages
+from loop.run import bench, lacks, launch, meter, sandbox, shadow, stages, timed
 from loop.run.devices import cores, kind
 from loop.run.execution import LEFT, delete, fill
 from loop.run.interpreter import Failed, Interpreter, Unusable, answer, look
@@ -37,22 +38,21 @@ from loop.run.metrics import SECONDS
 from loop.schedule import seeds
 from loop.study import ConfigError, Settings, read
 from loop.survey import command as commands
-from loop.survey import found, interpreter, spoken
+from loop.survey import cwd, found, interpreter, spoken
 from loop.survey.seed import Seed as Handed
 from loop.survey.sources import Sources
 from loop.survey.trouble import advice, brought
 from store.place import EngineRuns, Place, repository, take_engine_lock
 from store.probed import FOLDER, Noise, Probed, Ran, Seed, Spoken, write
 from store.records import Outcome, Run, Stage
-from store.trail import SHELL, Trail
+from store.trail import NOWHERE, SHELL, Trail
+from store.where import where
 
 RUNS, MORE = 3, 2  # the same seed twice, and another; so many others where they are short
 SHORT_SECONDS = 20.0  # of a run, so that more of them tell of the noise
 LOANS = 4  # times that something is found missing, and lent
 LAST_LINES = 8  # of a log, where a run has failed
 NIGHT_SECONDS = 8 * 3600.0
-EQUAL_SECONDS = 0.05  # runs that differ by no more may have been timed
-LONG_ENOUGH = 5.0  # seconds, for that to be no chance
 OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
 PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
 
@@ -119,22 +119,33 @@ async def probe(directory: Path, command: Sequence[str], limit: str, say: Say, *
     except EngineRuns as other:
         raise CannotProbe(f"another probe of this repository runs, pid {other.pid}: wait for it, or end it") from None
     try:
-        for left in sorted((place.folder / "runs").glob("*")):  # by one that was killed
-            await launch.put_away(left)
-        shutil.rmtree(place.folder / "runs", ignore_errors=True)
-        own = await _open(place, directory.resolve(), command, limit, say, network=network)
-        dirty = await own.branches.dirty()
-        if dirty:
-            said = ", ".join(dirty[:4]) + (" …" if len(dirty) > 4 else "")
-            say(f"what is run is the last commit, without your changes to {said}")
-        if not own.wall:
-            say(f"no wall: {own.wall.lack}")
-        done, failure = await _runs(own, say)
-        probed = _learn(own, dirty, done, failure)
-        await asyncio.to_thread(write, place, probed)
-        return probed
+        with _ends_with_us():
+            return await _probe(place, directory, command, limit, say, network=network)
+    except asyncio.CancelledError:
+        await delete([place.folder / "runs"], NOWHERE)
+        raise
     finally:
         os.close(lock)
+
+
+async def _probe(
+    place: Place, directory: Path, command: Sequence[str], limit: str, say: Say, *, network: bool
+) -> Probed:
+    """The whole of it, which a signal cancels."""
+    for left in sorted((place.folder / "runs").glob("*")):  # by one that was killed
+        await launch.put_away(left)
+    shutil.rmtree(place.folder / "runs", ignore_errors=True)
+    own = await _open(place, directory.resolve(), command, limit, say, network=network)
+    dirty = await own.branches.dirty()
+    if dirty:
+        said = ", ".join(dirty[:4]) + (" …" if len(dirty) > 4 else "")
+        say(f"what is run is the last commit, without your changes to {said}")
+    if not own.wall:
+        say(f"no wall: {own.wall.lack}")
+    done, failure = await _runs(own, say)
+    probed = _learn(own, dirty, done, failure)
+    await asyncio.to_thread(write, place, probed)
+    return probed
 
 
 # --- before the first run --------------------------------------------------------------------------------------------
@@ -156,14 +167,17 @@ async def _open(place: Place, here: Path, command: Sequence[str], limit: str, sa
     words, python = _python(place, here, command)
     try:
         train = await asyncio.to_thread(commands.given, words, sources, "" if inside == "." else f"{inside}/")
+        train = await asyncio.to_thread(cwd.meant, place.root, sources, train)
     except commands.Unclear as why:
         raise CannotProbe(str(why).replace("cockpit init", "cockpit probe")) from None
     words = list(train.words)
     for note in train.notes:
         say(note)
-    _check_scripts(place, here, words, files)
+    if train.cwd != ".":
+        say(f"run in {train.cwd}, {train.cwd_evidence}")
+    _check_scripts(place, here, words, files, train.cwd)
     _check_program(words)
-    settings = _settings(words, limit)
+    settings = _settings(words, train.cwd, limit)
     variables = stages.environment(place.folder, "tree")
     by_python = words[0] in stages.PYTHON
     script = await found.started(branches, tree, sources, train)
@@ -200,7 +214,7 @@ async def _open(place: Place, here: Path, command: Sequence[str], limit: str, sa
     if there := [path for path in paths if bench.lent(place, path).exists()]:
         await own.lend(there)
         say(f"lent, read-only, for git does not have it: {', '.join(there)}")
-    ours = os.path.normpath(words[0]) in files
+    ours = os.path.normpath(Path(train.cwd, words[0])) in files
     if own.wall and not by_python and not ours and own.wall.hides(Path(shutil.which(words[0]) or words[0])):
         raise CannotProbe(
             f"{words[0]} is not there behind the wall, where runs see no home and no temporary folder of this machine: "
@@ -217,9 +231,10 @@ def _asked_for(place: Place) -> tuple[str, ...]:
         return ()
 
 
-def _settings(words: Sequence[str], timeout: str) -> Settings:
+def _settings(words: Sequence[str], where: str, timeout: str) -> Settings:
     """The command as a study would have it, of which nothing else is asked yet."""
-    tables = {"run": {"train": shlex.join(words), "timeout": timeout}, "objectives": {"_": {"direction": "minimize"}}}
+    run = {"train": shlex.join(words), "cwd": where, "timeout": timeout}
+    tables = {"run": run, "objectives": {"_": {"direction": "minimize"}}}
     try:
         return Settings.model_validate(tables)
     except ValidationError as error:
@@ -238,16 +253,13 @@ def _python(place: Place, here: Path, command: Sequence[str]) -> tuple[list[str]
     return words, None
 
 
-def _check_scripts(place: Place, here: Path, words: Sequence[str], files: Mapping[str, str]) -> None:
-    """The scripts that a command names are committed, and named from the repository's root on."""
+def _check_scripts(place: Place, here: Path, words: Sequence[str], files: Mapping[str, str], where: str) -> None:
+    """The scripts that a command names are committed, and named from where it is run."""
     for word in words[:3]:
-        path = os.path.normpath(word)
+        path = os.path.normpath(Path(where, word))
         if not word.endswith((".py", ".sh")) or path in files:
             continue
         beside = here / word
-        inside = os.path.relpath(beside, place.root)
-        if inside in files:
-            raise CannotProbe(f"runs begin in the repository's root, {place.root}: there {word} is {inside}")
         if (place.root / word).exists() or beside.exists():
             raise CannotProbe(
                 f"{word} is not committed, and what runs is what is committed: `git add {word}` and commit"
@@ -275,7 +287,7 @@ async def _runs(own: _Open, say: Say) -> tuple[list[_Done], str]:
         number = len(done) + 1
         one, why = await _run(own, number + loans, wanted[len(done)])
         if why and one.ran.outcome == Outcome.CRASH and loans < LOANS and (lack := await _lack(own, one)):
-            say(f"run {number}: {', '.join(lack)} is not committed; it is lent, read-only, and the run made again")
+            say(f"run {number}: {_not_committed(lack)} lent, read-only, and the run made again")
             await own.lend(lack)
             loans += 1
             continue
@@ -290,6 +302,11 @@ async def _runs(own: _Open, say: Say) -> tuple[list[_Done], str]:
         if len(done) == RUNS and max(run.ran.wall_seconds for run in done) <= SHORT_SECONDS:
             wanted += others[1:]
     return done, ""
+
+
+def _not_committed(paths: Sequence[str]) -> str:
+    what = ", ".join(paths)
+    return f"{what} is not committed; it is" if len(paths) == 1 else f"{what} are not committed; they are"
 
 
 def _plan(own: _Open) -> str:
@@ -309,25 +326,27 @@ async def _run(own: _Open, number: int, seed: int) -> tuple[_Done, str]:
     await fill(folder, own.place, own.settings, own.branches, own.wall, own.launched, own.tree, seed)
     every = stages.commands(own.settings, own.place.folder, folder, own.launched, own.wall, run, own.commit)
     commands = [replace(one, env=_variables(one.env, network=own.network)) for one in every]
-    with _ends_with_us(folder):
-        await launch.start(folder, commands, run.started_at, own.meter.asked, own.branches.trail)
+    await launch.start(folder, commands, run.started_at, own.meter.asked, own.branches.trail)
+    try:
+        await launch.gone(folder)
+    except BaseException:  # ctrl+c: what was started is ended; asked again, at once
         try:
-            await launch.gone(folder)
-        except BaseException:  # ctrl+c: what was started is ended
             await launch.ask_to_end(folder)
             await launch.gone(folder)
+        except BaseException:
+            launch.end_at_once(folder)
             raise
+        raise
     said = launch.status(folder)
     stage = stages.ended(run, own.place.folder, own.settings, said["stages"][0]) if said and said["stages"] else None
     if stage is None:
         raise CannotProbe(f"the run was ended from outside; {folder}/supervisor.log may say by what")
     metrics = await _spoken(own, folder, stage)
     log = await asyncio.to_thread(stages.tail, own.place.folder / stage.log)
-    why = (
-        ""
-        if stage.outcome is Outcome.OK
-        else advice(stage, log, own.interpreter.python, own.settings, network=own.network)
-    )
+    why = ""
+    if stage.outcome is not Outcome.OK:
+        why = await asyncio.to_thread(_held_back, own, folder, log)
+        why = why or advice(stage, log, own.interpreter.python, own.settings, network=own.network)
     last = {one.name: one.last for one in metrics if isfinite(one.last)}
     points = {one.name: len(one.values) for one in metrics}
     ran = Ran(
@@ -349,8 +368,8 @@ async def _run(own: _Open, number: int, seed: int) -> tuple[_Done, str]:
 
 
 @contextmanager
-def _ends_with_us(folder: Path) -> Iterator[None]:
-    """A terminal that closes, or a SIGTERM, ends the run as a Ctrl-C does."""
+def _ends_with_us() -> Iterator[None]:
+    """A terminal that closes, or a SIGTERM, ends the probe as a Ctrl-C does."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
     numbers = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is not signal.SIG_IGN]
@@ -373,11 +392,25 @@ def _variables(env: Mapping[str, str], *, network: bool) -> dict[str, str]:
 
 async def _spoken(own: _Open, folder: Path, stage: Stage) -> list[spoken.Metric]:
     """What the run has spoken of. What cannot be read is no reason to fail: then there is none."""
-    words = spoken.question(folder, Path(stage.log).name, stage.started_at)
+    words = spoken.question(folder, Path(stage.log).name, stage.started_at, own.settings.run.cwd)
     try:
         return spoken.answer(await answer(words, {}, own.branches.trail, "the metrics of a run", SECONDS))
     except (OSError, Failed, ValueError, IndexError, KeyError, TypeError):
         return []
+
+
+def _held_back(own: _Open, folder: Path, log: str) -> str:
+    """What a run could not write, for it is lent, and what to do; nothing where that is not why it failed."""
+    held = lacks.held_back(log, own.place, own.settings.data, folder / "tree" / own.settings.run.cwd, folder)
+    if not held:
+        return ""
+    if held in _asked_for(own.place):
+        line = where(own.place.config, own.place.config.read_text("utf-8"), ("data", "read"))
+        return f'{held} is lent read-only, and the code writes it: take "{held}" out of `[data] read`, {line}'
+    return (
+        f"{held} is lent read-only, for git does not have it, and the code writes it: move it away, as it is made anew "
+        "by each run"
+    )
 
 
 async def _lack(own: _Open, one: _Done) -> tuple[str, ...]:
@@ -385,7 +418,8 @@ async def _lack(own: _Open, one: _Done) -> tuple[str, ...]:
     folder = own.place.folder / "runs" / "0"
     ran = re.escape(str(own.place.folder / "runs")) + r"/\d+/"
     text = re.sub(ran, lambda _: f"{folder}/", one.log)
-    found = await asyncio.to_thread(lacks.found, text, own.place, own.settings.data, own.wall, folder, own.files.keys())
+    begun, data = folder / "tree" / own.settings.run.cwd, own.settings.data
+    found = await asyncio.to_thread(lacks.found, text, own.place, data, own.wall, begun, folder, own.files.keys())
     return found.asked if found and not found.by else ()
 
 
@@ -412,7 +446,7 @@ def _learn(own: _Open, dirty: Sequence[str], done: Sequence[_Done], failure: str
         runs=tuple(one.ran for one in done),
         metrics=tuple(Spoken(m.name, m.pattern, m.file, m.key, m.direction, m.values, m.steps) for m in metrics),
         seed=seed, noise=noise, time_budget=_timed(good), tonight=tonight, failure=failure,
-        said=_last_lines(own, done[-1].log) if failure else (),
+        said=_last_lines(own, done[-1].log) if failure else (), cwd=own.settings.run.cwd,
     )  # fmt: skip
 
 
@@ -426,15 +460,25 @@ def _seed(handed: Handed, runs: Sequence[Ran]) -> Seed:
     """Whether the same seed gives the same, and another one something else. Both are open until it was tried."""
     same: bool | None = None
     takes_effect: bool | None = None
-    if len(runs) > 1 and runs[0].metrics:
-        same = runs[0].metrics == runs[1].metrics
-        others = [one.metrics != runs[0].metrics for one in runs[2:]]
+    # What only one of the two has been found to say tells nothing of the seed.
+    names = runs[0].metrics.keys() & runs[1].metrics.keys() if len(runs) > 1 else set[str]()
+    if names:
+        same = _agree(runs[0], runs[1], names)
+        others = [not _agree(one, runs[0], names) for one in runs[2:]]
         if others and same and handed.how is not None:
             takes_effect = any(others)
         if others and same and handed.how is None:
             same = not any(others)
     hard_coded = str(handed.hard_coded[0]) if handed.hard_coded else ""
     return Seed(handed.how, handed.evidence, hard_coded, takes_effect, same)
+
+
+def _agree(one: Ran, other: Ran, names: Collection[str]) -> bool:
+    """Whether two runs have come to the same in these, but for rounding."""
+    return all(
+        name in one.metrics and name in other.metrics and agree([one.metrics[name], other.metrics[name]])
+        for name in names
+    )
 
 
 def _noises(runs: Sequence[Ran], names: Sequence[str], seed: Seed) -> dict[str, Noise]:
@@ -447,7 +491,7 @@ def _noises(runs: Sequence[Ran], names: Sequence[str], seed: Seed) -> dict[str, 
         if len(values) < 2:
             continue
         df, mean = len(values) - 1, fsum(values) / len(values)
-        sd = sqrt(fsum((value - mean) ** 2 for value in values) / df)
+        sd = 0.0 if agree(values) else sqrt(fsum((value - mean) ** 2 for value in values) / df)
         relative = sd / (abs(mean) or 1.0)
         low, high = foresight.interval(df)
         floor = foresight.floor(relative, df, PRESETS["balanced"])
@@ -458,8 +502,5 @@ def _noises(runs: Sequence[Ran], names: Sequence[str], seed: Seed) -> dict[str, 
 
 def _timed(runs: Sequence[_Done]) -> bool:
     """Whether the script shows the signs of a time budget: equal seconds, unequal steps."""
-    seconds = [one.ran.wall_seconds for one in runs]
-    if len(runs) < 2 or min(seconds) < LONG_ENOUGH or max(seconds) > min(seconds) * (1 + EQUAL_SECONDS):
-        return False
-    curves = [{m.name: (len(m.values), m.steps[-1:]) for m in one.metrics} for one in runs]
-    return any(one != curves[0] for one in curves[1:])
+    steps = [{m.name: (len(m.values), m.steps[-1:]) for m in one.metrics} for one in runs]
+    return timed.equal([one.ran.wall_seconds for one in runs]) and timed.unequal(steps)

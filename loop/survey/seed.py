@@ -5,23 +5,16 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from loop.propose import places
+from loop.propose import places, seeded
+from loop.propose.literals import called
 from loop.propose.scalar import Unreadable
+from loop.propose.seeded import VARIABLE
 from loop.survey.bounds import SEED, snake
 from loop.survey.options import Flag
 from loop.survey.settings import Setting
 from loop.survey.sources import Seen
-from loop.survey.values import called
-
-SETS = (  # by how much of a run each decides
-    "seed_everything", "set_seed", "torch.manual_seed", "manual_seed", "tf.random.set_seed", "jax.random.PRNGKey",
-    "random.PRNGKey", "jax.random.key", "np.random.seed", "numpy.random.seed", "np.random.default_rng",
-    "numpy.random.default_rng", "random.seed", "random.Random",
-)  # fmt: skip
-
 
 FIRST = ("seed", "random_seed", "manual_seed", "rng_seed")  # beside which another one, as data_seed, is a part's
-VARIABLE = "COCKPIT_SEED"
 
 
 class Seed(Struct, frozen=True):
@@ -60,7 +53,10 @@ def found(
         for one in settings
         if SEED.search(snake(one.name)) and type(one.value) in (int, type(None)) and one.kind != "flag"
     ]
-    order = ("configuration", "constant", "field", "keyword")
+    calls = _calls(trees)
+    order = ("configuration", "constant", "field", "keyword", "call")  # of a call: a part's, as `random_state=0` is
+    if any(not _hindered(f"{seen.path}:{name}()", files) for name, seen in calls):
+        named = [one for one in named if one.kind != "call"]
     for one in sorted(named, key=lambda one: (order.index(one.kind), one.name.lower() not in FIRST)):
         if one.value is None and not hydra:
             continue
@@ -68,7 +64,6 @@ def found(
             return Seed(f"{one.key.partition(':')[2]}={{seed}}", f"{one.seen}, by Hydra")
         if not _hindered(one.key, files):
             return Seed(one.key, str(one.seen))
-    calls = _calls(trees)
     where = tuple(at for _, at in calls)
     hindered = ""
     for name, seen in calls:
@@ -80,7 +75,7 @@ def found(
         note = f"what {', '.join([*others][:3])} draws stays as it is" if others else ""
         return Seed(place, f"{seen}: hard-coded there; it is set in a run's checkout alone", where, note)
     if calls:
-        what = "with different numbers" if "different numbers" in hindered else "where no run can set it"
+        what = "with different numbers" if "different values" in hindered else "where no run can set it"
         return Seed(None, f"hard-coded at {', '.join(map(str, where[:4]))} {what}; let one name hold it", where)
     return Seed(
         None, f"no seed found: ${VARIABLE} is always set, and a script that does not read it is noise each time"
@@ -101,17 +96,13 @@ def _hindered(place: str, files: Mapping[str, bytes]) -> str:
 
 
 def _calls(trees: Mapping[str, ast.Module]) -> list[tuple[str, Seen]]:
-    """The calls that set a seed to a literal, or to an expression that begins with one."""
+    """The calls that set a seed to a literal, or to a sum with one."""
     found = list[tuple[int, str, Seen]]()
     for path, tree in trees.items():
         for node in ast.walk(tree):
             name = called(node)
-            place = next((number for number, one in enumerate(SETS) if name == one or name.endswith(f".{one}")), None)
-            if place is None or not isinstance(node, ast.Call) or len(node.args) + len(node.keywords) != 1:
-                continue
-            argument = node.args[0] if node.args else node.keywords[0].value
-            literals = [one for one in ast.walk(argument) if isinstance(one, ast.Constant) and type(one.value) is int]
-            if len(literals) == 1:
+            place = seeded.rank(name)
+            if place is not None and isinstance(node, ast.Call) and seeded.number(node) is not None:
                 found.append((place, name, Seen(path, node.lineno)))
     found.sort(key=lambda one: (one[0], list(trees).index(one[2].path), one[2].line))
     return [(name, seen) for _, name, seen in found]

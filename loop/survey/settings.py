@@ -7,14 +7,32 @@ from pathlib import PurePosixPath
 
 from msgspec import Struct
 
-from loop.propose.literals import ANNOTATION
+from loop.propose.domain import Value
+from loop.propose.literals import ANNOTATION, CALL, called, dotted, literal, scalars
+from loop.propose.scalar import Unreadable
+from loop.study import ConfigError
 from loop.survey.bounds import RATE, snake
 from loop.survey.configured import entries
 from loop.survey.options import Flag
 from loop.survey.sources import Seen, Sources
-from loop.survey.values import Value, called, dotted, keywords, literal
+from loop.survey.values import keywords
 
 HOLDERS = re.compile(r"(Config|Configuration|Args|Arguments|Params|Parameters|HParams|Hparams|Settings|Options)$")
+# Calls whose one number is known by what they are called, each with what it is.
+NUMBERS = {
+    "lr": re.compile(r"([\w.]+\.)?(SGD|Adam|AdamW|NAdam|RAdam|Adamax|Adagrad|Adadelta|RMSprop|Rprop|ASGD|LBFGS|Lion)"),
+    "dropout": re.compile(r"([\w.]+\.)?((Alpha|Feature|Spatial)?Dropout[123]?[dD]?|dropout)"),
+    "clip": re.compile(r"([\w.]+\.)?clip_grad_(norm|value)_?"),
+}
+# Parts of names of calls that draw pictures or numbers, or make data or flags, and no model.
+DRAWS = {
+    "plt", "ax", "axes", "fig", "figure", "matplotlib", "pyplot", "sns", "seaborn", "plot", "scatter", "hist", "imshow",
+    "subplots", "savefig", "print", "tqdm", "wandb", "logging", "logger", "log", "random", "rng", "rand", "randn",
+    "randint", "normal", "uniform", "linspace", "arange", "zeros", "ones", "full", "empty", "tensor", "array",
+    "make_classification", "make_regression", "make_moons", "make_blobs", "make_circles", "train_test_split",
+    "add_argument", "option", "argument", "field", "argumentparser", "isclose", "allclose", "sleep", "writer",
+}  # fmt: skip
+SHAPES = ("dim", "dims", "size", "k", "features", "channels")  # of what a call is given: with another it is an error
 OVERRIDE = re.compile(r"\+{0,2}([A-Za-z_][\w.]*)=(.*)")  # Hydra's, on the command line
 
 
@@ -25,7 +43,7 @@ class Setting(Struct, frozen=True):
     name: str  # by which the code calls it
     value: Value
     seen: Seen
-    kind: str  # flag, configuration, constant, field, keyword
+    kind: str  # flag, configuration, constant, field, keyword, call
     choices: tuple[Value, ...] = ()
     served: bool = True  # see Flag
 
@@ -38,8 +56,8 @@ class Configured(Struct, frozen=True):
     overrides: tuple[str, ...] = ()  # the names that the command sets
 
 
-def configured(sources: Sources, reached: Sequence[str], words: Sequence[str]) -> Configured:
-    """The committed configuration files that the code or the command names."""
+def configured(sources: Sources, reached: Sequence[str], words: Sequence[str], cwd: str = ".") -> Configured:
+    """The committed configuration files that the code or the command names, which is run in `cwd`."""
     hydra: Seen | None = None
     named = dict[str, None]()
     for path in reached:
@@ -52,10 +70,10 @@ def configured(sources: Sources, reached: Sequence[str], words: Sequence[str]) -
                     name = str(said.get("config_name") or "config").removesuffix(".yaml")
                     named[_plain(folder / str(said.get("config_path") or ".") / f"{name}.yaml")] = None
             elif isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 300:
-                named |= dict.fromkeys((_plain(folder / node.value), node.value))
+                named |= dict.fromkeys((_plain(folder / node.value), _plain(PurePosixPath(cwd, node.value))))
     for word in words:
         value = word.partition("=")[2] if word.startswith("-") else word
-        named[value] = None
+        named[_plain(PurePosixPath(cwd, value))] = None
     paths = [path for path in named if sources.is_configuration(path)]
     overrides = tuple(match[1] for word in words if (match := OVERRIDE.fullmatch(word)) and hydra)
     return Configured(tuple(paths), hydra, overrides)
@@ -92,17 +110,25 @@ def _plain(path: PurePosixPath) -> str:
 
 
 def found(
-    sources: Sources, reached: Sequence[str], flags: Sequence[Flag], said: Configured, words: Sequence[str]
+    sources: Sources,
+    reached: Sequence[str],
+    flags: Sequence[Flag],
+    said: Configured,
+    words: Sequence[str],
+    cwd: str = ".",
 ) -> list[Setting]:
     """All settings of a script; where a name is set in several places, the one that counts."""
     given = {flag.key for flag in flags if flag.given}
-    config_scripts = [word for word in words[1:] if word in sources.trees and word not in reached]
+    named = [_plain(PurePosixPath(cwd, word)) for word in words[1:]]
+    config_scripts = [path for path in named if path in sources.trees and path not in reached]
+    uses = _uses(sources, reached)
     every = [
         *_flags(flags),
         *_files(sources, said),
-        *(one for path in config_scripts for one in _constants(sources, path, reached, whole=True)),
-        *(one for number, path in enumerate(reached) for one in _constants(sources, path, reached, whole=not number)),
-        *(one for path in reached for one in _keywords(sources, path, reached)),
+        *(one for path in config_scripts for one in _constants(sources, path, uses, whole=True)),
+        *(one for number, path in enumerate(reached) for one in _constants(sources, path, uses, whole=not number)),
+        *(one for path in reached for one in _keywords(sources, path, uses)),
+        *(one for path in reached for one in _given(sources, path)),
     ]
     found = dict[str, Setting]()
     taken = dict[str, str]()  # by name, the kind that sets it
@@ -149,13 +175,31 @@ def _number(value: Value) -> Value:
     return value
 
 
-def _constants(sources: Sources, path: str, reached: Sequence[str], *, whole: bool) -> Iterator[Setting]:
+class Uses(Struct, frozen=True):
+    """What a script does with names, all of its files together: looked for once, for there may be hundreds."""
+
+    passed: set[str]  # see `_passed`
+    read: set[str]  # see `_read`
+    calls: set[str]  # the last parts of what it calls, or has Fire call
+
+
+def _uses(sources: Sources, reached: Sequence[str]) -> Uses:
+    trees = [sources.trees[path] for path in reached]
+    calls = set[str]()
+    for node in (node for tree in trees for node in ast.walk(tree)):
+        if isinstance(node, ast.Call) and (name := called(node)):
+            calls.add(name.rpartition(".")[2])
+            if name in ("fire.Fire", "Fire") and node.args:
+                calls.add(dotted(node.args[0]))
+    return Uses(_passed(sources, reached), {name for tree in trees for name in _read(tree)}, calls)
+
+
+def _constants(sources: Sources, path: str, uses: Uses, *, whole: bool) -> Iterator[Setting]:
     """The constants of a file, and the fields of its classes of settings, that one line sets and something reads."""
     lines = sources.python[path].decode("utf-8-sig", "replace").splitlines()
-    stated = list(_stated(sources.trees[path], "", passed := _passed(sources, reached)))
-    del passed
+    stated = list(_stated(sources.trees[path], "", uses.passed))
     names = [name for name, _, _ in stated]
-    read = {name for one in (*reached, path) for name in _read(sources.trees[one])}
+    read = uses.read | _read(sources.trees[path])
     state = _rebound(sources.trees[path])
     config = re.search(r"(^|_)(config|settings|params|hparams)", PurePosixPath(path).stem)
     for name, node, line in stated:
@@ -236,17 +280,9 @@ def _read(tree: ast.Module) -> set[str]:
     return found
 
 
-def _keywords(sources: Sources, path: str, reached: Sequence[str]) -> Iterator[Setting]:
+def _keywords(sources: Sources, path: str, uses: Uses) -> Iterator[Setting]:
     """The defaults of arguments that no call of the script sets, of functions that it calls."""
-    passed = _passed(sources, reached)
-    calls = {
-        called(node).rpartition(".")[2] for one in reached for node in ast.walk(sources.trees[one]) if called(node)
-    } | {
-        dotted(node.args[0])
-        for one in reached
-        for node in ast.walk(sources.trees[one])
-        if isinstance(node, ast.Call) and called(node) in ("fire.Fire", "Fire") and node.args
-    }
+    calls, passed = uses.calls, uses.passed
     for holder, function in _functions(sources.trees[path]):
         by = holder if function.name == "__init__" else function.name
         if by not in calls or f"{by}.**" in passed:
@@ -270,6 +306,24 @@ def _keywords(sources: Sources, path: str, reached: Sequence[str]) -> Iterator[S
                 continue
             name = ".".join(filter(None, (holder, function.name, argument.arg)))
             yield Setting(f"{path}:{name}", argument.arg, value, Seen(path, argument.lineno), "keyword")
+
+
+def _given(sources: Sources, path: str) -> Iterator[Setting]:
+    """What calls are given as it stands there: a keyword; or the one number, where the function says what that is."""
+    try:
+        found = scalars(sources.python[path])
+    except Unreadable as error:
+        raise ConfigError(f"{path}:{error.line}: {error}") from None
+    every = [one for one in found if one.name.endswith(CALL) and not one.fixed]
+    by_keyword = {one.start for one in every if not one.name.endswith("()")}
+    for one in every:
+        if one.name.endswith("()") and one.start in by_keyword:
+            continue
+        function, _, argument = one.name.removesuffix(CALL).partition("(")
+        parts = {part.lower() for part in function.split(".")}
+        name = argument or next((name for name, kind in NUMBERS.items() if kind.fullmatch(function)), "")
+        if name and name not in SHAPES and not parts & DRAWS:
+            yield Setting(f"{path}:{one.name}", name, one.value, Seen(path, one.line), "call")
 
 
 def _functions(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:

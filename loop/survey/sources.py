@@ -18,13 +18,13 @@ POINTER = b"version https://git-lfs.github.com/spec/"  # what git has of a file 
 
 
 class Seen(Struct, frozen=True):
-    """Where the evidence of a guess stands."""
+    """Where the evidence of a guess stands. What is no file has no line: 0."""
 
     path: str
     line: int
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.line}"
+        return f"{self.path}:{self.line}" if self.line else self.path
 
 
 class Sources(Struct, frozen=True, dict=True):
@@ -59,11 +59,11 @@ class Sources(Struct, frozen=True, dict=True):
         """Whether a committed file could hold settings."""
         return _plain(self.files, path, *CONFIGURATIONS)
 
-    def module(self, name: str, beside: str) -> str | None:
-        """The file of the repository that `import name` means in a script beside which it stands."""
-        return reached.module(name, beside, self.python)
+    def module(self, name: str, beside: str, cwd: str = ".") -> str | None:
+        """The file of the repository that `import name` means in a script beside which it stands, run in `cwd`."""
+        return reached.module(name, beside, self.python, cwd)
 
-    def reached(self, script: str) -> list[str]:
+    def reached(self, script: str, cwd: str = ".") -> list[str]:
         """The Python files that a script is made of: itself, then what it imports or executes, and so on."""
         ahead, found = [script], dict[str, None]()
         while ahead:
@@ -71,13 +71,8 @@ class Sources(Struct, frozen=True, dict=True):
             if path in found or path not in self.trees:
                 continue
             found[path] = None
-            ahead += reached.named(path, self.trees[path], [script], self.python)
+            ahead += reached.named(path, self.trees[path], [script], self.python, cwd)
         return list(found)
-
-    @property
-    def large(self) -> list[str]:
-        """Committed paths that the attributes of the repository hand to Git LFS, as its patterns."""
-        return [path for path, text in self.beside.items() if text.startswith(POINTER)]
 
 
 def _plain(files: Mapping[str, str], path: str, *suffixes: str) -> bool:

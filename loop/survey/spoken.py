@@ -58,6 +58,16 @@ NO_METRIC = _these(
 )
 SPLITS = ("train", "training", "val", "valid", "validation", "eval", "evaluation", "test", "testing", "dev")
 HELD_OUT = SPLITS[2:]
+CHOOSING = (
+    "val",
+    "valid",
+    "validation",
+    "eval",
+    "evaluation",
+    "dev",
+    "cv",
+    "oof",
+)  # held out for that, where a test is for the end
 RESULTS = {*HELD_OUT, "best", "final", "score", "metric"}  # words of what a run comes to, whatever that is
 NUMBERS = re.compile(rf"(?<![\w./@]){NUMBER}{NUMBER_ENDS}", re.ASCII)
 # Between one thing that is said and the next.
@@ -68,6 +78,10 @@ LABEL = re.compile(r"[A-Za-z_][\w./@-]*(?: [\w./@-]+){0,2}$")
 PLAIN = re.compile(r"[A-Za-z_][\w-]*")
 SPLIT = re.compile(rf"(?<![\w-])({'|'.join(SPLITS)})(?![\w-])", re.IGNORECASE)
 FRAME = re.compile(r"""\s*File "[^"]*", line \d+""")  # of a traceback
+WARNING = re.compile(
+    r".+:\d+: [\w.]*Warning: "
+)  # as Python prints one: the line of the source that it is of comes next
+OF_A_PATH = re.compile(r"\.py\b|//|/.*\.(?:txt|log|json|jsonl|csv|tsv|ya?ml|toml|pth?|ckpt|npy|npz|bin|safetensors)$")
 VALUE = r"([-+]?[0-9.]*[0-9](?:e[-+]?[0-9]+)?|nan|-?inf)"
 BLANK = r"\ "  # in an escaped text
 COUNTED = re.compile(
@@ -127,7 +141,9 @@ def _in_order(found: Iterable[Metric]) -> list[Metric]:
 
     def rank(one: Metric) -> tuple[bool, bool, int, int]:
         words = set(_words(one.name))
-        split = 0 if words & set(HELD_OUT) else 2 if words & set(SPLITS) else 1
+        split = 2
+        if words & {*SPLITS, *CHOOSING}:
+            split = 0 if words & set(CHOOSING) else 1 if words & set(HELD_OUT) else 3
         return one.direction is None, "best" in words, split, -min(len(one.values), 3)
 
     return sorted(found, key=rank)
@@ -165,7 +181,7 @@ def in_text(text: str) -> list[Metric]:
     said: dict[str, Counter[_Label]] = {}
     values: dict[_Label, list[float]] = {}
     lines = [COLOUR.sub("", line)[:LOG_CHARACTERS] for line in re.split(r"[\r\n]+", text)]
-    lines = [line for line in lines if not FRAME.match(line)]
+    lines = list(_without_warnings(line for line in lines if not FRAME.match(line)))
     for line in lines:
         for label, value in _labelled(line):
             if label.name in said or len(said) < MOST_NAMES:
@@ -187,6 +203,14 @@ def in_text(text: str) -> list[Metric]:
     return _in_order(found)
 
 
+def _without_warnings(lines: Iterable[str]) -> Iterator[str]:
+    warned = False
+    for line in lines:
+        warned, of_it = bool(WARNING.match(line)), warned and line.startswith("  ")
+        if not (warned or of_it):
+            yield line
+
+
 def _labelled(line: str) -> Iterator[tuple[_Label, float]]:
     """The numbers of a line that have a name, and are no steps."""
     end = 0
@@ -199,6 +223,8 @@ def _labelled(line: str) -> Iterator[tuple[_Label, float]]:
         said = APART.split(core)[-1]
         label = LABEL.search(said)
         if label is None or _counts(label[0]) or set(_words(label[0])) <= set(SPLITS):
+            continue
+        if OF_A_PATH.search(label[0]) or said[: label.start()].endswith(("/", "\\")):
             continue
         before = SPLIT.findall(line[: match.start() - len(between)] + core[: len(core) - len(said)])
         split = "" if not before or set(_words(label[0])) & set(SPLITS) else before[-1]
@@ -232,13 +258,14 @@ def _columns(points: Sequence[Point]) -> tuple[tuple[float, ...], tuple[float | 
 # --- what is written -------------------------------------------------------------------------------------------------
 
 
-def in_files(folder: Path, since: float) -> list[Metric]:
+def in_files(folder: Path, since: float, cwd: str = ".") -> list[Metric]:
     """The metrics in the files that a run has written since it began, in its checkout and in its output.
 
-    `folder` is the run folder. Of files that differ in a number or a date alone the newest counts.
+    `folder` is the run folder, `cwd` where in the checkout it was run. Of files that differ in a number or a date
+    alone the newest counts.
     """
     found: dict[str, Metric] = {}
-    for path, named in _written(folder, since):
+    for path, named in _written(folder, since, cwd):
         for key, points in _in_file(path):
             name = _name(key)
             if points and name not in found and PLAIN.fullmatch(name):
@@ -246,10 +273,10 @@ def in_files(folder: Path, since: float) -> list[Metric]:
     return _in_order(found.values())
 
 
-def _written(folder: Path, since: float) -> Iterator[tuple[Path, str]]:
+def _written(folder: Path, since: float, cwd: str) -> Iterator[tuple[Path, str]]:
     """The files to look into, the newest first, each with what an objective would call it; each such name once."""
     every: list[tuple[float, Path, str]] = []
-    for base, prefix in ((folder / "tree", ""), (folder / "output", "{output}/")):
+    for base, prefix in ((folder / "tree" / cwd, ""), (folder / "output", "{output}/")):
         top = os.path.realpath(base)
         for where, folders, files in os.walk(top):
             inside = Path(where).relative_to(top)
@@ -322,11 +349,11 @@ def _reader(path: Path) -> Callable[[BinaryIO, str], Iterator[Point]]:
 # --- both, by a process apart ----------------------------------------------------------------------------------------
 
 
-def survey(folder: Path, log: str, since: float) -> list[Metric]:
+def survey(folder: Path, log: str, since: float, cwd: str) -> list[Metric]:
     """The metrics of a run: what its log speaks of, and then what only its files have. Raises OSError."""
     spoken = in_text(_ends(folder / log))
     known = {one.name.lower() for one in spoken}
-    return _in_order([*spoken, *(one for one in in_files(folder, since) if one.name.lower() not in known)])
+    return _in_order([*spoken, *(one for one in in_files(folder, since, cwd) if one.name.lower() not in known)])
 
 
 def _ends(log: Path) -> str:
@@ -340,9 +367,9 @@ def _ends(log: Path) -> str:
         return (data + file.read(TAIL_BYTES)).decode(errors="replace")
 
 
-def question(folder: Path, log: str, since: float) -> list[str]:
+def question(folder: Path, log: str, since: float, cwd: str = ".") -> list[str]:
     """The words that start who answers what `survey` does, on one line (`answer`)."""
-    return [sys.executable, "-P", "-E", "-m", "loop.survey.spoken", json.dumps([str(folder), log, since])]
+    return [sys.executable, "-P", "-E", "-m", "loop.survey.spoken", json.dumps([str(folder), log, since, cwd])]
 
 
 def answer(said: Sequence[Mapping[str, Any]]) -> list[Metric]:
@@ -354,8 +381,8 @@ def main() -> None:
     """Answer."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (int(SECONDS), int(SECONDS)))
-    folder, log, since = json.loads(sys.argv[1])
-    sys.stdout.write(json.dumps([asdict(one) for one in survey(Path(folder), log, since)]) + "\n")
+    folder, log, since, cwd = json.loads(sys.argv[1])
+    sys.stdout.write(json.dumps([asdict(one) for one in survey(Path(folder), log, since, cwd)]) + "\n")
 
 
 if __name__ == "__main__":

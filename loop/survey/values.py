@@ -4,21 +4,13 @@ import ast
 import re
 from collections.abc import Iterator, Mapping
 
+from loop.propose.domain import Value
+from loop.propose.literals import literal
 from loop.survey.sources import Seen
 
-Value = bool | int | float | str | None
 Known = Mapping[str, Value]  # by name: `data_dir`, or what `args.data_dir` ends in
 JOINED = ("join", "joinpath")
 AS_IT_IS = ("Path", "str", "PurePath", "expanduser", "abspath", "resolve", "absolute", "to_absolute_path")
-
-
-def literal(node: ast.expr | None) -> Value:
-    """A plain literal; None where it is none, or is None."""
-    try:
-        value = ast.literal_eval(node) if node is not None else None
-    except (ValueError, RecursionError, TypeError, SyntaxError, MemoryError):
-        return None
-    return value if isinstance(value, bool | int | float | str) else None
 
 
 def assigned(tree: ast.Module, path: str) -> Iterator[tuple[str, ast.expr, Seen]]:
@@ -64,22 +56,6 @@ def folded(node: ast.expr | None, names: Known) -> Value:
         case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name), args=[inner, *_]) if name in AS_IT_IS:
             return folded(inner, names)
     return None
-
-
-def called(node: ast.AST) -> str:
-    """The name by which a call is made, `torch.manual_seed`; nothing where it is no call of a name."""
-    return dotted(node.func) if isinstance(node, ast.Call) else ""
-
-
-def dotted(node: ast.AST) -> str:
-    """A name with dots, as it is written; nothing where it is none."""
-    match node:
-        case ast.Name(id=name):
-            return name
-        case ast.Attribute(value=value, attr=name):
-            head = dotted(value)
-            return f"{head}.{name}" if head else ""
-    return ""
 
 
 def keywords(call: ast.Call) -> dict[str, ast.expr]:

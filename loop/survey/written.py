@@ -1,8 +1,10 @@
 """`cockpit.toml` from what was found: written anew, or what it adds to one that is there, whose own lines stay."""
 
 import json
+import os
 import re
-from collections.abc import Iterator, Sequence
+import shlex
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +12,29 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from loop.propose.space import declared
-from loop.study import ConfigError, Revision, parse
+from loop.study import ConfigError, Revision, Settings, parse
 from loop.survey.bounds import Bounds
+from loop.survey.command import given
 from loop.survey.found import Survey
+from loop.survey.interpreter import TYPED
+from loop.survey.sources import Sources
 from loop.survey.spoken import Direction, Metric
 from store.place import safe_name
 from store.where import holds
 
 HEAD = (
     "# Written by `cockpit init`. What is a guess says what it rests on: mend what you know better.\n"
-    "# What stands behind a `#` is not in force. docs/trial.md has all keys.\n"
+    "# What stands behind a `#` is not in force. `cockpit config cockpit.toml` says what may stand here.\n"
 )
 TABLES = ("study", "space", "space.knobs", "run", "data", "objectives", "fidelity")
+SHOWN = "train_seconds"  # what quality is drawn against where nothing else is, for it can always be measured
+# A second objective that steers takes power from the first: of real changes of 2 sigma .50 are found, in place of .68.
+COSTS = {
+    SHOWN: "measured, and what {} is drawn against. Without `steers = false` what is faster at a small loss is "
+    "offered too, and fewer gains are found",
+    "peak_memory_bytes": "the same of memory; of a GPU's it is peak_device_memory_bytes",
+}
+MOST_SHOWN = 4  # metrics besides the objective
 BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -70,6 +83,8 @@ def _lines(survey: Survey, aim: Aim) -> Iterator[Line]:
         said = f"now {_value(guess.value)}, {at}" + (f"; {guess.held}" if guess.held else "")
         yield Line("space.knobs", guess.key, _bounds(guess.bounds), said, bool(guess.held))
     yield Line("run", "train", _text(_train(survey)), survey.train.evidence)
+    if survey.train.cwd != ".":
+        yield Line("run", "cwd", _text(survey.train.cwd), survey.train.cwd_evidence)
     if survey.seed.said is not None:
         yield Line("run", "seed", _text(survey.seed.said), survey.seed.evidence)
     if survey.timeout:
@@ -77,16 +92,22 @@ def _lines(survey: Survey, aim: Aim) -> Iterator[Line]:
     if survey.python.named is not None:
         yield Line("run", "python", _text(survey.python.named), survey.python.evidence)
     for path in survey.evaluations:
-        words = f"python {path} --ckpt {{output}}"
+        words = f"python {shlex.quote(os.path.relpath(path, survey.train.cwd))} --ckpt {{output}}"
         yield Line("run", "eval", _text(words), f"{path} looks like an evaluation; say how it is called", held=True)
     if survey.lent:
         listed = "".join(f"    {_text(one.path)},  # {one.evidence}\n" for one in survey.lent)
         yield Line("data", "read", f"[\n{listed}]")
     yield Line("objectives", aim.metric.name, _objective(aim.metric, aim.direction), aim.evidence)
-    for one in survey.metrics[:6]:
-        if one.metric.name != aim.metric.name and one.metric.direction:
-            said = _objective(one.metric, one.metric.direction, steers=False)
-            yield Line("objectives", one.metric.name, said, one.evidence, held=True)
+    shown = [one for one in survey.metrics if one.metric.direction and one.metric.name != aim.metric.name]
+    names = {aim.metric.name, *(one.metric.name for one in shown)}
+    for cost, why in COSTS.items():
+        if cost not in names:
+            said = _objective(Metric(cost), "minimize", steers=False)
+            yield Line("objectives", cost, said, why.format(aim.metric.name), held=cost != SHOWN)
+    for one in shown[:MOST_SHOWN]:
+        assert one.metric.direction is not None
+        said = _objective(one.metric, one.metric.direction, steers=False)
+        yield Line("objectives", one.metric.name, said, f"{one.evidence}; recorded and shown")
     for length in survey.lengths[:1]:
         if isinstance(length.value, int | float):
             said = f"{{ {_key(length.key)} = {max(1, int(length.value) // 4)} }}"
@@ -98,6 +119,29 @@ def _lines(survey: Survey, aim: Aim) -> Iterator[Line]:
                 held=True,
             )
             yield Line("fidelity", "full", "{}", "and confirm on whole ones", held=True)
+
+
+def scored(every: Sequence[Line], drafted: Sequence[Line]) -> list[Line]:
+    """The lines with those that make a study *scored*; what was only reported does not steer beside them."""
+    aims = [line for line in drafted if line.table == "objectives"]
+    if not aims:
+        return [*every, *drafted]
+    verb = "Lower" if "minimize" in aims[0].value else "Raise"
+    kept = [line for line in map(_reported, every) if line.table != "objectives" or line.key != aims[0].key]
+    goals = [replace(line, value=_text(f"{verb} {aims[0].key}")) if line.key == "goal" else line for line in kept]
+    goals = [
+        replace(line, comment=COSTS[line.key].format(aims[0].key))
+        if line.table == "objectives" and line.key in COSTS and "steers = false" in line.value
+        else line
+        for line in goals
+    ]
+    return [*aims, *goals, *(line for line in drafted if line not in aims)]
+
+
+def _reported(line: Line) -> Line:
+    if line.table != "objectives" or "steers = false" in line.value:
+        return line
+    return replace(line, value=line.value.removesuffix(" }") + ", steers = false }", held=True)
 
 
 def text(every: Sequence[Line], survey: Survey) -> str:
@@ -127,28 +171,36 @@ def _notes(table: str, survey: Survey) -> Iterator[str]:
             yield f"{seen}: it can resume; each run begins in a fresh checkout, so there is nothing to resume from"
 
 
-def mended(before: str, every: Sequence[Line], file: Path, *, train: bool) -> str:
+def mended(before: str, every: Sequence[Line], file: Path, *, train: bool, gone: Collection[str] = ()) -> str:
     """A file that is there, with what it lacks: its own lines and comments stay.
 
-    What it says is not changed, but for the train command where one was given, and what is lent, which is added. What
-    stands in it behind a `#` was left out on purpose. Raises ConfigError where it cannot be used as it is.
+    What it says is not changed, but for the train command and its folder where one was given, and what is lent: that is
+    added, and what is `gone` is taken out. What stands in it behind a `#` was left out on purpose. Raises ConfigError
+    where it cannot be used as it is.
     """
     import tomlkit
     from tomlkit.items import Array, InlineTable, KeyType, SingleKey
 
     settings = parse(before, file).settings
+    adds = {line.key for line in every if line.table == "run"} & {"scorer"}  # then its objective too
     document: Any = tomlkit.parse(before)
     there = document.unwrap()
     own = {"study", "objectives", *(["space"] if "space" in there else [])}  # are the user's as a whole
+    if train:
+        _moved(document["run"], {line.key: line for line in every if line.table == "run"}, settings.run.cwd)
     for line in every:
         path = (*line.table.split("."), line.key)
-        if line.held or line.table in own or re.search(rf"(?m)^\s*#\s*{re.escape(_key(line.key))}\s*=", before):
+        if path in (("run", "train"), ("run", "cwd")):
+            continue
+        asked = adds and line.table == "objectives" and not settings.run.scorer
+        if (
+            line.held
+            or (line.table in own and not asked)
+            or re.search(rf"(?m)^\s*#\s*{re.escape(_key(line.key))}\s*=", before)
+        ):
             continue
         value = tomlkit.value(line.value)
-        if path == ("run", "train"):
-            if train and settings.run.train != value.unwrap():
-                document["run"]["train"] = value
-        elif path == ("data", "read") and holds(there, path):
+        if path == ("data", "read") and holds(there, path):
             listed = document["data"]["read"]
             lacks = [one for one in value.unwrap() if one not in listed.unwrap()]
             for one in lacks if isinstance(listed, Array) else ():
@@ -162,9 +214,45 @@ def mended(before: str, every: Sequence[Line], file: Path, *, train: bool) -> st
             if line.comment and not isinstance(table, InlineTable):
                 value.comment(line.comment)
             table.append(SingleKey(line.key, KeyType.Basic if _key(line.key) != line.key else None), value)
+    if holds(there, ("data", "read")) and isinstance(listed := document["data"]["read"], Array):
+        for one in gone:
+            if one in listed.unwrap():
+                listed.remove(one)
     after = tomlkit.dumps(document)
     parse(after, file)
     return after
+
+
+def _moved(run: Any, by: Mapping[str, Line], folder: str) -> None:
+    """The command that was given, with the folder that it is run in: the one means nothing without the other."""
+    import tomlkit
+
+    if "train" not in by:
+        return
+    train, cwd = tomlkit.value(by["train"].value), tomlkit.value(by["cwd"].value) if "cwd" in by else None
+    where = cwd.unwrap() if cwd is not None else "."
+    if (run["train"], folder) != (train.unwrap(), where):
+        run["train"] = train
+        if cwd is not None:
+            run["cwd"] = cwd
+        elif "cwd" in run:
+            del run["cwd"]
+    if "python" in by and by["python"].comment == TYPED:
+        run["python"] = tomlkit.value(by["python"].value)
+
+
+def script_of(settings: Settings, sources: Sources) -> str | None:
+    """The script that a study trains by; None where that is none of these files."""
+    try:
+        words, inside = command_of(settings)
+        return given(words, sources, inside).script
+    except (ConfigError, ValueError):
+        return None
+
+
+def command_of(settings: Settings) -> tuple[list[str], str]:
+    """The words of a study's train command, and the folder in which they are typed: `sub/`."""
+    return shlex.split(settings.run.train), "" if settings.run.cwd == "." else f"{settings.run.cwd}/"
 
 
 def checked(survey: Survey, aim: Aim, file: Path) -> tuple[Survey, Revision]:

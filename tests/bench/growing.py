@@ -25,7 +25,7 @@ from random import Random
 from msgspec.structs import replace
 
 from loop.branches import SHOWN, Branches, new_repository
-from loop.branches import run as git
+from loop.git import run as git
 from loop.judge.runs import BASELINE, SCREEN
 from loop.judge.standing import Standing
 from loop.propose.domain import Choices

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from loop.branches import new_repository
-from loop.branches import run as git
+from loop.git import run as git
 from store import views
 from store.place import RECORD, Place, find, take_engine_lock
 from store.records import Run

@@ -469,6 +469,21 @@ async def test_a_terminal_may_change_its_size_at_any_time(study: Open, ran: Path
         assert picture(app) == (SCREENS / "200x60-main.txt").read_text()
 
 
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+async def test_a_terminal_may_become_as_small_as_one_likes(study: Open, ran: Path, size: tuple[int, int]) -> None:
+    app = study()
+    async with app.run_test(size=size) as pilot:
+        for number in (3, 6):
+            app.action_panel(number)
+            for columns in (40, 8, 1):
+                await pilot.resize_terminal(columns, size[1])
+                await pilot.pause()
+                await pilot.resize_terminal(*size)
+                await pilot.pause()
+        await press(pilot, "1")
+        await until(pilot, lambda: "e0006" in picture(app))
+
+
 async def test_only_the_lines_that_changed_are_drawn_again(study: Open) -> None:
     app = study()
     async with app.run_test(size=(120, 40)) as pilot:
@@ -758,8 +773,10 @@ async def reading(app: Shown, pilot: Pilot[Any], patch: str = LONG) -> None:
     async def long(*_: object) -> str:
         return patch
 
-    app.git = replace(app.git, patch=long)
     await settled(pilot)
+    app.git = replace(app.git, patch=long)
+    app.reader.found = {}
+    app.see()
     await press(pilot, "3")
     await settled(pilot)
 
@@ -1319,6 +1336,7 @@ async def test_a_key_that_goes_to_another_panel_has_lines_painted_and_nothing_as
     study: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app, whole, lines = study(), list[Widget](), list[Region]()
+    monkeypatch.setattr("cockpit.app.AGAIN_SECONDS", 1e6)
     async with app.run_test(size=(120, 40)) as pilot:
         await settled(pilot)
 

@@ -79,7 +79,7 @@ def test_what_the_commands_cannot_do_is_said_with_an_exit_status(tmp_path: Path,
     ("changed", "says"),
     [
         ({}, "loss: the same code on another seed differs by 1 %"),
-        ({"noise": {"loss": replace(PROBED.noise["loss"], sd=0.0)}}, "agree on loss to the last digit"),
+        ({"noise": {"loss": replace(PROBED.noise["loss"], sd=0.0)}}, "agree on loss to within rounding"),
         ({"metrics": ()}, "A line `name: value` at its end is enough"),
         ({"time_budget": True}, "as if it had a time budget"),
         ({"seed": replace(PROBED.seed, takes_effect=False)}, "it takes no effect"),

@@ -130,6 +130,15 @@ def test_without_a_call_it_is_said_why() -> None:
     facts = {**study.facts, "model": "none", "model_why": "no server answers at 127.0.0.1:11434"}
     without = replace(study, engine=replace(study.engine, facts=facts))
     assert "no model is asked: no server answers" in "\n".join(text(view(None, study=without)))
+    gone = (
+        "no Ollama answers at http://127.0.0.1:11434; "
+        + "/a/long/path/" * 12
+        + "python -m loop.propose.weights brings it"
+    )
+    lacking = replace(study, engine=replace(study.engine, facts={**facts, "model_why": gone}))
+    rows = text(view(None, study=lacking), 54)
+    assert rows[1] == "  for a model: start Ollama, then the engine anew"
+    assert "brings it" in " ".join(rows) and not any("…" in row for row in rows)
     assert "no model was asked yet; qwen2.5-coder:7b is" in "\n".join(text(view(None)))
     assert "the calls cannot be read: locked" in "\n".join(text(view("the calls cannot be read: locked")))
 

@@ -11,10 +11,11 @@ from cockpit.panels.experiments import Experiments
 from cockpit.panels.frontier import Frontier as Front
 from cockpit.panels.ledger import Ledger as LedgerPanel
 from cockpit.view import View
-from store import account, journal, views
+from store import account, journal
 from store.database import Database
 from store.place import Place
 from store.records import Refusal
+from store.views import proposed
 from tests.bench.growing import growing
 from tests.store.test_account import begun
 from tests.store.test_ledger import PROPOSAL
@@ -56,7 +57,7 @@ async def test_of_a_large_study_what_is_looked_at_first_is_shown_first_and_nothi
             await study.one_more()
             await study.obey()
         monkeypatch.setattr(feed, "FEW", 3)
-        monkeypatch.setattr(views, "FIRST", views.FIRST.replace("LIMIT 60", "LIMIT 2"))
+        monkeypatch.setattr(proposed, "FIRST", proposed.FIRST.replace("LIMIT 60", "LIMIT 2"))
         shown = feed.follow(place, study.database)
         first, whole = await anext(shown), await anext(shown)
         answered = await feed.read(place, study.database, first, count=False)  # as a key has it that was answered

@@ -411,8 +411,17 @@ def test_what_is_drawn_is_the_same_whatever_was_drawn_before() -> None:
     for selected, choices in ((1, Choices()), (5, Choices()), (1, Choices(axes=("nll", "accuracy"))), (1, Choices())):
         view = View(study, selected, NOW, choices=choices)
         assert panel.draw(view, 70, 20) == Frontier().draw(view, 70, 20)
-    other = confirmed(study, 5)
-    assert panel.draw(View(other, 1, NOW), 70, 20) == Frontier().draw(View(other, 1, NOW), 70, 20)
+    changed = [
+        confirmed(study, 5),  # another glyph, and a place on the line
+        having(study, 0, measurements=measured(0.2, 2.9, 26_100)),  # against which the intervals of others are
+        having(study, 5, state=State.REJECTED),
+        replace(study, incumbent=1),
+        with_more(study, [(0.1, 2.0)]),
+    ]
+    for other in [one for each in changed for one in (study, each)]:
+        drawn = Frontier().draw(View(other, 1, NOW), 70, 20)
+        assert panel.draw(View(other, 1, NOW), 70, 20) == drawn
+    assert drawn != Frontier().draw(View(study, 1, NOW), 70, 20)
 
 
 # --- walking ----------------------------------------------------------------------------------------------------------

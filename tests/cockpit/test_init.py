@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from loop.study import read
 from store.place import repository as find_repository
 from store.probed import Noise, Probed, Ran, Seed, Spoken, write
 from tests.conftest import cockpit, git
@@ -79,6 +80,37 @@ def test_init_again_has_nothing_to_add_and_a_new_flag_is_a_diff(repository: Made
     after = (folder / "cockpit.toml").read_text()
     assert '"--wd"' in after
     assert [line for line in before.splitlines() if line not in after.splitlines()] == []
+
+
+def test_what_else_is_measured_is_recorded_and_shown_and_steers_nothing(repository: Made) -> None:
+    folder = repository({"train.py": TRAIN})
+    assert cockpit("init", "--yes", "--", "python", "train.py").returncode == 0
+    found = read(folder / "cockpit.toml").settings
+    assert found.steering == ["val_loss"]
+    assert [*found.objectives] == ["val_loss", "train_seconds", "train_loss"]
+    assert "# peak_memory_bytes = " in (folder / "cockpit.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("call", "offered"),
+    [("random.seed(1)", True), ("SEED = 1\nrandom.seed(SEED)", False), ("random.seed(1)\nrandom.seed(2)", False)],
+)
+def test_that_a_hard_coded_seed_will_be_offered_to_change_is_said(repository: Made, call: str, offered: bool) -> None:
+    repository({"train.py": f"import random\n{call}\nRATE = 0.1\nprint('loss:', RATE * random.random())\n"})
+    done = cockpit("init", "--yes", "--", "python", "train.py")
+    assert done.returncode == 0, done.stderr
+    said = "the seed is hard-coded at train.py:2: once e0000 has run, the study offers a change that reads it from"
+    assert (said in done.stdout) == offered
+    assert json.loads(cockpit("init", "--json").stdout)["seed"]["change_offered"] == offered
+
+
+def test_that_a_seed_in_a_protected_file_stays_hard_coded_is_said(repository: Made) -> None:
+    train = "from data_utils import seed\nseed()\nRATE = 0.1\nprint('loss:', RATE)\n"
+    repository({"train.py": train, "data_utils.py": "import random\ndef seed():\n    random.seed(1)\n"})
+    done = cockpit("init", "--yes", "--", "python", "train.py")
+    assert "hard-coded at data_utils.py:3, and the study offers no change of it: data_utils.py is not in `edit`" in (
+        done.stdout
+    )
 
 
 def test_without_a_terminal_and_without_yes_it_says_what_it_found_and_writes_nothing(repository: Made) -> None:
@@ -164,6 +196,9 @@ def test_a_terminal_is_asked_a_few_questions(repository: Made) -> None:
     assert process.wait() == 0, said.decode()
     assert said.count(b"]: ") <= 4
     assert b"Which metric is the objective?" in said
+    assert "for there is no environment here; has all that is imported" in " ".join(said.decode().split()), (
+        "no reason is cut"
+    )
     assert (folder / "cockpit.toml").is_file()
 
 
@@ -175,9 +210,8 @@ def test_drafts_of_a_scorer_stop_with_a_sentence_until_they_are_done(
     done = cockpit("init", "--yes", "--scored", "--", "python", "train.py")
     assert done.returncode == 0, done.stderr
     assert "drafts, which stop until their TODO lines are done" in done.stdout
-    predict = (folder / "predict.py").read_text()
-    assert "from train import load  # train.py:" in predict
-    assert "`pickle.dump` saves something at train.py:" in predict
+    assert "no split can be carved: data/points.csv (train.py:31): which of it is predicted is not clear" in done.stdout
+    assert "what is measured stays *evaluated*" in done.stdout
     for name in ("predict.py", "score.py"):
         ran = subprocess.run([sys.executable, name, "--out", ".", "--labels", "."], capture_output=True, text=True)
         assert ran.returncode == 1
@@ -235,7 +269,37 @@ def test_of_several_train_scripts_each_is_listed_with_what_to_type(repository: M
 def test_in_a_subfolder_its_own_script_is_found_and_the_file_goes_to_the_top(repository: Made) -> None:
     folder = repository({f"{name}/train.py": TRAIN + "model.fit()\n" for name in ("vision", "text")}, inside="text")
     assert cockpit("init", "--yes").returncode == 0
-    assert 'train = "python text/train.py"' in (folder / "cockpit.toml").read_text()
+    text = (folder / "cockpit.toml").read_text()
+    assert 'train = "python train.py"' in text
+    assert 'cwd = "text"' in text
+    assert '"--lr"' in text
+    done = cockpit("check", "--json", str(folder))
+    assert done.returncode == 0, done.stdout
+    assert json.loads(done.stdout)["cwd"] == "text"
+
+
+def test_another_script_is_another_study_and_is_refused(repository: Made) -> None:
+    folder = repository({f"{name}/train.py": TRAIN + "model.fit()\n" for name in ("vision", "text")}, inside="text")
+    assert cockpit("init", "--yes", "--", "python", "train.py").returncode == 0
+    before = (folder / "cockpit.toml").read_text()
+    said = refused("--yes", str(folder), "--", "python", "vision/train.py")
+    assert "cockpit.toml is the study of text/train.py, and vision/train.py is another one: move the file" in said
+    assert "is the study of text/train.py" in refused("--yes", str(folder / "vision"))
+    assert (folder / "cockpit.toml").read_text() == before
+    assert cockpit("init", "--yes", str(folder)).returncode == 0  # what it is the study of, and not the first of two
+    assert (folder / "cockpit.toml").read_text() == before
+    (folder / "cockpit.toml").rename(folder / "cockpit.first.toml")
+    assert cockpit("init", "--yes", str(folder / "vision"), "--", "python", "train.py").returncode == 0
+    (folder / "cockpit.toml").write_text(
+        '[study]\nname = "other"\n' + (folder / "cockpit.toml").read_text().replace("[study]\n", "")
+    )
+    assert cockpit("check", str(folder)).returncode == 0
+
+
+def test_an_interpreter_that_is_typed_is_kept(repository: Made) -> None:
+    folder = repository({"train.py": TRAIN})
+    assert cockpit("init", "--yes", "--", sys.executable, "train.py").returncode == 0
+    assert read(folder / "cockpit.toml").settings.run.python == sys.executable
 
 
 def test_a_submodule_is_said_and_lent_where_the_code_names_it(repository: Made, tmp_path: Path) -> None:

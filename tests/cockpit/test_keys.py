@@ -95,3 +95,8 @@ async def test_the_palette_does_what_a_key_does(study: Open) -> None:  # noqa: F
         await until(pilot, lambda: "a tree of parents" in picture(app))
         await press(pilot, "enter")
         await until(pilot, lambda: app.choices.tree)
+
+
+def test_what_no_key_does_is_said_to_be_in_the_palette() -> None:
+    assert any("^p" in text.text and "and land, sync, rerun" in text.text for text in help_lines(112))
+    assert "| `rerun` | run what is selected again" in DOCS.read_text()

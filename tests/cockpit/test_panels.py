@@ -12,6 +12,7 @@ from rich.cells import cell_len
 
 from cockpit import bars, card, keys, output, pages, plot, summary
 from cockpit.feed import Snapshot
+from cockpit.keys import TABLE
 from cockpit.listing import groups
 from cockpit.panels import PANELS
 from cockpit.panels.diff import case
@@ -20,7 +21,7 @@ from cockpit.panels.frontier import axes, front
 from cockpit.panels.ledger import bar, funnel, shares
 from cockpit.patch import Change, Changes, Kind, Patch
 from cockpit.progress import brief, progress
-from cockpit.sheets import hindrance, merge_lines
+from cockpit.sheets import Merge, hindrance, merge_lines
 from cockpit.view import Arrangement, View, Want, arrangement
 from store.records import Decision, Ended, Evidence, Experiment, Frontier, Measurement, Outcome, Source, State, Word
 from tests.cockpit.studies import NOW, every_kind, experiment, figure, measured, offered, unbegun, verdict
@@ -59,7 +60,7 @@ def test_no_line_is_wider_than_the_panel_it_is_in(width: int, height: int, panel
 
 def test_progress_counts_what_is_done_and_names_what_runs() -> None:
     study = every_kind()
-    said = "7 of 20 experiments   e0007 screen, seed 1, after train, 9 s   4 on the frontier   5.7k tokens   1 h 00"
+    said = "7 of 20 experiments   e0007 screen, after train, 9 s   4 on the frontier   5.7k tokens   1 h 00"
     assert progress(study, NOW) == said
     assert "   paused   " in progress(replace(study, paused=True), NOW)
     assert progress(unbegun(), NOW) == "0 experiments"
@@ -105,7 +106,7 @@ def test_a_row_at_80_columns_says_the_verdict_and_at_60_the_changes() -> None:
     assert "▸e0001 ⇅ trade-off    predict 38 % faster, parameters 6…  promising  3  34s  59m" in broad
     assert "e0003 ! failed       out of memory: 9.1 of 8 GB" in broad
     assert "▸e0001 ⇅ trade-off" in slim and "+2.7 ±0.8" in slim and "−38" in slim
-    assert "e0007 ► running      screen, seed 1, after train, 9 s" in slim
+    assert "e0007 ► running      screen, after train, 9 s" in slim
 
 
 def test_a_verdict_in_brief_has_no_probability() -> None:
@@ -124,12 +125,12 @@ def test_what_stands_above_a_column_is_a_word_or_its_beginning_apart_from_the_on
         assert "…" not in head and all(head[at - 1] == " " for at in range(len(head)) if head[at] in "▴▾")
 
 
-def test_what_runs_says_which_seed_of_how_many() -> None:
+def test_what_runs_says_which_run_of_how_many() -> None:
     study = every_kind()
     baseline = replace(study.experiments[0], state=State.RUNNING, measurements=())
     run = replace(study.running[0], experiment=0, purpose="baseline", stages=())
     study = replace(study, experiments=(baseline,), running=(run,))
-    assert any("baseline, seed 1 of 3, 9 s" in line for line in text(1, study, 80))
+    assert any("baseline 1 of 3, 9 s" in line for line in text(1, study, 80))
 
 
 def test_before_anything_is_judged_the_list_says_what_happens_now() -> None:
@@ -425,9 +426,8 @@ def whole(**more: Any) -> Snapshot:
 def test_a_merge_that_does_not_hold_is_the_first_thing_said(more: dict[str, Any], bar: str, said: str) -> None:
     study = whole(**more)
     assert pages.verified(study.experiments, 9, Decision("merge", 9, "", None, "a", "b")) == said
-    assert ("once it has taken back the reject of e0006" in pages.verified(study.experiments, 9, study.decision)) is (
-        "undo" in said
-    )
+    back = "once it has taken back the rejection of e0006"
+    assert (back in pages.verified(study.experiments, 9, study.decision)) is ("undo" in said)
     shown = bars.status(study, "digits", NOW, 120).text
     assert bar in shown and ("trunk" in shown) is bool(bar)
     assert (order(study.experiments, 9)[0] == 9) is ("undo" in said)
@@ -440,6 +440,73 @@ def test_the_merge_sheet_says_what_is_got_given_and_not_known() -> None:
     assert "you give      nll +2.7 ±0.8 %" in said
     assert "3f9a1c2 → a merge commit   1 file, +1 −1" in said
     assert "Not confirmed on fresh seeds" in said
+
+
+def recorded(seconds: float, **of: Any) -> Snapshot:
+    """Training takes four seconds, which does not steer; of the first change it takes so many."""
+    study = every_kind()
+    asked = {"direction": "minimize", "label": "train", "unit": "s", "kind": "time", "steers": False, **of}
+    engine = study.engine
+    assert engine is not None
+    facts = {**engine.facts, "objectives": {**engine.facts["objectives"], "train_seconds": asked}}
+    rows = list(study.experiments)
+    for number, value in ((0, 4.0), (1, seconds)):
+        more = Measurement("train_seconds", value, Source.MEASURED, 3)
+        rows[number] = replace(rows[number], measurements=(*rows[number].measurements, more))
+    return replace(study, experiments=tuple(rows), engine=replace(engine, facts=facts))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "of", "said"),
+    [
+        (5.12, {}, "besides       train 4.00 → 5.12 s, +28 %, worse"),
+        (3.0, {}, "besides       train 4.00 → 3.00 s, −25 %, better"),
+        (4.1, {}, ""),
+        (5.12, {"direction": "maximize"}, "besides       train 4.00 → 5.12 s, +28 %, better"),
+    ],
+)
+def test_what_a_merge_costs_of_what_decides_nothing_is_said_beside_it(
+    seconds: float, of: dict[str, Any], said: str
+) -> None:
+    study = recorded(seconds, **of)
+    shown = [text.text.rstrip() for text in merge_lines(study, [study.experiments[1]], DIFF, 74)]
+    assert [text for text in shown if text.startswith("besides")] == ([said] if said else [])
+    assert any(text.startswith("you give") for text in shown)
+
+
+def test_an_axis_that_decides_nothing_is_said_to() -> None:
+    study = recorded(5.12)
+    assert study.engine is not None
+    said = {name: one for name, one in study.facts["objectives"].items() if name in ("nll", "train_seconds")}
+    two = replace(study, engine=replace(study.engine, facts={**study.facts, "objectives": said}))
+
+    def note(one: Snapshot) -> str:
+        return "".join(str(piece[0]) for piece in PANELS[1]().draw(View(one, 1, NOW), 80, 22).note)
+
+    assert note(two) == "nll against train, train decides nothing"
+    assert "decides nothing" not in note(study)
+    page = pages.frontier_page(study.frontier, list(study.reference), study.experiments, None, None, (), ["train"])
+    assert "\nrecorded, and decides nothing: train" in page
+
+
+def test_what_is_the_same_to_the_last_digit_is_no_change_beside_a_mean_of_more_seeds() -> None:
+    study = every_kind()
+    rows = list(study.experiments)
+    said = verdict(2, Word.EQUAL, Evidence.SCREENED, "the same as e0000", nll=figure(0.0, 0.0, "equal"))
+    rows[2], rows[5] = replace(rows[2], verdict=said), replace(rows[5], verdict=None)
+    page = pages.frontier_page(study.frontier, list(study.reference), rows, None, None).splitlines()
+    assert next(text for text in page if text.startswith("e0002")).split()[:3] == ["e0002", "0.1201", "="]
+    assert "no verdict" in next(text for text in page if text.startswith("e0005"))
+
+
+@pytest.mark.parametrize("foreseen", [None, "", "both change train.py:WIDTH"])
+def test_what_conflicts_is_not_offered_to_be_merged(foreseen: str | None) -> None:
+    study = every_kind()
+    sheet = Merge(study, [study.experiments[1]], None, TABLE)
+    sheet._foreseen = foreseen
+    does = [does for _, does in sheet.keys()]  # noqa: SIM118, it is no mapping
+    assert ("merge it unconfirmed" in does) is not bool(foreseen)
+    assert "back" in does and "reject instead" in does
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pytest
 from msgspec.structs import replace
 
 from cockpit import summary
-from store.records import Ended, Outcome, Point, Returns, State
-from tests.cockpit.studies import every_kind, offered
+from store.records import Ended, Evidence, Outcome, Point, Returns, State, Word
+from tests.cockpit.studies import every_kind, offered, verdict
 
 DIFF = "diff --git a/model.py b/model.py\n-WIDTH = 64\n+WIDTH = 8\n"
 
@@ -42,9 +42,9 @@ def test_a_page_has_frontier_spend_and_diff() -> None:
 
 @pytest.mark.parametrize(
     ("balanced", "promising", "shown"),
-    [(1, (), 1), (1, (2,), 1), (0, (1, 2), 2), (0, (), None)],
+    [(1, (1,), 1), (1, (2,), 2), (0, (1, 2), 2), (0, (), None)],
 )
-def test_the_balanced_pick_is_the_best_or_else_the_newest_that_is_promising(
+def test_the_balanced_pick_is_the_best_where_it_is_up_or_else_the_newest_that_is_promising(
     balanced: int, promising: Sequence[int], shown: int | None
 ) -> None:
     rows = list(every_kind().experiments)
@@ -56,6 +56,33 @@ def test_the_balanced_pick_is_the_best_or_else_the_newest_that_is_promising(
     assert (best.number if best else None) == shown
     said = night(experiments=rows, frontier=front, best=best).which
     assert said.startswith({1: "the balanced pick, ", 2: "promising, e0002", None: "no diff"}[shown])
+
+
+@pytest.mark.parametrize(
+    ("said", "which"),
+    [
+        (Word.EQUAL, "no diff to look at first: the balanced pick, e0001, is equal, screened; no gain is shown yet"),
+        (None, "no diff to look at first: the balanced pick, e0001, is without a verdict; no gain is shown yet"),
+        (Word.BETTER, "the balanced pick, screened, e0001; no gain is shown yet"),
+    ],
+)
+def test_a_balanced_pick_of_which_no_gain_is_shown_is_not_put_forward_without_a_word(
+    said: Word | None, which: str
+) -> None:
+    rows, front = list(every_kind().experiments), every_kind().frontier
+    rows[1] = replace(rows[1], verdict=verdict(1, said, Evidence.SCREENED, "the same") if said else None)
+    assert night(experiments=rows, frontier=front, best=summary.best(rows, front)).which == which
+
+
+def test_what_the_best_one_costs_that_decides_nothing_stands_above_its_diff(capsys: pytest.CaptureFixture[str]) -> None:
+    costs = night(beside=["train 4.00 → 5.12 s, +28 %, worse"], quiet=["train"])
+    summary.say(costs)
+    assert (
+        "\ne0001 besides: train 4.00 → 5.12 s, +28 %, worse\nthe balanced pick, promising, e0001:\n"
+        in capsys.readouterr().out
+    )
+    page = summary.markdown(costs)
+    assert "Besides: train 4.00 → 5.12 s, +28 %, worse." in page and "- recorded, and decides nothing: train" in page
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loop import budget, engine
+from loop import budget, ready
 from loop.engine import Limits, research
 from loop.run import execution
 from loop.run.execution import Stop
@@ -152,7 +152,7 @@ async def test_a_study_without_a_model_spends_no_tokens(write: Write) -> None:
 
 
 async def test_a_device_is_spent_while_a_run_holds_it(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (engine, execution):
+    for module in (ready, execution):
         monkeypatch.setattr(module, "usable", lambda: 2)
     place = write("import time; time.sleep(0.5)\n" + TRAIN, more="[budget]\ndevice_hours = 0.003\n")
     assert await research(place, Limits(), Stop()) is Ended.DEVICE_HOURS
@@ -186,7 +186,7 @@ async def test_money_is_spent_by_the_hour_that_runs_take_and_its_end_is_a_clean_
 async def test_hours_of_a_device_that_is_not_there_are_an_error_with_its_line(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "usable", lambda: 0)
+    monkeypatch.setattr(ready, "usable", lambda: 0)
     place = write(TRAIN, more="[budget]\ndevice_hours = 3\n")
     with pytest.raises(ConfigError, match=r"cockpit\.toml:\d+: `\[budget\] device_hours`: this machine has no GPU"):
         await research(place, Limits(), Stop())

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from loop.branches import Branches
 from loop.checkout import lay_out
 from loop.engine import Limits, research
 from loop.evidence import NotDone
@@ -15,6 +16,7 @@ from store.place import Place
 from store.records import Run
 from store.trail import NOWHERE
 from tests.conftest import Write, git
+from tests.loop.run.test_language import HONEST, TEXT
 from tests.loop.test_branches import fingerprint
 
 pytestmark = pytest.mark.usefixtures("leaves_nothing")
@@ -70,7 +72,9 @@ async def test_the_script_gives_what_was_measured_to_the_last_digit_and_leaves_t
         listed = git(scored.root, "ls-tree", "-r", "--name-only", laid.tree).split()
         there = sorted(str(one.relative_to(folder)) for one in folder.rglob("*") if one.is_file())
         assert there == sorted(listed), "the tree, and nothing else"
-        run = next(run for run in await made(scored, number or 0) if run.id == laid.run)
+        runs = await made(scored, number or 0)
+        run = next(run for run in runs if run.id == laid.run)
+        assert laid.seed == runs[0].seed, "the first, as a rerun takes it"
         done = subprocess.run(["sh", str(laid.script)], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         assert done.stdout == f"loss: {run.measurements[0].value!r}\n"
@@ -143,3 +147,30 @@ async def test_a_scorer_of_cockpits_own_lies_beside_the_labels(write: Write, tmp
     )
     await research(place, Limits(experiments=1), Stop())
     assert "accuracy: 0.5\n" in await printed(place, 0, tmp_path / "laid")
+
+
+async def test_where_the_place_of_the_seed_is_gone_the_script_says_so_and_stops(write: Write, tmp_path: Path) -> None:
+    place = write("SEED = 0\nprint(f'loss: {SEED % 7}')\n", run='seed = "train.py:SEED"')
+    await research(place, Limits(experiments=1), Stop())
+    async with await Database.open(place.folder) as database:
+        one = await views.experiment(database, 0)
+        assert one is not None
+        branches = await Branches.of(place)
+        tree = await branches.tree_with(one.tree, {"train.py": b"print('loss: 1')\n"})
+        async with database.transaction() as change:
+            await change.execute("UPDATE experiments SET tree = ?", tree)
+    laid = await lay_out(place, 0, tmp_path / "laid", NOWHERE)
+    done = subprocess.run(["sh", str(laid.script)], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "train.py: there is no `SEED` any more, where [run] seed puts the seed\n"
+
+
+async def test_what_is_scored_over_a_pipe_is_made_again_as_well(write: Write, tmp_path: Path) -> None:
+    more = 'val_bpb = { direction = "minimize" }\n[data]\nlabels = "{study}/test.txt"'
+    run = 'predict = "python predict.py"\nscorer = "causal_lm"'
+    place = write(run=run, more=more, files={"predict.py": HONEST, "train.txt": TEXT.decode()[7:5000]})
+    place.folder.mkdir(parents=True, exist_ok=True)
+    (place.folder / "test.txt").write_bytes(TEXT)
+    await research(place, Limits(experiments=1), Stop())
+    (measured,) = [one for one in (await made(place, 0))[0].measurements if one.objective == "val_bpb"]
+    assert f"val_bpb: {measured.value!r}\n" in await printed(place, 0, tmp_path / "laid")

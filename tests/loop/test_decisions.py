@@ -90,7 +90,7 @@ async def test_a_rejected_branch_goes_out_of_the_way_and_comes_back_when_that_is
     assert (await rows(searched))[one.number].state is State.REJECTED
     await research(searched, Limits(experiments=4), Stop())
     assert one.id not in git(searched.root, "branch")
-    assert (await decide(searched, "undo")).text == f"the reject of {one.id} is undone"
+    assert (await decide(searched, "undo")).text == f"the rejection of {one.id} is undone"
     assert one.id in git(searched.root, "branch")
     assert (await rows(searched))[one.number].state is State.JUDGED
 
@@ -99,7 +99,7 @@ async def test_undo_takes_back_one_decision_after_another_and_then_says_that_the
     first, second, *_ = await good(searched)
     assert (await decide(searched, "merge", first.number)).done
     assert (await decide(searched, "reject", second.number)).done
-    assert (await decide(searched, "undo")).text == f"the reject of {second.id} is undone"
+    assert (await decide(searched, "undo")).text == f"the rejection of {second.id} is undone"
     assert (await decide(searched, "undo")).text.startswith(f"the merge of {first.id} is undone")
     assert await decide(searched, "undo") == Answer(False, "nothing is decided that could be undone")
     assert (await decide(searched, "merge", first.number)).done, "what was undone can be decided again"
@@ -281,7 +281,7 @@ async def test_undo_takes_back_what_its_person_saw_and_nothing_else(searched: Pl
     assert last is not None
     await decide(searched, "reject", two.number)
     late = await submit(searched, "undo", {}, {"trunk": last.trunk_after, "decision": last.id})
-    assert late == Answer(False, f"since you looked something else was decided: the reject of {two.id}")
+    assert late == Answer(False, f"since you looked something else was decided: the rejection of {two.id}")
 
 
 async def test_a_branch_that_is_shown_again_is_not_also_hidden(searched: Place) -> None:

@@ -15,10 +15,11 @@ from loop.engine import Limits, research
 from loop.judge.axis import axis
 from loop.judge.early import Behind, Curve, behind, said
 from loop.judge.noise import Pool
-from loop.run import metrics
-from loop.run.early import doubts, loses
+from loop.run import early, metrics
+from loop.run.early import doubts, loses, stops
 from loop.run.execution import Stop
 from loop.run.metrics import Found, Wanted
+from loop.run.quiet import Quiet
 from loop.study import Objective, parse
 from store import views
 from store.database import Database
@@ -100,7 +101,7 @@ async def test_a_run_that_has_no_finite_number_any_more_is_stopped() -> None:
     async def read(one: Run, wanted: Mapping[str, Wanted]) -> Mapping[str, Found]:
         return {"loss": Found(1.0, at) if one is own else looks.pop(0)}
 
-    sentence = await loses(cast(Any, standing), replace(own, id=2, experiment=1), [own, own, own], read)
+    sentence = await loses(cast(Any, standing), replace(own, id=2, experiment=1), [own, own, own], read, Quiet())
     assert (sentence, looks) == ("stopped early after step 2: loss is no finite number any more", [])
 
 
@@ -116,10 +117,24 @@ def test_where_no_curve_is_printed_it_is_said_that_nothing_is_stopped() -> None:
     text = '[run]\ntrain = "x"\nstop_early = true\n[objectives]\nloss = { direction = "minimize" }'
     printed = parse(text, Path("c")).settings
     filed = parse(text.replace('"minimize"', '"minimize", from = { file = "a.csv" }'), Path("c")).settings
-    assert doubts(printed, []) == []
-    assert doubts(filed, []) == ["nothing is stopped early: no objective that steers prints its curve"]
-    unasked = filed.model_copy(update={"run": filed.run.model_copy(update={"stop_early": None})})
+    measured = parse(text.replace("loss", "artifact_bytes"), Path("c")).settings
+    assert doubts(printed, []) == doubts(filed, []) == []
+    assert doubts(measured, []) == ["nothing is stopped early: no objective that steers has a curve"]
+    unasked = measured.model_copy(update={"run": measured.run.model_copy(update={"stop_early": None})})
     assert doubts(unasked, []) == []
+
+
+def test_a_timed_run_is_not_looked_at_and_that_is_said() -> None:
+    text = '[run]\ntrain = "x"\nstop_early = true\n[objectives]\nloss = { direction = "minimize" }'
+    asked, quiet = parse(text, Path("c")).settings, Quiet()
+    run = Run(1, 1, "r", "t", "b", 1, "screen", "full", 1, "s", "w", "m", "l", 0.0)
+    assert not stops(asked, run, [run] * 3, quiet), "nobody knows yet what is timed"
+    quiet.timed = frozenset({"train"})
+    assert not stops(asked, run, [run] * 3, quiet)
+    (said,) = doubts(asked, [], quiet.timed)
+    assert said.startswith("nothing is stopped early: training is timed")
+    quiet.timed = frozenset({"predict"})
+    assert stops(asked, run, [run] * 3, quiet) and doubts(asked, [], quiet.timed) == []
 
 
 TRAIN = """\
@@ -163,3 +178,27 @@ async def test_a_short_run_is_not_stopped_unless_it_is_asked_for(write: Write) -
     place = write(TRAIN.replace("0.12", "0.01"))
     await research(place, Limits(experiments=4), Stop())
     assert all(row.measurements for row in await rows(place))
+
+
+FILED = """\
+import csv, os, pathlib, time
+BAD = 0  # cockpit: 0..9
+seed = int(os.environ["COCKPIT_SEED"]) % 7
+with (pathlib.Path(os.environ["COCKPIT_OUTPUT"]) / "log.csv").open("w", buffering=1) as file:
+    print("step,loss", file=file)
+    for step in range(1, 21):
+        time.sleep(0.01 if not BAD else 0.2)
+        print(f"{step},{1 + 1 / step + seed / 1000 + BAD * 5}", file=file)
+"""
+
+
+@pytest.mark.usefixtures("leaves_nothing")
+async def test_a_curve_that_stands_in_a_file_stops_a_run_as_well(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(early, "FILE_SECONDS", 0.2)
+    place = write(FILED, run="stop_early = true", more="[model]\nname = 'none'")
+    text = place.config.read_text().replace('"minimize"', '"minimize", from = { file = "{output}/log.csv" }')
+    place.config.write_text(text)
+    assert await research(place, Limits(experiments=5), Stop()) is Ended.EXPERIMENTS
+    bad = next(row for row in await rows(place) if row.number and not row.measurements)
+    assert bad.verdict and bad.verdict.sentence.startswith("stopped early at step ")
+    assert "% worse than e0000 there" in bad.verdict.line

@@ -128,6 +128,20 @@ async def test_what_is_ended_after_a_measurement_is_judged_by_that_and_earns_no_
     assert [len(await runs_of(place, 1)), (await rows(place))[1].state] == [2, State.JUDGED]
 
 
+async def test_a_rerun_that_waits_is_withdrawn_before_the_experiments_own_run_is_ended(write: Write) -> None:
+    place = of(write, SLOW)
+    going = asyncio.create_task(research(place, Limits(experiments=2), Stop()))
+    await trains(place)
+    assert (await submit(place, "rerun", {"experiment": 1, "seed": 5}, {})).done
+    goes_on = "its run under way goes on: `cockpit end e0001` once more ends that"
+    assert await end(place, 1) == Answer(True, f"e0001 is not run again on seed 5: that is withdrawn; {goes_on}")
+    assert (await runs_of(place, 1))[-1].outcome is None
+    assert (await submit(place, "rerun", {"experiment": 0, "seed": 5}, {})).done
+    assert await end(place, 0) == Answer(True, "e0000 is not run again on seed 5: that is withdrawn")
+    assert (await end(place, 1)).text.startswith(f"the run of e0001 ends, {GRACE}")
+    assert await going is Ended.EXPERIMENTS
+
+
 async def test_a_run_by_which_others_are_judged_is_not_ended(write: Write) -> None:
     place = of(write, "True")
     going = asyncio.create_task(research(place, Limits(experiments=2), Stop()))
@@ -212,3 +226,18 @@ async def test_a_run_that_was_to_end_when_the_engine_was_killed_is_ended_by_the_
     assert await asyncio.wait_for(research(place, Limits(experiments=2), Stop()), 20) is Ended.EXPERIMENTS
     assert [(one.id, one.outcome) for one in await runs_of(place, 1)] == [(run.id, Outcome.INTERRUPTED)]
     assert (await rows(place))[1].detail == ENDED
+
+
+async def test_a_run_that_was_asked_for_again_is_ended_and_not_made_once_more(write: Write) -> None:
+    place = of(write, "SEED == 77")
+    engine = asyncio.create_task(research(place, Limits(experiments=3), Stop()))
+    while not (place.folder / RECORD).exists() or not await rows(place):
+        await asyncio.sleep(0.02)
+    assert (await submit(place, "rerun", {"experiment": 0, "seed": 77}, {})).done
+    run = await trains(place)
+    answer = await end(place, 0)
+    assert answer.done and answer.text.startswith("the run of e0000 that was asked for again, on seed 77, ends, with a")
+    assert await engine is Ended.EXPERIMENTS
+    made = [one for one in await runs_of(place, 0) if one.purpose == "rerun"]
+    assert [(one.id, one.outcome) for one in made] == [(run.id, Outcome.INTERRUPTED)]
+    assert not (await rows(place))[0].ended

@@ -140,6 +140,16 @@ async def test_trunk_is_landed_with_all_that_was_merged_whatever_was_confirmed(a
     assert (await land(apart, 1, unconfirmed=False)).done, "that it is merged was decided"
 
 
+async def test_trunk_that_was_not_run_yet_is_waited_for_and_its_commit_says_so(apart: Place) -> None:
+    assert (await merge(apart, 1, 2, 6)).done
+    said = await land(apart, None, unconfirmed=False)
+    assert not said.done and "trunk is e0010, which is not run yet: " in said.text
+    answer = await land(apart, None)
+    assert answer.done and "a tree that was not run" in answer.text, answer.text
+    body = git(apart.root, "log", "-1", "--format=%B", "cockpit/tried/land-trunk")
+    assert "which was not run yet" in body and "as it was measured" not in body
+
+
 async def test_what_it_was_made_from_comes_along_and_is_said_also_where_that_was_undone_since(apart: Place) -> None:
     assert (await merge(apart, 1)).done
     async with await Database.open(apart.folder) as database:

@@ -68,7 +68,7 @@ async def test_an_end_is_told_by_words_that_hold_nothing_of_the_study(write: Wri
     (one,) = heard(place)
     assert (one["COCKPIT_EVENT"], one["COCKPIT_STUDY"], one["COCKPIT_EXPERIMENT"]) == ("end", "tried", "")
     assert one["argv"] == ["two words"] and one["stdin"].strip() == one["COCKPIT_TEXT"]
-    assert "ended: experiments, with 1 experiments; nothing is offered" in one["stdin"]
+    assert "ended: no experiments left; 1 experiment, nothing offered" in one["stdin"]
     assert one["home"] == os.environ["HOME"]
     assert await said(place) == ["notify: told of the end"]
     assert any(ran.purpose.startswith("tell: ") for ran in everything(place.folder))

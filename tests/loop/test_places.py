@@ -39,10 +39,14 @@ def bonus():
     return 0.0
 
 
+def halved(by):
+    return by / 2
+
+
 def main(scale=2.0):
     given = options()
     width = int(open("conf/base.yaml").read().split()[2])
-    print("loss:", scale * (given.lr + given.depth) + given.fast + width + bonus())
+    print("loss:", scale * (given.lr + given.depth) + given.fast + width + bonus() + halved(by=8))
 
 
 main()
@@ -54,11 +58,13 @@ LISTED = """\
 "--fast" = { choices = [true, false] }
 "conf/base.yaml:net.width" = { low = 16, high = 128 }
 "train.py:main.scale" = { low = 0.5, high = 4.0 }
+"train.py:halved(by)" = { low = 1, high = 16 }
 [model]
 name = "none"
 """
 YAML = "net:\n  width: 64  # of the net\n"
 LR, DEPTH, FAST, WIDTH, SCALE = "--lr", "--depth", "--fast", "conf/base.yaml:net.width", "train.py:main.scale"
+BY = "train.py:halved(by)"
 
 
 @pytest.fixture
@@ -89,9 +95,9 @@ async def test_a_run_has_the_values_that_its_tree_says_wherever_they_stand(place
     found = await rows(place)
     moved = set[str]()
     for one in found:
-        knobs = {LR: 0.25, DEPTH: 3, FAST: False, WIDTH: 64, SCALE: 2.0} | dict(one.knobs)
+        knobs = {LR: 0.25, DEPTH: 3, FAST: False, WIDTH: 64, SCALE: 2.0, BY: 8} | dict(one.knobs)
         (loss,) = (each.value for each in one.measurements)
-        expected = knobs[SCALE] * (knobs[LR] + knobs[DEPTH]) + knobs[FAST] + knobs[WIDTH]
+        expected = knobs[SCALE] * (knobs[LR] + knobs[DEPTH]) + knobs[FAST] + knobs[WIDTH] + knobs[BY] / 2
         assert loss == pytest.approx(expected)
         moved |= {key for key, value in knobs.items() if value != (found[0].knobs or knobs).get(key, value)}
     texts = git(place.root, "log", "--all", "-p", "--format=", "--", "conf/base.yaml", "cockpit.args")
@@ -141,6 +147,21 @@ async def test_a_default_that_a_flag_stands_for_is_no_model_s_to_alter(place: Pl
         made = await rewriting(own, "options", body.replace("default=3", "default=4"))
         assert isinstance(made, Refused)
         assert made.reason == "the default of the knob --depth is altered in train.py"
+
+
+async def test_what_a_call_is_given_is_moved_and_a_rewrite_leaves_the_call_as_it_is(place: Place) -> None:
+    assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
+    async with await Database.open(place.folder) as database:
+        own = await preparation(place, database)
+        made = await setting(own, {BY: 4})
+        assert isinstance(made, Experiment)
+        assert (made.slug, made.hypothesis) == ("halved-by-4", "halved(by) 8 → 4")
+        changed = git(place.root, "diff", "--unified=0", "--no-prefix", "HEAD", made.commit).splitlines()
+        assert changed[-1] == "+" + next(line for line in TRAIN.splitlines() if "by=8" in line).replace("by=8", "by=4")
+        assert len([line for line in changed if line.startswith(("+", "-"))]) == 4
+        refused = await rewriting(own, "bonus", "def bonus():\n    return halved(by=2)\n")
+        assert isinstance(refused, Refused)
+        assert refused.reason.startswith("the knob train.py:halved(by) is not one value any more")
 
 
 async def test_flags_of_the_user_s_own_are_honoured_behind_command_and_seed(write: Write) -> None:

@@ -12,12 +12,12 @@ from loop.check import check
 from loop.engine import Limits, research
 from loop.plan import NOTHING, Known, brief, by_fidelity, by_probe, foresee, of_study
 from loop.run.execution import Stop
-from loop.study import Settings, parse
-from store import planned, probed
+from loop.study import ConfigError, Settings, parse
+from store import planned, probed, views
 from store.database import Database, ask
 from store.probed import Noise, Probed, Ran, Seed, Spoken
 from store.records import FULL, QUICK, Outcome, Run, Value
-from tests.conftest import Write
+from tests.conftest import Write, git
 
 RAN = Ran(1, "ok", "", 100.0, 120.0, 90.0, 10**9, None, 0.5, {"loss": 2.0}, {"loss": 3})
 NOISE = Noise(2.0, 0.02, 3, 0.01, 0.005, 0.03, 0.033, "seeds")
@@ -180,6 +180,45 @@ async def test_a_check_finds_every_error_that_a_start_would_give_and_runs_nothin
     place.config.write_text("[run]\ntrian = 1\n")
     broken = await check(place)
     assert len(broken.errors) > 1 and all(str(place.config) in one for one in broken.errors)
+
+
+@pytest.mark.parametrize(
+    ("run", "errors", "warnings"),
+    [
+        ("python nowhere.py", ["nowhere.py is not committed: commit it, or mend the name"], []),
+        ("python -W ignore own.py --x y.py", ["there is lab/own.py; `[run] cwd` is where"], ["y.py is not committed"]),
+        ("sh -c 'cd lab && python own.py'", [], []),
+        ("bash own.py", [], ["own.py is not committed: there is lab/own.py"]),
+        ("python data/go.py", [], []),
+        ("python linked/own.py", [], []),
+    ],
+)
+async def test_what_a_check_calls_an_error_is_what_a_start_refuses_and_both_have_its_warnings(
+    write: Write, run: str, errors: list[str], warnings: list[str]
+) -> None:
+    more = '[data]\nread = ["data/"]\n[seeds]\nbaseline = 2\n[model]\nname = "none"\n'
+    place = write(more=more, files={"lab/own.py": "print('loss: 1')\n", ".gitignore": "data/\n"}, deterministic=True)
+    (place.root / "data").mkdir()
+    (place.root / "data/go.py").write_text("print('loss: 1')\n")
+    (place.root / "linked").symlink_to("lab")
+    git(place.root, "add", "linked")
+    place.config.write_text(place.config.read_text().replace('"python train.py"', f'"{run}"'))
+    git(place.root, "commit", "-qam", "another command")
+    said = await check(place)
+    assert len(said.errors) == len(errors) and all(map(str.__contains__, said.errors, errors)), said.errors
+    here = [one for one in said.warnings if "not committed" in one]
+    assert len(here) == len(warnings) and all(map(str.__contains__, here, warnings)), here
+    refused = ""
+    try:
+        await research(place, Limits(experiments=1), Stop())
+    except ConfigError as why:
+        refused = str(why)
+    assert refused.splitlines() == said.errors
+    if not refused:
+        async with await Database.open(place.folder) as database:
+            engine = await views.last_engine(database)
+        assert engine is not None
+        assert [one for one in engine.facts["warnings"] if "not committed" in one] == here
 
 
 async def test_a_check_looks_at_what_a_fidelity_sets_and_names_a_scorer_of_its_own(write: Write) -> None:

@@ -73,10 +73,10 @@ async def test_several_undos_are_redone_one_after_another_in_the_order_of_the_de
         assert (await decide(searched, "undo")).done
     assert (await decide(searched, "redo")).text.startswith(f"the merge of {first.id} is done again: ")
     assert second.id in git(searched.root, "branch")
-    assert await decide(searched, "redo") == Answer(True, f"the reject of {second.id} is done again")
+    assert await decide(searched, "redo") == Answer(True, f"the rejection of {second.id} is done again")
     assert second.id not in git(searched.root, "branch")
     assert await stands(searched) == before
-    assert (await decide(searched, "undo")).text == f"the reject of {second.id} is undone"
+    assert (await decide(searched, "undo")).text == f"the rejection of {second.id} is undone"
 
 
 async def test_a_decision_after_the_undo_ends_what_can_be_redone(searched: Place) -> None:
@@ -84,10 +84,10 @@ async def test_a_decision_after_the_undo_ends_what_can_be_redone(searched: Place
     await decide(searched, "merge", first.number)
     await decide(searched, "undo")
     await decide(searched, "reject", second.number)
-    said = f"since the undo something else was decided: the reject of {second.id}"
+    said = f"since the undo something else was decided: the rejection of {second.id}"
     assert await decide(searched, "redo") == Answer(False, said)
     await decide(searched, "undo")
-    assert (await decide(searched, "redo")).text == f"the reject of {second.id} is done again"
+    assert (await decide(searched, "redo")).text == f"the rejection of {second.id} is done again"
     assert await decide(searched, "redo") == NOTHING
     assert (await rows(searched))[first.number].state is State.JUDGED
 
@@ -101,7 +101,7 @@ async def test_a_redo_does_what_its_person_saw_and_nothing_else(searched: Place)
     assert last is not None
     await decide(searched, "undo")
     seen = {"trunk": last.trunk_after, "decision": last.id}
-    late = f"since you looked something else was decided: the reject of {one.id}"
+    late = f"since you looked something else was decided: the rejection of {one.id}"
     assert await submit(searched, "redo", {}, seen) == Answer(False, late)
     await decide(searched, "undo")
     assert (await submit(searched, "redo", {}, seen)).text == "since you looked all that was decided was undone"
@@ -174,11 +174,11 @@ async def test_several_are_rejected_by_one_decision_that_one_undo_takes_back(apa
     kinds = [(event.kind, event.experiment) for event in await told(apart)][-3:]
     assert kinds == [("rejected", 1), ("rejected", 9), ("rejected", 3)]
     before = await stands(apart)
-    assert (await decide(apart, "undo")).text == "the reject of e0001 and e0003 and e0009 is undone"
+    assert (await decide(apart, "undo")).text == "the rejection of e0001 and e0003 and e0009 is undone"
     assert not [one for one in await rows(apart) if one.state is State.REJECTED]
     branches = git(apart.root, "branch")
     assert all(name in branches for name in ("e0001", "e0003", "e0009"))
-    assert (await decide(apart, "redo")).text == "the reject of e0001 and e0003 and e0009 is done again"
+    assert (await decide(apart, "redo")).text == "the rejection of e0001 and e0003 and e0009 is done again"
     assert await stands(apart) == before
 
 

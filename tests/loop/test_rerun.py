@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from loop.engine import Limits, research
+from loop.evidence import NotDone
 from loop.judge.again import Compared
 from loop.rerun import rerun
 from loop.run.execution import Stop
@@ -13,8 +14,8 @@ from store import views
 from store.commands import submit
 from store.database import Database
 from store.place import Place, engine_pid
-from store.records import Ended, Outcome, Run, State
-from tests.conftest import Kept, Write
+from store.records import Answer, Ended, Outcome, Run, State
+from tests.conftest import Kept, Write, cockpit
 from tests.loop.test_search import TRAIN, rows, until
 
 pytestmark = pytest.mark.usefixtures("leaves_nothing")
@@ -23,7 +24,8 @@ pytestmark = pytest.mark.usefixtures("leaves_nothing")
 @pytest.fixture
 async def two(write: Write, kept: Kept) -> Place:
     """A study of the baseline and one experiment, and no engine."""
-    place = write(TRAIN.replace('"a"  # cockpit: a | b | broken', '"a"  # cockpit: a | b'))
+    lasting = "import time\ntime.sleep(0.3)  # so that something can be asked for meanwhile\n"
+    place = write(lasting + TRAIN.replace('"a"  # cockpit: a | b | broken', '"a"  # cockpit: a | b'))
     if not kept("two", place):
         assert await research(place, Limits(experiments=2), Stop()) is Ended.EXPERIMENTS
         kept("two", place)
@@ -95,6 +97,17 @@ async def test_one_that_is_asked_for_meanwhile_is_made_after_it(two: Place) -> N
         assert [(run.purpose, run.seed) for run in await views.runs(database, 0)][-1] == ("rerun", 5)
 
 
+async def test_one_in_the_foreground_that_is_withdrawn_says_so(two: Place) -> None:
+    async with await Database.open(two.folder) as database:
+        before = await views.newest_run(database)
+        task = asyncio.create_task(again(two, 1))
+        while await views.newest_run(database) == before and not task.done():
+            await asyncio.sleep(0.01)
+    assert (await submit(two, "end", {"experiment": 1}, {})).done
+    with pytest.raises(NotDone, match="the run was withdrawn by `cockpit end`"):
+        await task
+
+
 async def test_a_rejected_one_is_run_again_as_well(two: Place) -> None:
     assert (await submit(two, "reject", {"experiment": 1}, {})).done
     assert (await again(two, 1)).outcome is Outcome.OK
@@ -114,6 +127,48 @@ async def test_an_engine_at_work_makes_it_after_the_run_under_way_and_once(two: 
     assert [(run.seed, run.outcome) for run in made] == [(5, Outcome.OK)]
 
 
+async def test_one_that_waits_is_withdrawn_and_its_experiment_is_run_as_ever(two: Place) -> None:
+    stop = Stop()
+    engine = asyncio.create_task(research(two, Limits(experiments=4), stop))
+    await until(two, 3, engine)
+    assert (await submit(two, "pause", {}, {})).done
+    for seed in (5, 6):
+        asked = await submit(two, "rerun", {"experiment": 1, "seed": seed}, {})
+        assert asked.done and "`cockpit end e0001` withdraws it" in asked.text
+    assert not (await submit(two, "rerun", {"experiment": 1, "seed": 6}, {})).done, "it waits already"
+    while (await run_under_way(two)) is not None:
+        await asyncio.sleep(0.05)
+    status = cockpit("status", str(two.root)).stdout
+    assert "e0001 is asked to be run again, on seed 5; `cockpit end e0001` withdraws that" in status
+    answer = await submit(two, "end", {"experiment": 1}, {"run": None})
+    assert answer == Answer(True, "e0001 is not run again on seed 5 and 6: that is withdrawn")
+    assert not (await submit(two, "end", {"experiment": 1}, {})).done, "nothing is left to be withdrawn"
+    assert (await submit(two, "resume", {}, {})).done
+    assert (await engine) is Ended.EXPERIMENTS
+    async with await Database.open(two.folder) as database:
+        assert all(run.purpose != "rerun" for run in await views.runs(database, 1))
+    assert not (await rows(two))[1].ended
+
+
+async def run_under_way(place: Place) -> Run | None:
+    async with await Database.open(place.folder) as database:
+        return next(iter(await views.unfinished_runs(database)), None)
+
+
+async def test_what_waits_for_the_next_engine_is_withdrawn_without_one(two: Place) -> None:
+    stop = Stop()
+    engine = asyncio.create_task(research(two, Limits(experiments=4), stop))
+    await until(two, 3, engine)
+    assert (await submit(two, "pause", {}, {})).done
+    assert (await submit(two, "rerun", {"experiment": 1, "seed": 5}, {})).done
+    stop.ask(Ended.STOPPED)
+    await engine
+    done = cockpit("end", "e1", str(two.root))
+    assert done.returncode == 0 and done.stdout == "e0001 is not run again on seed 5: that is withdrawn\n", done.stderr
+    again = cockpit("end", "e1", str(two.root))
+    assert again.returncode == 6 and "no engine runs: there is nothing to end" in again.stderr
+
+
 async def test_with_no_engine_at_work_none_is_started_for_a_command(two: Place) -> None:
     assert not (await submit(two, "rerun", {"experiment": 1}, {})).done
 
@@ -123,6 +178,9 @@ def test_what_differs_on_the_same_seed_is_said_with_what_is_recorded() -> None:
     assert one.line == (
         "loss 0.5: not what is recorded on this seed, 0.4; outside of 0.38 … 0.44, where 95 % of runs would lie "
         "(3 runs, mean 0.41)"
+    )
+    assert replace(one, objective="train_seconds", value=31.67, recorded=3.86).line == (
+        "train_seconds 31.67: it was 3.86 on this seed"
     )
     assert replace(one, recorded=None, mean=None, n=0, low=None, high=None).line == (
         "loss 0.5: nothing is recorded on this bench to compare it with"

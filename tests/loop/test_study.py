@@ -55,6 +55,12 @@ def test_every_recipe_can_be_read(name: str) -> None:
         (SMALLEST.replace("[obj", 'predict = "python p.py"\n[obj'), ":1: `[run]`: predict goes together with score"),
         (SMALLEST.replace('" }', '", steers = false }'), ":3: `[objectives]`: no objective steers the study"),
         (SMALLEST + '[model]\nhost = "my box"\n', ':6: `[model] host`: a host is an address as "http://127.0.0.1:1'),
+        (SMALLEST + '[data]\nread = "x"\n', ':6: `[data] read`: it is a list, `["x"]`'),
+        (SMALLEST + "[data]\nread = [3]\n", ":6: `[data] read`: it is a text, in quotes"),
+        (
+            SMALLEST + '[data]\ncarve = { file = "a.csv", label = true }\n',
+            ":6: `[data] carve.label`: it is a text in quotes, or a whole number",
+        ),
         (SMALLEST + "[model]\nshare = true\n", ":6: `[model] share`: input should be a valid number"),
         (SMALLEST + '[model]\nname = "a\\u0000.gguf"\n', ":6: `[model] name`: a name holds no control character"),
         (SMALLEST + "[model]\nnum_ctx = 9223372036854775808\n", ":6: `[model] num_ctx`: "),
@@ -121,7 +127,7 @@ def test_every_recipe_can_be_read(name: str) -> None:
             ":6: `[budget] money` needs what an hour of a device costs: put `[prices]",
         ),
         (SMALLEST + '[budget]\ndevice_hours = "3 h"\n', ":6: `[budget] device_hours`: input should be a valid number"),
-        (BOUNDED + "loss = 3\n", ":6: `[constraints] loss`: it is a table, `{ key = value }`; docs/trial.md lists"),
+        (BOUNDED + "loss = 3\n", ":6: `[constraints] loss`: it is a table, `{ key = value }`; `cockpit config constr"),
         (BOUNDED + "loss = {}\n", ":6: `[constraints] loss`: a constraint has `max`, `min`, or both"),
         (BOUNDED + "loss = { most = 3 }\n", ":6: `[constraints] loss.most` is not a key that cockpit knows"),
         (BOUNDED + "loss = { min = 2, max = 1 }\n", ":6: `[constraints] loss`: `min` is more than `max`"),
@@ -145,7 +151,7 @@ def test_every_error_is_said_at_once(tmp_path: Path) -> None:
 
 @given(st.floats(min_value=0.001, max_value=100), st.sampled_from(["", " "]))
 def test_an_effect_is_a_share_or_an_amount(share: float, space: str) -> None:
-    from loop.study import _effect
+    from loop.study.values import _effect
 
     assert _effect(f"{share:.4f}{space}%") == Effect(size=float(f"{share:.4f}") / 100, relative=True)
     assert _effect(share) == Effect(size=share, relative=False)
@@ -153,7 +159,7 @@ def test_an_effect_is_a_share_or_an_amount(share: float, space: str) -> None:
 
 @pytest.mark.parametrize(("text", "seconds"), [("90 s", 90), ("20 min", 1200), ("1.5h", 5400), ("2 d", 172800)])
 def test_a_time_is_a_number_and_a_unit(text: str, seconds: float) -> None:
-    from loop.study import _seconds
+    from loop.study.values import _seconds
 
     assert _seconds(text) == seconds
 

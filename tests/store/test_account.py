@@ -348,7 +348,7 @@ async def test_an_older_record_knows_its_offers_and_says_that_it_does_not_know_t
             old.execute(f"DROP TABLE {name}")
         for name in ("energy_joules", "peak_device_bytes"):
             old.execute(f"ALTER TABLE stages DROP COLUMN {name}")
-        for name in ("verdicts_confirmed", "verdicts_shown"):
+        for name in ("verdicts_confirmed", "verdicts_shown", "experiments_in_hand"):
             old.execute(f"DROP INDEX {name}")
         old.execute("ALTER TABLE proposals DROP COLUMN trunk")
         old.execute("ALTER TABLE experiments DROP COLUMN lines")

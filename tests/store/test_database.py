@@ -53,6 +53,16 @@ async def test_a_record_of_an_engine_that_is_older_is_not_touched(tmp_path: Path
         await Database.open(tmp_path, migrate=False)
 
 
+async def test_a_record_that_lacks_an_index_alone_is_looked_at_as_it_is(tmp_path: Path) -> None:
+    async with await Database.open(tmp_path, create=True) as database:
+        await database.rows("DROP INDEX experiments_in_hand")
+        await database.rows("PRAGMA user_version = 11")
+    async with await Database.open(tmp_path, migrate=False) as database:
+        assert not await database.rows("SELECT 1 FROM sqlite_schema WHERE name = 'experiments_in_hand'")
+    async with await Database.open(tmp_path) as database:
+        assert await database.rows("SELECT 1 FROM sqlite_schema WHERE name = 'experiments_in_hand'")
+
+
 async def test_a_migration_that_fails_halfway_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = {1: "CREATE TABLE half (a INTEGER) STRICT;\nCREATE TABLE half (a INTEGER) STRICT;\n"}
     monkeypatch.setattr("store.database.versions", lambda: broken)

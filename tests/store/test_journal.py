@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from store import benches, events, feed, journal, views
 from store.database import Database
 from store.records import Event, Experiment, Measurement, Outcome, Run, Source, Stage, State
+from store.views import ran
 
 BASELINE = Experiment(0, "baseline", State.QUEUED, "t" * 40, "c" * 40, "cockpit/tried/e0000-baseline", 1.0)
 PLANNED = Run(0, 0, "r", BASELINE.tree, "b", 7, "baseline", "full", 1, "slot0", "none", "pss", "plain", 2.0)
@@ -65,7 +66,7 @@ async def test_what_stages_usually_take_is_of_good_runs_that_were_made_so_and_of
         await journal.run_ended(database, BASELINE, run, outcome or Outcome.TIMEOUT, "", [])
     assert await views.stage_seconds(database, "b", "full") == {"train": 4.0}
     assert await views.stage_seconds(database, "b", "smoke") == await views.stage_seconds(database, "x", "full") == {}
-    monkeypatch.setattr(views, "AVERAGED", 2)
+    monkeypatch.setattr(ran, "AVERAGED", 2)
     assert await views.stage_seconds(database, "b", "full") == {"train": 1.5}, "the newest"
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from loop.judge.noise import (
     PRIOR_DF,
     Pool,
+    agree,
     difference,
     moderated,
     pool,
@@ -118,3 +119,8 @@ def test_what_is_better_one_way_round_is_worse_the_other(one: list[float], two: 
     assert back is not None
     assert there.above(0) + back.above(0) == pytest.approx(1)
     assert there.above(0.5) <= there.above(-0.5)
+
+
+def test_what_differs_by_rounding_alone_agrees() -> None:
+    assert agree([0.1 + 0.2, 0.3]) and agree([1.0]) and agree([0.0, 0.0]) and agree([1e15, 1e15 + 0.125])
+    assert not agree([0.3, 0.3000001]) and not agree([0.0, 1e-300])

@@ -227,6 +227,7 @@ def test_a_dead_change_of_quality_that_saves_a_cost_is_not_judged_by_the_luck_of
     )  # fmt: skip
     assert (lucky.word, lucky.asks) == (Word.BETTER, True)
     assert lucky.figures[0].moved is Moved.EQUAL
+    assert "loss equal to the last digit; 1 seed" in sentence(lucky, "e0000")
 
 
 # --- the sentence ----------------------------------------------------------------------------------------------------
@@ -241,7 +242,7 @@ def test_the_sentence_says_what_moved_how_surely_and_on_how_many_seeds() -> None
     assert said([LOSS], {"loss": [0.9, 0.9]}) == "loss 10 % better (P > .999); 2 seeds"
     confirmed = verdict([LOSS], {"loss": [0.9] * 7}, fresh=3)
     assert sentence(confirmed, "e0000") == "loss 10 % better (P > .999); 4+3 seeds"
-    assert said([LOSS], {"loss": [0.996] * 4}) == "loss no worse (P = .97); 4 seeds"
+    assert said([LOSS], {"loss": [0.996] * 4}) == "loss no worse (P = .97), and not shown better; 4 seeds"
     assert said([LOSS], {"loss": [1.0, 1.01]}) == "the same as e0000 to the last digit, 2 seeds"
     assert said([WEIGHTS], {"weights": [1000.0]}) == "the same as e0000 to the last digit, 1 seed"
 
@@ -280,6 +281,7 @@ def test_a_change_is_a_share_of_the_incumbents_own_value() -> None:
         (0.012, "1.2"),
         (8.44, "844"),
         (0.0, "0"),
+        (1e-16, "0"),
         (0.00031, "0.03"),
         (0.0996, "10"),
         (1e300, "1.0e+302"),

@@ -1,6 +1,7 @@
 """Places of values: in Python, YAML, JSON and TOML. What is set changes that value, and not a byte more."""
 
 import json
+import re
 import tomllib
 
 import pytest
@@ -91,6 +92,64 @@ def test_a_default_of_an_argument_or_a_field_is_a_place(name: str, stood: Value,
 def test_what_is_no_literal_is_no_place(name: str) -> None:
     with pytest.raises(ValueError, match="is nowhere assigned a literal"):
         places.only("t.py", PYTHON, name)
+
+
+CALLS = b"""\
+opt = torch.optim.SGD(  # one of two
+    model.parameters(), lr=1e-1,   nesterov=True)
+late = torch.optim.SGD(extra, lr = 0.1)
+drop, other = nn.Dropout(0.25), nn.Dropout(p)
+leak, name = nn.LeakyReLU(-0.2), make(kind='relu', rate=rate, shape=(3, 4))
+loader = DataLoader(train, batch_size=64)
+test = DataLoader(test, batch_size=1000)
+print(f"{scaled(by=2)}")
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "stood", "value", "line"),
+    [
+        ("torch.optim.SGD(nesterov)", True, False, b"model.parameters(), lr=1e-1,   nesterov=False)"),
+        ("nn.LeakyReLU()", -0.2, -0.1, b"leak, name = nn.LeakyReLU(-0.1), make(kind='relu', rate=rate, shape=(3, 4))"),
+        ("make(kind)", "relu", "tanh", b"leak, name = nn.LeakyReLU(-0.2), make(kind='tanh', rate=rate, shape=(3, 4))"),
+    ],
+)
+def test_what_a_call_is_given_is_a_place(name: str, stood: Value, value: Value, line: bytes) -> None:
+    assert places.only("t.py", CALLS, name) == stood
+    assert set_in("t.py", CALLS, name, value)[1] == line
+
+
+def test_a_keyword_that_several_calls_are_given_alike_is_one_place() -> None:
+    made = places.set_values("t.py", CALLS, {"torch.optim.SGD(lr)": 0.02})
+    assert made == CALLS.replace(b"lr=1e-1", b"lr=0.02").replace(b"lr = 0.1", b"lr = 0.02")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("DataLoader(batch_size)", "is given different values, at t.py:6 and t.py:7; give it a name of its own"),
+        ("make(rate)", "in t.py:5 is given no plain literal; give it a name of its own in the code"),
+        ("make(shape)", "in t.py:5 is given no plain literal"),
+        ("nn.Dropout()", "in t.py:4 is given no numbers, and not one"),
+        ("scaled(by)", "is nowhere in t.py"),
+        ("optim.SGD(lr)", "is nowhere in t.py: write the call as it stands there.*there is torch.optim.SGD"),
+    ],
+)
+def test_what_a_call_is_given_that_is_no_place_says_why(name: str, said: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(said).replace(r"\.\*", ".*")):
+        places.only("t.py", CALLS, name)
+    assert places.values("t.py", CALLS, {name}) == {}
+
+
+def test_two_names_of_one_value_are_not_set_together() -> None:
+    both = {"DataLoader()": 8, "DataLoader(batch_size)": 8}
+    with pytest.raises(Unreadable, match="are one value: take out one of the two"):
+        places.set_values("t.py", CALLS.replace(b"1000", b"64"), both)
+
+
+def test_a_number_in_a_call_in_the_same_call_is_asked_for_by_a_name() -> None:
+    with pytest.raises(Unreadable, match="the number is a part of a larger expression; give it a name of its own"):
+        places.set_values("t.py", b"f(f(3))\n", {"f()": 4})
 
 
 def test_the_number_in_a_call_is_set_in_every_such_call() -> None:

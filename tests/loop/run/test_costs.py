@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from loop.run import costs, devices
 from loop.run.meter import WITHOUT_GPU, Meter
 from loop.run.sandbox import Wall
-from loop.run.stages import Launch, commands, measured, timed
+from loop.run.stages import Launch, commands, measured
+from loop.run.timed import by_run
 from loop.study import ConfigError, Settings, parse
 from store.place import CONFIG
 from store.records import Measurement, Outcome, Source, Stage
@@ -76,7 +77,7 @@ def test_the_energy_of_a_run_is_that_of_all_stages_and_its_memory_that_of_the_la
         Measurement("energy_joules", 63.0, Source.MEASURED),
         Measurement("peak_device_memory_bytes", 300.0, Source.MEASURED),
     ]
-    assert timed(asked, tmp_path, replace(RUN, stages=tuple(told))) == {"train", "predict", "score"}
+    assert by_run(asked, tmp_path, replace(RUN, stages=tuple(told))) == {"train", "predict", "score"}
 
 
 @pytest.mark.parametrize(
@@ -119,7 +120,7 @@ def test_a_throughput_and_a_price_follow_from_the_time_of_an_item_and_are_truste
         Measurement("items_per_second", 5000.0, Source.EVALUATED),
         Measurement("price_per_million_items", 200 / 3600 * 1.8, Source.EVALUATED),
     ]
-    assert timed(asked, tmp_path, replace(RUN, stages=tuple(ran))) == {"predict"}
+    assert by_run(asked, tmp_path, replace(RUN, stages=tuple(ran))) == {"predict"}
     monkeypatch.setattr(devices, "gpus", lambda: ["A", "A"])
     values = measured(tmp_path, asked, ran, FILES)[2]
     assert values[1].value == pytest.approx(0.2), "a slot has both"
@@ -173,7 +174,7 @@ def test_what_no_stage_has_is_measured_by_who_makes_the_run_whatever_is_printed(
         Measurement("artifact_bytes", 900, Source.MEASURED),
         Measurement("changed_lines", 0, Source.MEASURED),
     ]
-    assert timed(asked, tmp_path, replace(RUN, stages=tuple(ran))) == set()
+    assert by_run(asked, tmp_path, replace(RUN, stages=tuple(ran))) == set()
 
 
 def test_the_size_is_taken_of_what_train_leaves_and_only_where_it_is_asked_for(tmp_path: Path) -> None:

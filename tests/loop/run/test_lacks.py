@@ -89,3 +89,17 @@ async def test_a_baseline_that_misses_its_data_says_which_line_to_add(write: Wri
     detail = (await one_run(place)).detail
     assert detail.startswith("train: exit status 1: FileNotFoundError:")
     assert 'add `[data] read = ["data/"]`' in detail
+
+
+@pytest.mark.parametrize("said", ["model.pt", "RUN/tree/model.pt", "ROOT/model.pt"])
+def test_what_is_lent_and_has_to_be_written_is_named_with_the_line_that_lends_it(place: Place, said: str) -> None:
+    run = place.folder / "runs" / "1"
+    path = said.replace("RUN", str(run)).replace("ROOT", str(place.root))
+    text = TEXT + 'read = ["images/", "model.pt"]\n'
+    log = f"{LOG}OSError: [Errno 30] Read-only file system: '{path}'\n"
+    sentence = named(log, place, parse(text, place.config), Wall("bwrap"), run, COMMITTED)
+    assert sentence.startswith(
+        'model.pt is lent read-only, and the code writes it: take "model.pt" out of `[data] read`'
+    )
+    assert sentence.endswith("cockpit.toml:7")
+    assert not named(log.replace("model", "other"), place, parse(text, place.config), Wall("bwrap"), run, COMMITTED)

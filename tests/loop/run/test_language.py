@@ -6,6 +6,7 @@ import random
 import re
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -23,6 +24,7 @@ from store.records import Outcome, Run, Source
 from tests.conftest import TRAIN, Write
 from tests.loop.test_engine import ONE
 
+ROOT = Path(__file__).parents[3]
 TEXT = ("the cat sat on the mat and the dog sat on the log. " * 1000).encode()[:30_000]
 EVEN = [-math.log(256)] * 256
 
@@ -89,6 +91,55 @@ def test_what_is_no_answer_is_said(tmp_path: Path, lines: list[object], said: st
         answered(tmp_path, *lines)
     assert said in str(caught.value)
     assert not isinstance(caught.value, Tampered)
+
+
+def test_what_the_precision_allows_is_no_gain(tmp_path: Path) -> None:
+    """A sum of 1.0009 passes for one, and would be worth a thousandth of a bit in each window."""
+    honest = answered(tmp_path, *answers())["val_bpb"]
+    more = [value + math.log(1.0009) for value in EVEN]
+    assert answered(tmp_path, *answers(more))["val_bpb"] == pytest.approx(honest, abs=1e-9)
+
+
+@given(st.integers(0, len(TEXT) - 1), st.integers(1, 255))
+def test_what_comes_later_in_a_text_moves_no_question_and_no_value_before_it(at: int, by: int) -> None:
+    other = bytearray(TEXT)
+    other[at] = (other[at] + by) % 256
+    begins = starts(len(TEXT))
+    before = [json.loads(line) for line in questions(TEXT).splitlines()]
+    after = [json.loads(line) for line in questions(bytes(other)).splitlines()]
+    for start, one, two in zip(begins, before, after, strict=True):
+        inside = start <= at < start + PREFIX_BYTES
+        assert (one != two) == inside
+        assert TEXT[start + PREFIX_BYTES] == other[start + PREFIX_BYTES] or at == start + PREFIX_BYTES
+
+
+def test_a_model_of_tokens_answers_in_bytes_as_docs_trial_says() -> None:
+    code = re.search(r"```python\n(def next_byte.*?)```", (ROOT / "docs/trial.md").read_text(), re.DOTALL)
+    assert code
+    names: dict[str, Any] = {"math": math}
+    exec(code[1], names)  # noqa: S102
+    vocabulary = [*(bytes([byte]) for byte in range(256)), b"the", b"then", b"re", b""]
+    chance = random.Random(1)
+
+    def chances(tokens: list[int]) -> list[float]:
+        chance.seed(repr(tokens))
+        some = [chance.random() ** 4 for _ in vocabulary]
+        return [one / sum(some) for one in some]
+
+    def encode(text: bytes) -> list[int]:
+        found: list[int] = []
+        while text:
+            token = max((one for one in range(len(vocabulary) - 1) if text.startswith(vocabulary[one])),
+                        key=lambda one: len(vocabulary[one]))  # fmt: skip
+            found.append(token)
+            text = text[len(vocabulary[token]) :]
+        return found
+
+    for prefix in (b"and the", b"o", b"there"):
+        logprobs = names["next_byte"](prefix, vocabulary, encode, chances)
+        assert 0.9 < sum(map(math.exp, logprobs)) <= 1 + 1e-9
+        own, found = language.answer(json.dumps({"id": 3, "logprobs": logprobs}).encode(), 1)
+        assert (own, len(found)) == (3, 256)
 
 
 # --- in a study: a model that counts letters, and four cheats --------------------------------------------------------

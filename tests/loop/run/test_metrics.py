@@ -358,7 +358,7 @@ async def test_a_pattern_that_takes_forever_is_ended(write: Write, monkeypatch: 
     [
         ('file = "a.csv", take = "best"', 'from.take`: what counts is "last", "min", "max" or, as an ex'),
         ('file = "a.pkl"', "from.file`: a file is one of .csv, .tsv, .json, .jsonl, `events.out.tfevents.*`"),
-        ('file = "../a.csv"', "from.file`: a path is relative to the repository and stays in it"),
+        ('file = "../a.csv"', "from.file`: a path is relative to the repository, and inside it"),
         ('file = "**/a.csv"', "from.file`: a file is named from the checkout on"),
         ('pattern = "loss"', "from.pattern`: put the value in parentheses, and nothing else"),
         ('pattern = "loss ("', "from.pattern`: it is no regular expression"),

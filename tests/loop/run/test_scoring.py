@@ -222,7 +222,7 @@ async def test_predictions_that_are_none_are_the_runs_failure_with_the_row(write
         ('predict = "x"\nscorer = "regression"\nscore = "x"', "", "score and scorer stand in the place of each other"),
         ('predict = "x"\nscorer = "guess"', "", "`[run] scorer`"),
         ('predict = "x"\nscore = "x"', 'labels = "x.csv"', "`[data] labels` are those of a `[run] scorer`"),
-        ('predict = "x"\nscorer = "regression"', 'labels = "../x.csv"', "stays in it"),
+        ('predict = "x"\nscorer = "regression"', 'labels = "../x.csv"', "inside it"),
     ],
 )
 def test_a_scorer_needs_predictions_and_labels(run: str, data: str, said: str) -> None:

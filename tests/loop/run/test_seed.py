@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from loop.engine import research
-from loop.run.execution import Stop, _set
+from loop.run.execution import PUTS_SEED, Stop, _set
 from loop.study import ConfigError, parse
 from store.records import Ended
 from tests.conftest import Write, git
@@ -26,11 +26,11 @@ async def test_a_seed_that_the_code_has_as_a_constant_is_set_there_for_the_run_a
 def test_code_that_has_lost_the_place_of_its_seed_fails_and_says_so(tmp_path: Path) -> None:
     file = tmp_path / "train.py"
     file.write_text("print('loss: 1')\n")
-    _set(file, "seed", 5)
+    _set(file, "seed", 5, PUTS_SEED)
     assert file.read_text() == "raise SystemExit('there is no `seed` any more, where [run] seed puts the seed')\n"
     other = tmp_path / "link.py"
     other.symlink_to(file)
-    _set(other, "raise", 5)
+    _set(other, "raise", 5, PUTS_SEED)
     assert other.is_symlink()
 
 
@@ -42,9 +42,13 @@ def test_code_that_has_lost_the_place_of_its_seed_fails_and_says_so(tmp_path: Pa
         ("other.py:SEED", FIXED, "other.py is not committed"),
         ("train.py:RATE", "RATE = 0.5\n", "is 0.5, and no whole number"),
         ("train.py:S", "S = (\n", "train.py:1: '(' was never closed"),
-        ("train.py:random.seed()", "import random\nrandom.seed(1)\nrandom.seed(2)\n", "is called with different"),
-        ("train.py:random.seed()", "import random\nrandom.seed(1 + 2)\n", "train.py:2 is given 2 whole numbers"),
-        ("train.py:random.seed()", "import random\n", "is called nowhere"),
+        (
+            "train.py:random.seed()",
+            "import random\nrandom.seed(1)\nrandom.seed(2)\n",
+            "different values, at train.py:2 and",
+        ),
+        ("train.py:random.seed()", "import random\nrandom.seed(1 + 2)\n", "train.py:2 is given 2 numbers"),
+        ("train.py:random.seed()", "import random\n", "is nowhere in train.py"),
     ],
 )
 async def test_a_place_of_the_seed_that_is_not_there_is_an_error_with_its_line(

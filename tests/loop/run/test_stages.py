@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from loop.run.sandbox import Wall
-from loop.run.stages import Launch, commands, ended, measured, printed, source, tail, timed
+from loop.run.stages import Launch, commands, ended, measured, printed, source, tail
+from loop.run.timed import by_run
 from loop.study import Constraint, Settings
 from store.records import Measurement, Outcome, Run, Source, Stage
 
@@ -212,7 +213,7 @@ def test_what_is_bounded_is_measured_as_an_objective_is(tmp_path: Path) -> None:
         Measurement("latency_ms", 4.0, Source.EVALUATED),
         Measurement("peak_memory_bytes", 7.0, Source.MEASURED),
     ]
-    assert timed(asked, tmp_path, replace(RUN, stages=tuple(ran))) == {"predict"}
+    assert by_run(asked, tmp_path, replace(RUN, stages=tuple(ran))) == {"predict"}
 
 
 @pytest.mark.parametrize(
@@ -253,7 +254,7 @@ def test_a_stage_is_timed_if_an_objective_that_steers_is_made_of_its_seconds(
         **{name: {"direction": "minimize"} for name in objectives},
         epoch_seconds={"direction": "minimize", "steers": False},
     )
-    assert timed(asked, tmp_path, replace(RUN, stages=tuple(ran))) == set(which)
+    assert by_run(asked, tmp_path, replace(RUN, stages=tuple(ran))) == set(which)
 
 
 # --- how a stage ended -----------------------------------------------------------------------------------------------

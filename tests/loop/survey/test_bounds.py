@@ -39,7 +39,7 @@ def test_what_is_plausible_holds_the_value_and_can_be_declared(name: str, value:
 
 def test_rates_span_decades_and_counts_a_factor_of_four() -> None:
     values = {"lr": 3e-4, "batch_size": 64, "hidden": 48, "dropout": 0.1, "layers": 3, "momentum": 0.9, "w": 2.0}
-    values["decay"] = 1e-4
+    values |= {"decay": 1e-4, "SUBSAMPLE": 0.8}
     bounds = {name: (found := plausible(name, value)) and found.bounds for name, value in values.items()}
     assert bounds == {
         "lr": {"low": 3e-5, "high": 3e-3, "scale": "log"},
@@ -49,6 +49,7 @@ def test_rates_span_decades_and_counts_a_factor_of_four() -> None:
         "layers": {"low": 1, "high": 12},
         "momentum": {"low": 0.6, "high": 0.99},
         "w": {"low": 0.5, "high": 8.0, "scale": "log"},
+        "SUBSAMPLE": {"low": 0.2, "high": 1.0},
         "decay": {"low": 1e-5, "high": 1e-3, "scale": "log"},
     }
 
@@ -84,3 +85,8 @@ def test_where_things_are_and_how_they_are_evaluated_is_never_moved() -> None:
         "hiddenSize",
     ]
     assert not any(map(never, moved))
+
+
+def test_how_long_training_goes_and_on_what_it_runs_is_no_knob_and_clipping_is_one() -> None:
+    assert all(map(never, ("niter", "n_iters", "ngpu", "inference", "real_label", "val_freq")))
+    assert not never("gradient_clip_val")

@@ -10,6 +10,8 @@ from loop.propose.prepare import knobs_of
 from loop.run.bench import reach
 from loop.study import read
 from loop.survey.found import Survey
+from loop.survey.interpreter import _places
+from loop.survey.sources import Sources
 from tests.conftest import Write
 from tests.loop.survey.conftest import Surveyed, survey
 from tests.repositories import COMMANDS, NAMES, made
@@ -142,14 +144,58 @@ def test_a_flag_of_the_command_counts_more_than_its_default_and_than_a_global_of
     assert {guess.key: guess.value for guess in found.knobs} == {"--learning_rate": 0.5, "train.py:dropout": 0.2}
 
 
-def test_a_setting_that_a_call_hands_over_is_no_knob(surveyed: Surveyed) -> None:
+def test_a_setting_that_a_call_hands_over_is_a_knob_in_that_call(surveyed: Surveyed) -> None:
     text = (
         "from dataclasses import dataclass\n@dataclass\nclass Config:\n    width: int = 64\n    dropout: float = 0.1\n"
         "def fit(lr=0.1, momentum=0.9):\n    return lr * momentum\n"
         "c = Config(width=32)\nprint('val_loss:', fit(0.2) + c.width + c.dropout)\n"
     )
     found = surveyed({"train.py": text}, "python", "train.py")
-    assert {guess.key for guess in found.knobs} == {"train.py:Config.dropout", "train.py:fit.momentum"}
+    keys = {"train.py:Config.dropout", "train.py:fit.momentum", "train.py:Config(width)"}
+    assert {guess.key for guess in found.knobs} == keys
+
+
+MNIST = """\
+import torch
+from torch import nn, optim
+from torch.utils.data import DataLoader
+import matplotlib.pyplot as plt
+
+class Net(nn.Module):
+    def __init__(self):
+        self.drop = nn.Dropout(0.25)
+        self.late = nn.Dropout(0.25)
+        self.head = nn.Linear(128, 10, bias=False)
+
+def make_optimizer(model):
+    return optim.Adadelta(model.parameters(), lr=1.0, rho=0.9)
+
+def test(model, loader):
+    return smoothed(model, loader, smoothing=0.2)
+
+torch.manual_seed(1)
+train_loader = DataLoader(train_set, batch_size=64, shuffle=True, num_workers=4, pin_memory=True)
+test_loader = torch.utils.data.DataLoader(test_set, batch_size=1000)
+optimizer = make_optimizer(Net())
+scheduler = optim.lr_scheduler.StepLR(optimizer, 1, gamma=0.7)
+plt.plot(losses, alpha=0.5, width=2)
+x = torch.randn(4, size=8).softmax(x, dim=1) + torch.softmax(x, dim=1)
+optim.Adam(model.parameters(), 1e-3)
+print("val_loss:", test(Net(), test_loader))
+"""
+
+
+def test_what_moves_results_is_found_where_a_call_is_given_it(surveyed: Surveyed) -> None:
+    found = surveyed({"train.py": MNIST}, "python", "train.py")
+    free = {guess.key.partition(":")[2]: guess.seen.line for guess in found.knobs if not guess.held}
+    assert free == {
+        "optim.Adadelta(lr)": 13, "optim.Adadelta(rho)": 13, "nn.Dropout()": 8, "DataLoader(batch_size)": 19,
+        "optim.lr_scheduler.StepLR(gamma)": 22, "optim.Adam()": 25,
+    }  # fmt: skip
+    held = {guess.key.partition(":")[2]: guess.held for guess in found.knobs if guess.held}
+    assert held.keys() == {"torch.utils.data.DataLoader(batch_size)", "smoothed(smoothing)"}
+    assert held["torch.utils.data.DataLoader(batch_size)"] == "what evaluates is given it too, train.py:20"
+    assert found.seed.said == "train.py:torch.manual_seed()"
 
 
 @pytest.mark.parametrize(
@@ -203,6 +249,18 @@ def test_only_data_that_the_code_names_is_lent_and_nothing_that_it_writes(survey
     }
 
 
+def test_what_a_script_writes_by_a_flag_or_an_open_file_is_not_lent(surveyed: Surveyed) -> None:
+    text = (
+        "import argparse, torch\nfrom pathlib import Path\np = argparse.ArgumentParser()\n"
+        "p.add_argument('--save', default='model.pt')\np.add_argument('--resume-from-checkpoint', default='old.pt')\n"
+        "p.add_argument('--vocab', default='vocab.pt')\nargs = p.parse_args()\n"
+        "keep(args.save)\nPath('log.txt').open('w')\nPath('best.txt').write_text('1')\nopen('in.pt', 'rb')\n" + TRAIN
+    )
+    here = dict.fromkeys(("model.pt", "old.pt", "vocab.pt", "log.txt", "best.txt", "in.pt"), "1")
+    found = surveyed({"train.py": text, ".gitignore": "*.pt\n"}, "python", "train.py", here=here)
+    assert {one.path for one in found.lent} == {"old.pt", "vocab.pt", "in.pt"}
+
+
 def test_a_large_folder_is_not_walked_to_its_end(surveyed: Surveyed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("loop.survey.folders.MOST_ENTRIES", 5)
     here = {f"data/{number}": "12345" for number in range(20)}
@@ -226,10 +284,47 @@ def test_a_pointer_of_git_lfs_is_said_to_be_one(surveyed: Surveyed) -> None:
     assert any("`git lfs pull`" in note for note in found.notes)
 
 
-def test_a_script_in_a_subfolder_is_named_from_the_top(surveyed: Surveyed) -> None:
-    found = surveyed({"lab/train.py": TRAIN}, "python", "train.py", inside="lab/")
-    assert found.train.text == "python lab/train.py"
-    assert any("runs start at the repository's top" in note for note in found.notes)
+@pytest.mark.parametrize(
+    ("words", "inside", "command", "cwd"),
+    [
+        (("python", "train.py"), "lab/", "python train.py", "lab"),
+        ((), "lab/", "python train.py", "lab"),
+        (("python", "-m", "train"), "lab/", "python -m train", "lab"),
+        (("python", "lab/train.py"), "lab/", "python lab/train.py", "."),
+        (("python", "lab/train.py"), "", "python lab/train.py", "."),
+    ],
+)
+def test_a_script_is_run_where_its_command_was_typed(
+    surveyed: Surveyed, words: tuple[str, ...], inside: str, command: str, cwd: str
+) -> None:
+    found = surveyed({"lab/train.py": f"{TRAIN}model.fit()\n"}, *words, inside=inside)
+    assert (found.train.text, found.train.cwd, found.train.script) == (command, cwd, "lab/train.py")
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "here", "cwd"),
+    [
+        ("open('own.txt')", ("lab/train.py",), {}, "lab"),
+        ("open('../data/x')", ("lab/train.py", "--lr", "0.1"), {"data/x": "1"}, "lab"),
+        ("open('own.txt'), open('data/x')", ("lab/train.py",), {"data/x": "1"}, "."),
+        ("open('own.txt')", ("lab/train.py", "--data=data/x"), {"data/x": "1"}, "."),
+        ("open(os.path.dirname(__file__) + '/own.txt')", ("lab/train.py",), {}, "."),
+        ("print('no.txt', 'lab', '.', '..')", ("lab/train.py",), {}, "."),
+        ("print('train.py')", ("lab/train.py",), {}, "."),
+        ("os.makedirs('made/', exist_ok=True)", ("lab/train.py",), {"lab/made/x": "1"}, "."),
+        ("open('own.txt'), os.listdir('data')", ("lab/train.py",), {"data/x": "1"}, "."),
+    ],
+)
+def test_a_script_whose_files_are_beside_it_alone_is_run_in_its_folder(
+    surveyed: Surveyed, text: str, words: tuple[str, ...], here: dict[str, str], cwd: str
+) -> None:
+    files = {"lab/train.py": f"import os\n{text}\n{TRAIN}", "lab/own.txt": "1", ".gitignore": "data/\n"}
+    found = surveyed(files, "python", *words, here=here)
+    assert found.train.cwd == cwd
+    assert found.train.words[1] == ("train.py" if cwd == "lab" else "lab/train.py")
+    assert found.train.cwd_evidence.startswith("lab/train.py:2: ") == (cwd == "lab")
+    if "data/" in text:
+        assert [one.path for one in found.lent] == ["data/"]
 
 
 def test_choices_are_those_that_the_code_compares_with(surveyed: Surveyed) -> None:
@@ -267,11 +362,71 @@ async def test_a_flag_that_another_file_declares_is_a_knob_of_the_study_too(
     branches = await Branches.of(place)
     knobs = await knobs_of(place, read(place.config), branches, await branches.tree("HEAD"))
     assert [knob.key for knob in knobs] == ["--lr"]
-    reached, _ = await reach("python train.py", branches, "HEAD", await branches.files("HEAD"))
+    reached, _ = await reach("python train.py", ".", branches, "HEAD", await branches.files("HEAD"))
     assert [*reached] == ["train.py", path]
+
+
+def test_a_function_that_trains_and_evaluates_holds_no_knob_back(surveyed: Surveyed) -> None:
+    both = "lr = 0.1\nscale = 2.0\ndef {}():\n    return lr * scale\n"
+    found = surveyed({"train.py": both.format("train_and_evaluate") + TRAIN}, "python", "train.py")
+    assert [one.held for one in found.knobs if one.key == "train.py:lr"] == [""]
 
 
 def test_imports_that_lead_out_of_the_repository_are_passed_over(surveyed: Surveyed) -> None:
     files = {"train.py": "from ..common import x\nfrom .near import y\n" + TRAIN, "near.py": "from . import far\n"}
     found = surveyed({**files, "far.py": ""}, "python", "train.py")
     assert found.reached == ("train.py", "near.py", "far.py")
+
+
+TASK = """\
+from sklearn.datasets import make_moons
+POLY_DEGREE = 4
+NOISE = 0.3
+DEPTH = 3
+WIDTH = 16
+BATCH_SIZE = 32
+RATE = 0.1
+W_target = [0.5] * POLY_DEGREE
+
+
+def make_features(x):
+    return [x**i for i in range(1, POLY_DEGREE + 1)]
+
+
+def make_data(noise_scale=0.2, hidden=8):
+    return make_moons(BATCH_SIZE, noise=NOISE), DEPTH
+
+
+def make_model():
+    return [WIDTH] * DEPTH
+
+
+make_data(), make_model(), make_features(RATE)
+print("loss:", RATE)
+"""
+
+
+def test_what_makes_the_data_or_the_task_is_a_comment_that_says_so(surveyed: Surveyed) -> None:
+    guesses = {one.key.rpartition(":")[2]: one for one in surveyed({"train.py": TASK}, "python", "train.py").knobs}
+    held = {name: one.held for name, one in guesses.items() if "makes the data" in one.held}
+    assert held.keys() == {"POLY_DEGREE", "NOISE", "make_data.noise_scale", "make_data.hidden"}
+    assert held["POLY_DEGREE"] == "it makes the data, train.py:8: another task, and no better model"
+    # What the model reads too, and how large a batch is, are of training.
+    assert {name for name, one in guesses.items() if not one.held} == {"DEPTH", "WIDTH", "BATCH_SIZE", "RATE"}
+
+
+def test_a_layer_that_is_called_x_at_the_top_of_a_file_makes_no_data(surveyed: Surveyed) -> None:
+    script = "UNITS = 64\ninputs = Input(3)\nx = Dense(UNITS)(inputs)\nprint('loss:', x)\n"
+    (one,) = surveyed({"train.py": script}, "python", "train.py").knobs
+    assert not one.held
+
+
+def test_the_python_on_the_path_is_looked_at_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("VIRTUAL_ENV", "CONDA_PREFIX"):
+        monkeypatch.delenv(name, raising=False)
+    typed = tmp_path / "bin" / "python"
+    typed.parent.mkdir()
+    typed.touch(0o755)
+    monkeypatch.setenv("PATH", str(typed.parent))
+    found = _places(tmp_path, Sources({}, {}, {}), Path("/own/python"))
+    assert [*found] == [Path("/own/python"), typed]

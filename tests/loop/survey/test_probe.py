@@ -3,8 +3,11 @@
 import asyncio
 import json
 import os
+import signal
+import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -12,11 +15,12 @@ from pathlib import Path
 import pytest
 
 from loop.run.interpreter import Unusable
-from loop.survey.probe import CannotProbe, probe
+from loop.survey.probe import CannotProbe, _seed, probe
+from loop.survey.seed import Seed as Handed
 from loop.survey.trouble import brought
 from store import probed
 from store.place import NoStudy, repository
-from store.probed import FOLDER, Probed
+from store.probed import FOLDER, Probed, Ran
 from tests.conftest import git, processes
 
 SEEDED = """\
@@ -93,9 +97,12 @@ async def test_a_command_is_read_as_init_reads_it_and_kept_so(repo: Repository, 
     (folder / ".venv").symlink_to(bare_python.parent.parent)
     said: list[str] = []
     found = await probe(folder / "sub", ["uv", "run", "--frozen", "go.py"], "60 s", said.append)
-    assert found.command == ("python", "sub/go.py") and found.python == str(folder / ".venv/bin/python")
+    assert (found.command, found.cwd) == (("python", "go.py"), "sub") and found.python == str(
+        folder / ".venv/bin/python"
+    )
     assert (found.seed.how, found.seed.takes_effect) == ("sub/go.py:random.seed()", True)
     assert "`uv run` is left out" in said[0]
+    assert "run in sub, where it was typed" in said
 
 
 async def test_a_committed_program_is_run_behind_the_wall(repo: Repository, bare_python: Path) -> None:
@@ -161,6 +168,13 @@ async def test_a_failure_is_a_sentence_with_the_next_step_and_the_last_lines(
     assert not any(FOLDER in line for line in found.said), "paths are the repository's"
 
 
+async def test_what_is_lent_and_written_is_named(repo: Repository, bare_python: Path) -> None:
+    folder = repo("import shutil\nshutil.copyfile('train.py', 'model.bin')\n", **{".gitignore": "model.bin\n"})
+    (folder / "model.bin").write_text("1")
+    learned, _ = await probing(folder, bare_python)
+    assert learned.failure.startswith("model.bin is lent read-only, for git does not have it, and the code writes it")
+
+
 async def test_what_takes_too_long_is_ended_and_what_it_said_until_then_is_known(
     repo: Repository, bare_python: Path, leaves_nothing: None
 ) -> None:
@@ -177,7 +191,6 @@ async def test_what_cannot_be_run_at_all_is_said_before_anything_runs(
     for here, words, error, says in (
         (folder, ["python", "new.py"], CannotProbe, "new.py is not committed"),
         (folder, ["python", "other.py"], CannotProbe, "there is sub/other.py"),
-        (folder / "sub", ["bash", "other.sh"], CannotProbe, "there other.sh is sub/other.sh"),
         (folder, ["no-such-command"], CannotProbe, "no command no-such-command"),
         (folder, ["nowhere/python", "train.py"], Unusable, "cannot be started"),
         (folder, [str(bare_python), "train.py"], Unusable, "has no nonesuch"),
@@ -251,3 +264,36 @@ def test_what_cannot_be_read_is_no_probe(tmp_path: Path) -> None:
     for text in ("{", "{}", '{"version": 2}', '{"version": 1, "runs": 3}', "[]"):
         probed.place_of(place).write_text(text)
         assert probed.read(place) is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_ends_a_probe_with_a_sentence_and_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
+    git(tmp_path, "init", "-q", "-b", "main")
+    (tmp_path / "train.py").write_text("import time\nprint('loss: 1', flush=True)\ntime.sleep(60)\n")
+    git(tmp_path, "add", "-A")
+    git(tmp_path, "commit", "-qm", "base")
+    words = [sys.executable, "-m", "cockpit", "probe", str(tmp_path), "--", sys.executable, "train.py"]
+    with subprocess.Popen(
+        words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:  # fmt: skip
+        runs = tmp_path / ".git" / "cockpit" / ".probe" / "runs"
+        deadline = time.monotonic() + 60
+        while not list(runs.glob("*/train.log")) and time.monotonic() < deadline and process.poll() is None:
+            time.sleep(0.05)
+        process.send_signal(number)
+        said = process.communicate(timeout=60)[1]
+    assert (process.returncode, said) == (
+        130, "cockpit: the probe is ended: what it ran has ended with it, and nothing is kept\n"
+    )  # fmt: skip
+    assert not runs.exists()
+
+
+def test_what_one_run_alone_has_said_tells_nothing_of_the_seed() -> None:
+    def ran(seed: int, **metrics: float) -> Ran:
+        return Ran(seed, "ok", "", 1.0, 1.0, None, None, None, None, metrics, {})
+
+    handed = Handed("train.py:SEED", "train.py:1")
+    said = _seed(handed, [ran(0, loss=0.5, a=1.0), ran(0, loss=0.5, b=1.0), ran(1, loss=0.6, c=1.0)])
+    assert (said.deterministic, said.takes_effect) == (True, True)
+    assert _seed(handed, [ran(0, a=1.0), ran(0, b=1.0)]).deterministic is None

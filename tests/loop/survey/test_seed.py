@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from loop.study import ConfigError
 from loop.survey.options import declared
 from loop.survey.seed import Seed, found
 from loop.survey.settings import Configured
@@ -48,6 +49,9 @@ def seed_of(text: str, beside: Mapping[str, bytes] = {}, hydra: bool = False) ->
         ("import random\nrandom.seed(7)\nseed = 3\nprint(seed)\n", "train.py:seed", "train.py:3"),
         (TWICE, None, "hard-coded at train.py:2, train.py:3 with different numbers; let one name hold it"),
         (TWICE + "import torch\ntorch.manual_seed(3)\n", "train.py:torch.manual_seed()", "train.py:5"),
+        ("import random\nrandom.seed(seeds[0])\n", None, "no seed found"),
+        ("import random\nrandom.seed(2 * rank)\n", None, "no seed found"),
+        ("seed_everything(42, workers=True)\n", "train.py:seed_everything()", "train.py:1"),
         ("not python (", None, "no seed found"),
         ("p.add_argument('--seeds')\nSEEDLINGS = 3\nSEED = 'a'\n", None, "no seed found"),
     ],
@@ -64,3 +68,16 @@ def test_a_seed_of_a_configuration_is_set_in_it_or_by_hydra_on_its_command_line(
     assert seed_of("", {"conf.yaml": text}).how == "conf.yaml:seed"
     said = seed_of("", {"conf.yaml": text}, hydra=True)
     assert (said.how, said.evidence) == ("seed={seed}", "conf.yaml:2, by Hydra")
+
+
+def test_a_seed_of_a_part_is_taken_where_no_call_sets_that_of_all() -> None:
+    forest = "from sklearn.ensemble import RandomForestClassifier\nm = RandomForestClassifier(random_state=0)\n"
+    assert seed_of(forest).how == "train.py:RandomForestClassifier(random_state)"
+    assert seed_of(forest + "import numpy as np\nnp.random.seed(1)\n").how == "train.py:np.random.seed()"
+    assert seed_of("f(seed=4)\n" + FIXED).how == "train.py:torch.manual_seed()"
+    assert seed_of("SEED = 3\n" + forest + "print(SEED)\n").how == "train.py:SEED"
+
+
+def test_an_annotation_where_none_may_stand_is_said_with_its_line() -> None:
+    with pytest.raises(ConfigError, match=r"^train\.py:2: `# cockpit:` belongs on a line"):
+        seed_of("import x\nf(3)  # cockpit: 1..4\n")

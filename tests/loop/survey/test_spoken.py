@@ -157,3 +157,12 @@ def test_a_traceback_speaks_of_no_metric() -> None:
         f'  File "/x/train.py", line {line}, in main\n    run()\n' for line in (225, 31, 7)
     )
     assert in_text(f"loss: 0.5\nloss: 0.4\n{trace}OSError: no data\n") == in_text("loss: 0.5\nloss: 0.4\n")
+
+
+def test_a_warning_and_what_is_called_by_a_path_are_no_metrics() -> None:
+    text = (
+        "/r/000001/tree/train.py:6: FutureWarning: old loss: 3\n  warnings.warn('loss', 4)\nval_loss: 0.5\n"
+        "/lib/torch/a b.py:80: torch.serialization.SourceChangeWarning: the score is 9\n"
+        "/r/000001/tree/loss: 3\nloss.py:7: acc 0.3\nsaved accuracy/best.ckpt: 3\ntrain.py:42: val/acc = 0.9\n"
+    )
+    assert last(text) == {"val_loss": 0.5, "acc": 0.3, "val_acc": 0.9}

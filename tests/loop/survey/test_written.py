@@ -154,11 +154,25 @@ def test_a_command_that_is_typed_takes_the_place_of_the_one_that_is_there() -> N
     assert tomllib.loads(mended(MINE, lines(found, AIM), FILE, train=False))["run"]["train"] == "python train.py"
 
 
+def test_the_folder_goes_with_the_command() -> None:
+    found = a_survey(SCRIPT)
+    below = replace(found, train=replace(found.train, cwd="lab", cwd_evidence="its own files"))
+    at_top = MINE.replace('train.py"  #', 'lab/train.py"  #')
+    assert "cwd" not in tomllib.loads(mended(at_top, lines(below, AIM), FILE, train=False))["run"]
+    moved = mended(at_top, lines(below, AIM), FILE, train=True)
+    assert tomllib.loads(moved)["run"]["train"] == "python train.py"
+    assert tomllib.loads(moved)["run"]["cwd"] == "lab"
+    typed = replace(found, train=replace(found.train, words=("python", "lab/train.py")))
+    assert "cwd" not in tomllib.loads(mended(moved, lines(typed, AIM), FILE, train=True))["run"]
+
+
 def test_data_is_added_to_what_is_lent_already() -> None:
     found = replace(a_survey(SCRIPT), lent=(Lent("data/", "1 B"), Lent("mine/", "1 B")))
     before = MINE + '[data]\nread = ["mine/"]\n'
     after = tomllib.loads(mended(before, lines(found, AIM), FILE, train=False))
     assert after["data"]["read"] == ["mine/", "data/"]
+    without = tomllib.loads(mended(before, lines(found, AIM), FILE, train=False, gone=["mine/"]))
+    assert without["data"]["read"] == ["data/"]
 
 
 def test_a_file_that_cannot_be_used_is_said_with_its_line() -> None:
