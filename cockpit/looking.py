@@ -1,7 +1,6 @@
 """What keys show: which panel, which experiment, what is searched for, what is marked. The engine is asked nothing."""
 
 import asyncio
-from abc import abstractmethod
 from typing import Any
 
 from msgspec.structs import replace
@@ -31,9 +30,9 @@ class Looking(Deciding):
         self._detail = 3  # the panel that is shown of those about one experiment
         self._zoomed = False
 
-    @abstractmethod
     def arrange(self) -> bool:
         """Show the panels for which there is room. Whether they are others than before."""
+        raise NotImplementedError
 
     @property
     def panel(self) -> Panel:

@@ -5,6 +5,7 @@ run (`run/stages.py`), from what the record has of it. The script works on a cop
 may be carried elsewhere with it; what is lent to it is where it was.
 """
 
+import asyncio
 import os
 import re
 import shlex
@@ -125,7 +126,8 @@ async def _subject(place: Place, database: Database, branches: Branches, number:
         files = await branches.files(rests)
         code = await branches.contents(rests, [path for path in files if path.endswith((".py", *SUFFIXES))])
         sets = fidelity.found(place.config, revision, list(files), code).get(run.fidelity, sets)
-    split = carved.stands(place.folder, revision.settings.data, how.bench.get("carved"))
+    facts = how.bench.get("carved")
+    split = await asyncio.to_thread(carved.stands, place.folder, revision.settings.data, facts)
     if split is None and revision.settings.data.carve:
         raise NotDone(f"{name} was measured on another split: `cockpit rerun {one.id}` measures it on this one")
     return Subject(study, one, name, commit, tree, run, known is not None, how, revision, sets, split)

@@ -12,6 +12,7 @@ knows from it what is taken, and a later merge or `cockpit sync` brings nothing 
 and so does a branch that has lost the commit on which the study rests, for a merge would bring that back.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,8 @@ async def _landing(found: Landing, command: Command) -> dict[str, Any]:
     lost = not await branches.holds(head, rests)
     squash = bool(command.arguments.get("squash")) or lost
     same, as_measured = tree == theirs, tree == theirs and bool(found.one.measurements)
-    message = await _message(found, here, rests, same=same)
+    runs = await typed(found.place, branches, found.database, found.one, found.commit)
+    message = await _message(found, here, rests, runs, same=same)
     at = max([await branches.committed_at(one) for one in (head, found.commit)])  # so asked twice it is one commit
     commit = await branches.commit_tree(tree, [head] if squash else [head, found.commit], message, at)
 
@@ -151,8 +153,7 @@ async def _landing(found: Landing, command: Command) -> dict[str, Any]:
     elif lost:
         text += f"; one commit, for {here} has lost {rests[:7]}, on which the study rests"
     text += f"; {here} and the files of {command.arguments['root']} moved there" if forward else ""
-    told = {"branch": name, "commit": commit, "onto": here, "head": head, "as_measured": as_measured}
-    told["commands"] = await typed(found.place, branches, found.database, found.one, found.commit)
+    told = {"branch": name, "commit": commit, "onto": here, "head": head, "as_measured": as_measured, "commands": runs}
     return {"moves": moves, "forward": forward, "answer": text, "told": told, "about": found.one.number}
 
 
@@ -185,7 +186,7 @@ async def _name(found: Landing, commit: str) -> tuple[str, dict[str, tuple[None,
     return name, {SHOWN + name: (None, commit)}
 
 
-async def _message(found: Landing, here: str, rests: str, *, same: bool) -> str:
+async def _message(found: Landing, here: str, rests: str, runs: Sequence[str], *, same: bool) -> str:
     """What a reviewer has to know: why, what was measured, how sure that is, and what is not known."""
     one, against = found.one, found.one.verdict.incumbent if found.one.verdict else 0
     of_trunk = found.what == "trunk"
@@ -199,7 +200,6 @@ async def _message(found: Landing, here: str, rests: str, *, same: bool) -> str:
     subject = f"{found.what} of {found.place.name}" if of_trunk else f"{one.id} {one.slug}"
     with_it = "\n\nWith what it was made from:\n" if lines else ""
     body = "\n".join(lines) if of_trunk else one.hypothesis + with_it + "\n".join(lines)
-    runs = await typed(found.place, found.branches, found.database, one, found.commit)
     return (
         f"Land {subject}\n\n{body}\n\n{measured(one, before)}\n{how}\n\n"
         + "".join(f"    {each}\n" for each in runs)

@@ -224,7 +224,7 @@ async def fill(
         if (at := lent(place, path)).is_relative_to(place.root):
             for name in stages.checkouts(settings):
                 await asyncio.to_thread(_link, folder / name, at.relative_to(place.root), at)
-    if split := carved.stands(place.folder, settings.data):
+    if split := await asyncio.to_thread(carved.stands, place.folder, settings.data):
         for whole, dev in split.dev.items():
             laid = await asyncio.to_thread(_link, folder / "tree", whole, dev)
             behind = Path(os.path.realpath(folder / "tree" / whole))

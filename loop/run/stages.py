@@ -257,15 +257,18 @@ def make_room(study: Path) -> None:
 
 def check(config: Path, settings: Settings, wall: Wall) -> None:
     """What `cockpit.toml` says must fit the wall, or that there is none. Raises ConfigError."""
-    for path in settings.data.carve.files if settings.data.carve and not wall else ():
-        for lent in settings.data.read:
-            if Path(path) != Path(lent) and _leads(config.parent, lent, path):
+    data, root = settings.data, config.parent
+    kept = () if wall or not (data.carve or data.sealed) else data.read  # else nothing has to be kept apart
+    reached = {lent: _reached(root, lent) for lent in kept}
+    for path in data.carve.files if data.carve else ():
+        for lent, ends in reached.items():
+            if Path(path) != Path(lent) and _leads(root, lent, path, ends):
                 raise ConfigError(
                     f"{config}: `[data] carve`: {path} lies in what `read` lends, where runs would see all of it: "
                     f"there is no wall ({wall.lack}); lend what lies beside it"
                 )
-    for path in settings.data.sealed if not wall else ():
-        if any(_leads(config.parent, lent, path) for lent in settings.data.read):
+    for path in data.sealed:
+        if any(_leads(root, lent, path, ends) for lent, ends in reached.items()):
             raise ConfigError(
                 f"{config}: `[data] sealed`: {path} lies in what `read` lends, where runs would see it: there is no "
                 f"wall ({wall.lack}); lend what lies beside it"
@@ -281,13 +284,15 @@ def check(config: Path, settings: Settings, wall: Wall) -> None:
             )
 
 
-def _leads(root: Path, lent: str, path: str) -> bool:
+def _reached(root: Path, lent: str) -> list[Path]:
+    """Where what is lent lies, and whatever links in it lead to."""
+    folder = root / os.path.expanduser(lent)  # noqa: PTH111  # as `bench.lent`
+    return [one.resolve() for one in (folder, *folder.rglob("*")) if one == folder or one.is_symlink()]
+
+
+def _leads(root: Path, lent: str, path: str, reached: Sequence[Path]) -> bool:
     """Whether a path of the repository lies in what is lent, or is reached from there, by way of links too."""
-    if Path(path).is_relative_to(lent):
-        return True
-    real, folder = (root / path).resolve(), root / os.path.expanduser(lent)  # noqa: PTH111  # as `bench.lent`
-    links = (one for one in folder.rglob("*") if one.is_symlink())
-    return any(real.is_relative_to(one.resolve()) for one in (folder, *links))
+    return Path(path).is_relative_to(lent) or any((root / path).resolve().is_relative_to(one) for one in reached)
 
 
 def filled(word: str, values: Mapping[str, str]) -> str:
