@@ -23,13 +23,14 @@ from textual.widget import Widget
 from cockpit import bars, feed, keys
 from cockpit.configuration import CONFIGURATION, Configuration
 from cockpit.feed import Snapshot
+from cockpit.first import PATIENCE_SECONDS, First, selected
 from cockpit.later import later
 from cockpit.line import line, one_line
-from cockpit.listing import listed
 from cockpit.looking import Looking
 from cockpit.view import Arrangement, Repository, Source, View, Want, arrangement
 from cockpit.widgets.panel import Cell, Foot, Lines, Panel
 from cockpit.widgets.search import Search
+from cockpit.widgets.terminal import Following
 from store import planned
 from store.away import AWAY_SECONDS, Happened, happened
 from store.away import seen as looked_at
@@ -47,7 +48,7 @@ MARK_SECONDS = 60.0  # between two marks that somebody is at the keys
 LEAVING_SECONDS = 2.0  # for a terminal that has hung up to be left as it was
 FRESH_SECONDS = 0.5  # after it was drawn nothing is drawn anew for the time alone
 AGAIN_SECONDS = 1.0  # after the first picture, until it is painted once more
-PATIENCE_SECONDS = 0.25  # for a first picture with something on it
+UNSEEN = ("quit", "suspend_process", "redraw")  # what a key does where there is no room to see what it would do
 STILL_SECONDS = 1.0  # after a key nothing is listed in another order
 
 
@@ -106,11 +107,13 @@ class Cockpit(Looking):
         with_changes: bool = False,
         readonly: bool = False,
         configuration: Configuration = CONFIGURATION,
+        first: First | None = None,
     ) -> None:
         super().__init__(
             place, git, experiments, seconds,
             with_changes=with_changes, readonly=readonly, configuration=configuration,
         )  # fmt: skip
+        self.driver_class = Following
         self.animation_level = "none"
         self.status, self.strip, self.small = (Lines(name) for name in ("status", "strip", "small"))
         self.keys = Foot("keys")
@@ -119,7 +122,11 @@ class Cockpit(Looking):
         self._quitting = False
         self._minute = 0
         self._begun, self._read_first = asyncio.Event(), asyncio.Event()
-        self._first: Snapshot | None = None  # what is shown when there is something to show it on
+        self.first = first
+        seen = first.study if first else None
+        known = seen is not None and (seen.whole or len(seen.experiments) > feed.FEW)  # else all of it is read first
+        self._first = seen if known else None  # what is shown when there is something to show it on
+        self._untold: tuple[Happened, Snapshot] | None = None  # what has happened while nobody was here
         self._marked_at = time.monotonic()
         self._seen_at = 0.0  # when it was drawn last, by the clock that only goes on
         self._key_at = 0.0  # when a key was pressed last, by the same clock
@@ -144,34 +151,47 @@ class Cockpit(Looking):
         yield self.small
 
     async def on_load(self) -> None:
-        """Read what is looked at first, so that the first picture has it; where that takes long it comes later."""
-        self._follow()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._read_first.wait(), PATIENCE_SECONDS)
+        """Read what is looked at first, so that it is there at once; where that takes long it comes later.
 
-    def on_mount(self) -> None:
-        """Show it, and end so that the terminal is restored whatever ends us."""
+        And from before the terminal is taken on, end so that it is left as it was whatever ends us.
+        """
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, partial(self.exit, return_code=128 + signal.SIGTERM))
         loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+        self._follow(self._first)
+        if self._first is None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._read_first.wait(), PATIENCE_SECONDS)
+
+    def on_mount(self) -> None:
+        """Show it."""
+        self.app_resume_signal.subscribe(self, lambda _: self.refresh())  # after `fg` there is nothing left of it
         self._room = self.size
         self.arrange()
         self.set_interval(1.0, self._tick)
         if self._first is not None:
             self.show(self._first)
+            self.first = self._first = None  # both would be kept as they were then
         else:
             self.status.show([line((f" {self.place.name}  ", "bold"), ("reading the record…", "dim"))])
         self._begun.set()
 
     @work(exclusive=True, group="feed")
-    async def _follow(self) -> None:
-        """Show the study, as it is now and as it goes on."""
+    async def _follow(self, first: Snapshot | None) -> None:
+        """Show the study, as it is now, unless that is known `first`, and as it goes on."""
+        if first is not None:
+            await self._begun.wait()
         try:
             mine = not self.readonly and await asyncio.to_thread(engine_pid, self.place.folder) is None
             async with await Database.open(self.place.folder, create=mine, migrate=mine) as database:
                 self.database = database
+                if (view := self._view()) is not None:
+                    self._read_what_is_wanted(view)
                 seen = await asyncio.to_thread(self._seen_before)
-                async for study in feed.follow(self.place, database, self._counts):
+                if first is not None and first.whole:  # where nothing changes, no other one follows
+                    await self._tell_since(seen, database, first)
+                    seen = None
+                async for study in feed.follow(self.place, database, self._counts, first):
                     if not self._begun.is_set():  # there is nothing yet to show it on
                         self._first = study
                         self._read_first.set()
@@ -182,11 +202,9 @@ class Cockpit(Looking):
                         if self.study is not None and study.last_event < self.study.last_event:
                             continue  # an answer to a key has shown what came after it
                         self.show(study)
-                    if not study.whole:
-                        continue
-                    if seen is not None and time.time() - seen >= AWAY_SECONDS:
-                        self._while_away(await happened(database, seen), study)
-                    seen = None
+                    if study.whole:
+                        await self._tell_since(seen, database, study)
+                        seen = None
         except RecordTooOld as error:
             told = "the record is of an earlier cockpit: a screen without --readonly makes it this one's"
             alive = await asyncio.to_thread(engine_pid, self.place.folder)
@@ -205,8 +223,17 @@ class Cockpit(Looking):
         except OSError:  # then nothing is said of it
             return None
 
-    def _while_away(self, since: Happened, study: Snapshot) -> None:
-        """What has happened since, where anything has."""
+    async def _tell_since(self, seen: float | None, database: Database, study: Snapshot) -> None:
+        """What has happened since somebody looked last, where that is long ago."""
+        if seen is not None and time.time() - seen >= AWAY_SECONDS:
+            self._untold = await happened(database, seen), study
+            self._while_away()
+
+    def _while_away(self) -> None:
+        """What has happened since, where anything has; once there is room, and no sheet in front."""
+        if self._untold is None or len(self.screen_stack) > 1 or self._arrangement is Arrangement.NONE:
+            return
+        (since, study), self._untold = self._untold, None
 
         def answered(answer: str | None) -> None:
             if answer == "ledger":
@@ -214,7 +241,7 @@ class Cockpit(Looking):
             elif answer == "offer" and (waiting := offers(study.experiments)):
                 self.open_diff(waiting[0].number)
 
-        if away.worth_saying(since) and len(self.screen_stack) == 1:
+        if away.worth_saying(since):
             self.push_screen(sheets.Away(study, since, time.time(), self.keymap), answered)
 
     @work(group="plan", exclusive=True)
@@ -226,7 +253,7 @@ class Cockpit(Looking):
             if (found := await planned.latest(self.database)) is None:
                 self.say("what it can answer is foreseen once the baseline has run")
             elif len(self.screen_stack) == 1:
-                self.push_screen(sheets.Planned(found, self.keymap))
+                self.push_screen(sheets.Planned(found, self.study, self.keymap))
 
     def show(self, study: Snapshot) -> None:
         """This is how the study stands now. Where it has never begun, it begins."""
@@ -241,8 +268,11 @@ class Cockpit(Looking):
         if self.study and (self.study.pid is None) is not (study.pid is None):
             self.said = None  # it was said of an engine that is no more, or is only now
         self.study = study
-        if self.selected is None and (numbers := listed(study, self.choices, spaced=False).numbers):
-            self.selected = numbers[0]
+        self._heed_the_end(study)
+        for sheet in self._merging:
+            sheet.meanwhile(study)
+        if self.selected is None:
+            self.selected = selected(study, self.choices)
         self.see()
 
     # --- drawing ------------------------------------------------------------------------------------------------------
@@ -272,7 +302,7 @@ class Cockpit(Looking):
             return
         if self.said and time.monotonic() > self._said_until:
             self.said = None
-        name = f"{self.place.name} (readonly)" if self.readonly else self.place.name
+        name = bars.named(self.place, readonly=self.readonly)
         self.status.show([bars.status(view.study, name, view.now, columns, self.keymap)])
         lines = 2 if self._arrangement is Arrangement.HUGE else 1
         self.strip.show(bars.strip(view.study, self.said, lines, columns, len(self.marks), self.keymap))
@@ -335,6 +365,7 @@ class Cockpit(Looking):
 
     def _tick(self) -> None:
         """What runs is watched by the second, all else by the minute."""
+        self._while_away()
         minute, self._minute = self._minute, int(time.time() // 60)
         if time.monotonic() - self._seen_at < FRESH_SECONDS:
             return  # all of it has just been drawn
@@ -404,12 +435,19 @@ class Cockpit(Looking):
         """
         if isinstance(event, Key) and not event.is_forwarded and len(self.screen_stack) == 1:
             self._somebody_is_here()
-            if isinstance(self.focused, Panel):
-                if bound := self.active_bindings.get(event.key):
+            unseen = self._arrangement is Arrangement.NONE
+            if unseen or isinstance(self.focused, Panel):
+                bound = self.active_bindings.get(event.key)
+                if bound and (not unseen or bound.binding.action in UNSEEN):
                     await self.run_action(bound.binding.action, bound.node)
                 return
             if self.focused is self.search and self._write_search(event):
                 return
+        elif isinstance(event, Key) and not event.is_forwarded and isinstance(sheet := self.screen, sheets.Sheet):
+            await sheet.there()
+            if not sheet.write(event) and (bound := self.active_bindings.get(event.key)):
+                await self.run_action(bound.binding.action, bound.node)
+            return
         if isinstance(event, Paste) and not event.is_forwarded:
             event.text = " ".join(one_line(event.text.replace("\r", "\n")).split())  # what is pasted is foreign
         await super().on_event(event)
@@ -426,7 +464,8 @@ class Cockpit(Looking):
         seen = await asyncio.to_thread(self._seen_before)
         if seen is not None and self.study and self.database and time.time() - seen >= AWAY_SECONDS:
             with suppress(sqlite3.Error):  # who follows the study says what is wrong with the record
-                self._while_away(await happened(self.database, seen), self.study)
+                self._untold = await happened(self.database, seen), self.study
+                self._while_away()
 
     def on_descendant_focus(self) -> None:
         """A click has given the keys to another panel."""
@@ -439,6 +478,14 @@ class Cockpit(Looking):
     def action_redraw(self) -> None:
         """Draw all of it, whatever the terminal may show: another program wrote there, or the line lost something."""
         self.refresh()
+
+    def action_suspend_process(self) -> None:
+        """To the shell, where there is one: else nobody would ever continue what holds the terminal."""
+        with suppress(OSError):
+            if os.getpgid(os.getsid(0)) != os.getpgrp():
+                super().action_suspend_process()
+                return
+        self.say("there is no shell to go to: nothing would bring the screen back", "bad")
 
     def action_help(self) -> None:
         """The keys and the glyphs."""

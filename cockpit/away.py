@@ -11,7 +11,7 @@ from cockpit.line import Line, Piece, fit, line, wrap
 from cockpit.output import time_of
 from cockpit.pages import clock, count, few, verified
 from cockpit.panels.ledger import SECONDS, TOKENS, shares
-from cockpit.progress import brief
+from cockpit.progress import brief, priced
 from store.away import Happened
 from store.records import CallOutcome, Ended, Experiment, Outcome, Refusal, name_of, offers
 
@@ -21,6 +21,7 @@ TOLD = (  # to scripts
     "calls_failed", "spent",
 )  # fmt: skip
 NAME = 14  # columns of what a row is about
+LEAST_NAMED = 64  # columns, from which on the balanced pick is called by its whole name
 MOST = 4  # offers that are named
 APART = ("trunk", "offers", "experiments", "failed most", "guards")  # rows with a blank line above
 LOST = ("failed", "refused", "infra", "idle", "no engine")  # parts of the ledger's bars
@@ -114,9 +115,9 @@ def _offers(study: Snapshot, width: int) -> list[list[Piece]]:
     picked = {point.experiment for point in study.frontier.points if point.balanced}
 
     def said(one: Experiment) -> list[Piece]:
-        end = "  balanced pick" if one.number in picked else ""
+        end = "" if one.number not in picked else "  balanced pick" if width >= LEAST_NAMED else "  balanced"
         sentence = brief(one.verdict.sentence) if one.verdict else ""
-        text = fit(sentence, width - len(one.id) - 4 - len(end)).rstrip()
+        text = priced(study, one, sentence, width - len(one.id) - 4 - len(end)).rstrip()
         return [(f"{OFFER.glyph} ", OFFER.style), (f"{one.id}  ", "bold"), text, (end, "pick")]
 
     rows: list[list[Piece]] = [said(one) for one in listed[:MOST]]
@@ -147,7 +148,11 @@ def _engine(study: Snapshot, run: str) -> tuple[str, str]:
         return f"gone since {clock(study.events[-1].at)[:5]}: {study.died}; {run} goes on", "infra"
     if engine is None or engine.ended_at is None:
         return f"not begun: {run} starts it", "text"
-    return f"ended {clock(engine.ended_at)[:5]}: {(engine.ended_by or Ended.DIED).words}; {run} goes on", "text"
+    done = engine.ended_by is Ended.EXPERIMENTS and not verified(study.experiments, study.incumbent, study.decision)
+    on = "`cockpit --experiments N` takes more" if done else f"{run} goes on"
+    because = f": {engine.because}" if engine.because else ""  # which may be long
+    text = f"ended {clock(engine.ended_at)[:5]}: {(engine.ended_by or Ended.DIED).words}; {on}{because}"
+    return text, "infra" if because else "text"
 
 
 def _lost(since: Happened) -> list[str]:

@@ -7,11 +7,10 @@ from cockpit.feed import Snapshot
 from cockpit.keys import TABLE, Keymap
 from cockpit.line import Line, Piece, apart, fit, line
 from cockpit.pages import clock, count, few, verified
-from cockpit.panels import PANELS
+from cockpit.panels import NAMES as TITLES
 from cockpit.view import LEAST_COLUMNS, LEAST_ROWS, View
-from store.records import Ended, Verification
-
-TITLES = tuple(panel.title for panel in PANELS)
+from store.place import Place
+from store.records import BROKE, Ended, Verification
 
 
 def state(study: Snapshot, now: float, keys: Keymap, *, slim: bool) -> list[Piece]:
@@ -32,8 +31,13 @@ def state(study: Snapshot, now: float, keys: Keymap, *, slim: bool) -> list[Piec
             ("" if slim else f"   {keys['run']} goes on", "text"),
         ]
     why = (engine.ended_by or Ended.DIED).words
-    bad = engine.ended_by in (Ended.MACHINE_FAILED, Ended.CONFIGURATION, Ended.BASELINE_FAILED)
+    bad = engine.ended_by in (*BROKE, Ended.BASELINE_FAILED)
     return [(f"ended {clock(engine.ended_at)[:5]}: {why}", "bold infra" if bad else "text")]
+
+
+def named(place: Place, *, readonly: bool) -> str:
+    """What the study is called in the status line."""
+    return f"{place.name} (readonly)" if readonly else place.name
 
 
 def status(study: Snapshot, name: str, now: float, width: int, keys: Keymap = TABLE) -> Line:
@@ -51,7 +55,7 @@ def status(study: Snapshot, name: str, now: float, width: int, keys: Keymap = TA
         left.append((f"{gap}◊ {offers} offer{'s' if offers > 1 else ''}", "bold offer"))
     if study.keeps and study.keeps.confirmed:
         luck = f"{few(study.keeps.expected_false)} by luck"
-        left.append((f", {luck}" if slim else f"{gap}{study.keeps.confirmed} confirmed, {luck}", "dim"))
+        left.append((f", {luck}" if slim and offers else f"{gap}{study.keeps.confirmed} confirmed, {luck}", "dim"))
     if study.hopeful:
         left.append((f"{gap}{study.hopeful} promising", "bold good"))
     limits = facts.get("limits") or {}
@@ -118,10 +122,9 @@ def strip(
         those = "them together" if marked > 1 else "it"
         text = f"{marked} marked: {keys['merge']} merges {those}, {keys['back']} in the list forgets"
         lines.append(line((" ", ""), (fit(text, width - 1), "bold sky")))
-    lines += [
-        line((f" {clock(event.at)}  ", "dim"), (fit(event.text, width - 11), "text"))
-        for event in reversed(study.events)
-    ]
+    for event in reversed(study.events):
+        style = "infra" if event.data.get("because") else "text"  # something broke
+        lines.append(line((f" {clock(event.at)}  ", "dim"), (fit(event.text, width - 11), style)))
     return [*lines, *[line()] * rows][:rows]
 
 

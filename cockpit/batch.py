@@ -17,14 +17,13 @@ from cockpit.progress import progress
 from store import events, feed, views
 from store.database import Database
 from store.place import EngineRuns, Place, engine_pid
-from store.records import Ended, Event, Outcome
+from store.records import BROKE, Ended, Event, Outcome
 
 if TYPE_CHECKING:
-    from loop.run.execution import Stop
+    from loop.stop import Stop
 
 EXIT = {Ended.CONFIGURATION: 1, Ended.BASELINE_FAILED: 3, Ended.INTERRUPTED: 130}
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-FAILED = (Ended.MACHINE_FAILED, Ended.CONFIGURATION)
 TAIL_LINES = 12
 TICK_SECONDS = 0.5  # between two looks at how far it is
 
@@ -34,7 +33,7 @@ async def run(
 ) -> int:
     """Run the study and print what happens. The exit status. Raises what `loop.engine.research` raises."""
     from loop.engine import Limits, research
-    from loop.run.execution import Stop
+    from loop.stop import Stop
 
     if (pid := engine_pid(place.folder)) is not None:  # before its record is touched
         raise EngineRuns(pid)
@@ -54,7 +53,7 @@ async def run(
         try:
             why = await research(place, Limits(experiments, seconds), stop, with_changes=with_changes)
         except BaseException:
-            if (last := await views.last_engine(database)) and last.pid == os.getpid() and last.ended_by in FAILED:
+            if (last := await views.last_engine(database)) and last.pid == os.getpid() and last.ended_by in BROKE:
                 await all_is_said()
                 await _end(database, place, last.ended_by, as_json)
             raise

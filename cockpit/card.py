@@ -16,7 +16,7 @@ from cockpit.feed import Objective, Snapshot
 from cockpit.line import Line, Piece, fit, line, one_line, right
 from store.records import Evidence, Experiment, Measurement
 
-BROAD, SLIM = 8, 6  # cells of the axis on each side of its middle
+WIDE, BROAD, SLIM = 24, 8, 6  # cells of the axis on each side of its middle
 BAND = 2  # of them what does not matter
 FARTHEST = 32.0  # smallest effects, at the end of the axis
 SAID = {  # what is shown of an objective
@@ -66,6 +66,7 @@ class Columns(NamedTuple):
 
 
 LAYOUTS = (  # from so many columns on
+    (130, Columns(24, WIDE, margins=True, sources=True)),
     (86, Columns(18, BROAD, margins=True, sources=True)),
     (79, Columns(15, SLIM, margins=True, sources=True)),
     (69, Columns(18, SLIM, margins=True, sources=False)),

@@ -96,8 +96,8 @@ def _status(error: Exception) -> int | None:
 
     from loop.branches import GitError
     from loop.new import CannotMake
-    from loop.run.execution import MachineFailed
     from loop.run.interpreter import Unusable
+    from loop.stop import MachineFailed
     from loop.study import ConfigError
     from loop.survey.probe import CannotProbe
     from store.commands import Unanswered
@@ -178,13 +178,14 @@ def config(
     """
     from cockpit import configuration, output
     from cockpit.keys import shown
+    from cockpit.remapping import EVERY
 
     if of is not None:
         return _of_the_study(of, as_json)
     file = configuration.place()
     own = configuration.read(file)
     if as_json:
-        keys = {name: [shown(one) for one in own.keys.of(key)] for name, key in configuration.EVERY.items()}
+        keys = {name: [shown(one) for one in own.keys.of(key)] for name, key in EVERY.items()}
         output.document({"file": str(file), "theme": own.theme, "ascii": own.is_ascii, "keys": keys})
     else:
         output.line(configuration.written(own, file).rstrip())

@@ -5,21 +5,17 @@ import locale
 import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
-from textual.keys import Keys
 
 from cockpit.keys import (
     DECIDE,
     KEYS,
     LOOK,
-    NAMED,
     OF_PROCESSES,
     PROCESSES,
-    SHOWN,
     STEER,
     TABLE,
     Key,
@@ -27,34 +23,16 @@ from cockpit.keys import (
     pressed,
     shown,
 )
-from cockpit.panels import PANELS
 from cockpit.themes import THEMES
 from store.place import no_toml
 from store.where import Misconfigured, meant, where
 
-EVERY = {key.name: key for keys in (OF_PROCESSES, *(panel.keys for panel in PANELS), KEYS) for key in keys if key.name}
-PLACES = [  # in each of which a key does one thing
-    *({*NAMED, *(key.name for key in panel.keys)} for panel in PANELS),
-    {key.name for key in OF_PROCESSES if key.name},
-]
-FIXED = {"tab": "next", "shift+tab": "next", "ctrl+c": "quit"}  # on every screen and sheet
-OWNED = {"enter": "open", "escape": "back"}  # what no other name may have: on a sheet they say yes and no
-TAKEN = {
-    "ctrl+a": "screen takes it",
-    "ctrl+b": "tmux takes it",
-    "ctrl+g": "zellij takes it",
-    "ctrl+o": "byobu and zellij take it",
-    "ctrl+q": "a terminal takes it, to go on",
-    "ctrl+s": "a terminal takes it, to hold",
-}
 SAYS = {  # what is said of each key of the file, in it and in docs/configuration.md
     "theme": f"{', '.join(THEMES)}: the last is your terminal's own 16 colours. Without it dark, or the last where "
     "there are no more colours",
     "ascii": "true draws nothing beyond ASCII. Without it the locale decides",
     "keys": 'a key in quotes, or several: ["m", "f2"]. What a name is given, it has in place of all others',
 }
-EXAMPLES = 'one as "x", "f2", "^x", "alt+x"'
-SAME = {"ctrl+i": "tab", "ctrl+m": "enter", "return": "enter", "ctrl+h": "backspace"}  # to a terminal
 
 
 class Configuration(Struct, frozen=True):
@@ -98,7 +76,7 @@ def read(file: Path) -> Configuration:
     ]
     if errors:
         raise Misconfigured("\n".join(errors))
-    given = {name: _keys(value) for name, value in tables.get("keys", {}).items()}
+    given = {name: keys_of(value) for name, value in tables.get("keys", {}).items()}
     return Configuration(tables.get("theme"), tables.get("ascii"), Keymap(given))
 
 
@@ -114,63 +92,24 @@ def _misfits(tables: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]
     table = tables.get("keys", {})
     if not isinstance(table, dict):
         yield ("keys",), 'is a table: put `[keys]` on a line, and below it names with keys, as `merge = "m"`'
-        return
-    sound = dict[str, tuple[str, ...]]()
-    for name, value in table.items():
-        if name not in EVERY:
-            yield ("keys", name), f"is nothing that has a key; {meant(name, EVERY)}: `cockpit config` lists them"
-        elif not (keys := _keys(value)):
-            yield ("keys", name), 'is a key in quotes, as "m", or several: ["m", "f2"]'
-        elif whys := [why for key in keys if (why := _unfit(key, name))]:
-            yield from ((("keys", name), why) for why in whys)
-        else:
-            sound[name] = keys
-    yield from _clashes(sound, {*EVERY} - {*table} | {*sound})
+    elif table:
+        from cockpit.remapping import misfits  # which knows the panels, for which who draws first does not wait
+
+        yield from ((("keys", name), what) for name, what in misfits(table))
 
 
-def _keys(value: object) -> tuple[str, ...]:
+def keys_of(value: object) -> tuple[str, ...]:
     """The keys that a name is given, in Textual's names; none where it is given no keys at all."""
     those = [value] if isinstance(value, str) else value if isinstance(value, list) else []
     sound = all(isinstance(one, str) and len(one.split()) == 1 for one in those)
     return tuple(dict.fromkeys(map(pressed, those))) if sound else ()
 
 
-def _unfit(key: str, name: str) -> str:
-    """Why a name cannot have a key; nothing where it can."""
-    said, last = f'cannot be "{shown(key)}"', key.rpartition("+")[2]
-    if key in FIXED:
-        return f"{said}, which is {FIXED[key]} on every screen; put another"
-    if OWNED.get(key, name) != name:
-        return f"{said}: on a sheet that says {'yes' if key == 'enter' else 'no'}, so only {OWNED[key]} has it"
-    if key in TAKEN:
-        return f"{said}: {TAKEN[key]}; put another"
-    if key in SAME:
-        return f'{said}: a terminal sends "{SAME[key]}" for it; put another'
-    if key.startswith("shift+") and len(last) == 1:
-        return f'{said}; put "{last.upper()}"'
-    single = {*SHOWN, *(one.value for one in Keys if not one.value.startswith("<"))}
-    if key in single or (len(key) == 1 and key.isalnum()):
-        return ""
-    if key == f"alt+{last}" and (last in single or (len(last) == 1 and last.isalnum())):
-        return ""
-    near = [f'"{shown(one)}"' for one in get_close_matches(key.lower(), single, n=1)]
-    return f"{said}, which is no key; put {' '.join(near) or EXAMPLES}"
-
-
-def _clashes(given: Mapping[str, tuple[str, ...]], known: set[str]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """The names that are given a key which another one, of those whose keys are known, has where both are at work."""
-    keymap = Keymap(given)
-    for at, (name, keys) in enumerate(given.items()):
-        later = {*list(given)[at:]}  # which are told themselves, of this one
-        beside = sorted({other for place in PLACES if name in place for other in place & known} - later)
-        for key in keys:
-            if those := [f"`{other}`" for other in beside if key in keymap.of(EVERY[other])]:
-                yield ("keys", name), f'cannot be "{shown(key)}", which is {" and ".join(those)}; put another'
-
-
 def written(configuration: Configuration, file: Path) -> str:
     """All of it as a file: what is not as it comes, and as a comment all that is."""
     there = file.exists()
+    from cockpit.panels import PANELS
+
     lines = [f"# {file}" + ("" if there else ": there is none yet; this is one to begin with")]
     lines += ["", f"# {SAYS['theme']}"]
     lines += [_line("theme", configuration.theme or "dark", configuration.theme is not None)]

@@ -14,7 +14,7 @@ from store.place import Place, engine_pid, find
 
 if TYPE_CHECKING:
     from store.database import Database
-    from store.records import Answer, Ended, Run
+    from store.records import Answer, Engine, Run
 
 LOOKS, LOOK_SECONDS = 40, 0.05  # at an engine that has just been started: one with nothing to do ends in less
 
@@ -151,6 +151,7 @@ def resume(
     from cockpit import output
     from store import spawn
     from store.commands import NO_ENGINE
+    from store.records import Ended
     from store.trail import SHELL, Trail
 
     experiments, seconds = limits(experiments, minutes)
@@ -165,7 +166,11 @@ def resume(
             if str(error) != NO_ENGINE.format(verb="resume"):
                 raise
     pid = wait(spawn.start(place, experiments, seconds, Trail(place.folder, SHELL), with_changes=with_changes))
-    ended_by = wait(_ended_by(place, pid))
+    life = wait(_ended(place, pid))
+    ended_by = life.ended_by if life is not None else None
+    if life is not None and life.because:
+        status = spawn.CONFIGURATION if ended_by is Ended.CONFIGURATION else spawn.MACHINE
+        raise spawn.Unstarted(f"the engine has ended: {life.why}", status)
     text = f"engine started, pid {pid}; `{output.command(directory, 'stop')}` ends it"
     if ended_by is not None:
         from cockpit.summary import WHY
@@ -279,8 +284,8 @@ def printed(
         output.line(line)
 
 
-async def _ended_by(place: Place, pid: int) -> "Ended | None":
-    """Why an engine that has just been started has ended already; None where it has begun a run, or may yet."""
+async def _ended(place: Place, pid: int) -> "Engine | None":
+    """An engine that has just been started and has ended already; None where it has begun a run, or may yet."""
     import asyncio
 
     from store import views
@@ -292,7 +297,7 @@ async def _ended_by(place: Place, pid: int) -> "Ended | None":
             if life is None or life.pid != pid or life.ended_by or await views.unfinished_runs(database):
                 break
             await asyncio.sleep(LOOK_SECONDS)
-        return life.ended_by if life is not None and life.pid == pid else None
+        return life if life is not None and life.pid == pid and life.ended_by else None
 
 
 async def about(place: Place, *identifiers: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -20,11 +20,12 @@ from cockpit.configuration import Configuration
 from cockpit.feed import Snapshot
 from cockpit.later import later
 from cockpit.listing import listed
+from cockpit.merging import hindrance, is_apart
 from cockpit.pages import verified
 from cockpit.panels.diff import patch_of
 from cockpit.reader import Reader
-from cockpit.twins import Ascii
 from cockpit.view import Choices, Repository
+from cockpit.widgets.terminal import Ascii
 from store import commands, spawn
 from store.database import Database, RecordTooNew, RecordTooOld
 from store.place import EngineRuns, Place, engine_pid
@@ -37,6 +38,7 @@ else:
     sheets = later("cockpit.sheets")
 
 SAID_SECONDS = 12.0  # that an answer stands in the strip
+AT_ONCE_SECONDS = 10.0  # of an engine's life: who started it is still there
 READ_FIRST = "the experiments are being read: in a moment"
 READONLY = "this screen only looks (--readonly): nothing is asked of the engine"
 DOING = {  # the verbs that are about no experiment, and what is said while they are done
@@ -81,6 +83,7 @@ class Deciding(App[Exception | None]):
         self._asked = set[str]()  # of undo and redo, what waits for its answer: asked twice in a hurry it is done once
         self._waiting, self._done = 0, True  # how much was asked and not answered; whether what was asked last was done
         self._mark_from: int | None = None  # where a range of marks begins
+        self._started: int | None = None  # the engine that was started here last, as long as it lives
         self.choices = Choices()
 
     def get_line_filters(self) -> Sequence[LineFilter]:
@@ -112,6 +115,15 @@ class Deciding(App[Exception | None]):
         if len(why) > self.size.width - 2:
             self.push_screen(sheets.Told(f"Not done: {verb}", why, self.keymap))
 
+    def _heed_the_end(self, study: Snapshot) -> None:
+        """Say as a whole why an engine that was started here has ended at once, where something broke."""
+        engine = study.engine
+        if engine is None or engine.pid != self._started or study.pid is not None or engine.ended_at is None:
+            return
+        self._started = None
+        if engine.because and engine.ended_at - engine.started_at < AT_ONCE_SECONDS:
+            self.push_screen(sheets.Told("The engine has ended", engine.why, self.keymap))
+
     # --- what is meant ------------------------------------------------------------------------------------------------
 
     @property
@@ -133,7 +145,7 @@ class Deciding(App[Exception | None]):
             self.refused(verb, f"{one.id} is selected, and not in the list: {self.keymap['back']} there shows all")
             return []
         for each in chosen:
-            if why := sheets.hindrance(study, each, verb, self.keymap):
+            if why := hindrance(study, each, verb, self.keymap):
                 self.refused(verb, why)
                 return []
         return chosen
@@ -143,9 +155,9 @@ class Deciding(App[Exception | None]):
         study = self.study
         if study is None:
             return False
-        free = {number for number in numbers if not sheets.hindrance(study, study.experiments[number], "reject")}
+        free = {number for number in numbers if not hindrance(study, study.experiments[number], "reject")}
         if numbers and not free and not off:
-            self.refused("mark", sheets.hindrance(study, study.experiments[numbers[0]], "reject", self.keymap))
+            self.refused("mark", hindrance(study, study.experiments[numbers[0]], "reject", self.keymap))
             return False
         self.marks = self.marks - set(numbers) if off else self.marks | free
         self.said = None
@@ -172,7 +184,7 @@ class Deciding(App[Exception | None]):
         sheet.count(self.reader.found)
         self.push_screen(sheet, answered)
         self.see(ticking=True)  # and have read what the sheet wants
-        if sheets.is_apart(self.study, chosen) and not self.readonly:  # for that git makes objects
+        if is_apart(self.study, chosen) and not self.readonly:  # for that git makes objects
             self._foresee(sheet, [one.number for one in chosen])
 
     @work(exclusive=True, group="foresee")
@@ -272,7 +284,8 @@ class Deciding(App[Exception | None]):
             if text:
                 self._ask("note", {"text": text}, {}, "noting it")
 
-        self.push_screen(sheets.Note(self.keymap), answered)
+        facts = self.study.facts if self.study else {}
+        self.push_screen(sheets.Note(self.keymap, is_read=facts.get("model") != "none"), answered)
 
     def seen(self, *experiments: Experiment) -> dict[str, Any]:
         """What the person at the screen has before their eyes: an action on something else is refused."""
@@ -333,7 +346,8 @@ class Deciding(App[Exception | None]):
                     with suppress(sqlite3.Error):  # the feed shows it soon enough; and it reads the account anew
                         self.show(await feed.read(self.place, self.database, self.study, count=False))
                 if answer.done:
-                    self.say(answer.text, "good")
+                    again = f"; {self.keymap['redo']} redoes it" if verb == "undo" else ""
+                    self.say(answer.text + again, "good")
                 else:
                     self.refused(verb, answer.text)
         except (commands.Unanswered, RecordTooOld, RecordTooNew, sqlite3.Error, OSError) as error:
@@ -369,7 +383,7 @@ class Deciding(App[Exception | None]):
             self.say("the engine did not start", "infra")
             self.push_screen(sheets.Told("The engine did not start", str(error), self.keymap))
         else:
-            self._with_changes = False
+            self._with_changes, self._started = False, pid
             self.said = None  # one that had nothing to do has ended, and says so itself
             if await asyncio.to_thread(engine_pid, self.place.folder) == pid:
                 self.say(f"the engine runs, pid {pid}; it goes on when you quit", "good")

@@ -40,7 +40,7 @@ LEAST_SECONDS = 0.5  # between two pictures, so that a burst of events becomes o
 ACCOUNT_SECONDS = 2.0  # between two readings of what came of what was spent, at the least:
 ACCOUNT_SHARE = 0.01  # of the time, for it takes the longer the longer a study is
 NEWEST = 8  # events for the strip
-FEW = 500  # experiments that are read before anything is shown
+FEW = 500  # experiments that are all read before the panels are shown
 One = TypeVar("One")
 Ts = TypeVarTuple("Ts")
 
@@ -123,6 +123,7 @@ class Snapshot(Struct, frozen=True, eq=False, dict=True):  # one that is read an
     events: tuple[Event, ...]  # the newest, oldest first
     pinned: int | None = None  # the experiment that proposals start from, in trunk's place
     agreement: tuple[Agreement, ...] = ()  # of quick and full runs
+    reruns: frozenset[int] = frozenset()  # experiments that are to be run again, because a person asked for it
     died: str = ""  # why the engine is gone, where it went without a word
     made: Made = field(default_factory=Made)
 
@@ -208,24 +209,25 @@ def is_open(one: Experiment) -> bool:
 
 
 async def follow(
-    place: Place, database: Database, looked_at: Callable[[], bool] = lambda: True
+    place: Place, database: Database, looked_at: Callable[[], bool] = lambda: True, before: Snapshot | None = None
 ) -> AsyncIterator[Snapshot]:
     """A snapshot now, and one whenever something has changed. Raises sqlite3.Error, and OSError: the record is gone.
 
-    Of a study of many experiments the first one has what is looked at first, and the second one all. While nobody looks
-    at what came of what was spent, only the ledger is read of the account.
+    Of a study of many experiments the first one has what is looked at first, and the second one all. What was seen
+    `before` is no more read. While nobody looks at what came of what was spent, only the ledger is read of the account.
     """
-    if await views.count(database) > FEW:
-        yield await read(place, database, first=True)
-    seen: tuple[int, int | None] | None = None
-    before: Snapshot | None = None
     counted, behind = 0.0, False  # when the account may be read again, and whether something has happened since
     full = False  # whether it was read as a whole then
+    if before is None:
+        yield (before := await read(place, database, first=await views.count(database) > FEW))
+    seen = (before.last_event, before.pid) if before.whole else None
+    if before.whole:
+        counted, full = time.monotonic() + ACCOUNT_SECONDS, True
     while True:
         now = await events.last_event(database), await asyncio.to_thread(_engine, place)
         began, whole = time.monotonic(), looked_at()
         lacks = whole and not full
-        due = before is None or lacks or began >= counted
+        due = lacks or began >= counted
         if now == seen and not lacks and not (behind and due):
             await asyncio.sleep(POLL_SECONDS)
             continue
@@ -291,6 +293,7 @@ async def read(
             limits=tuple(await budgets.read(database)),
             seconds={} if first else await _seconds(database, before if same else None),
             running=tuple(await views.unfinished_runs(database)),
+            reruns=frozenset(one.experiment for one in await views.reruns(database)),
             events=told,
             made=before.made if before else Made(),
         )
@@ -311,10 +314,10 @@ async def _experiments(database: Database, before: Snapshot | None, *, first: bo
 
 
 async def _account(database: Database, before: Snapshot | None, *, count: bool, whole: bool) -> Account:
-    known = before.account if before else NOTHING
     if not count and before:
-        return known
-    return await account.read(database) if whole else replace(known, ledger=await views.ledger(database))
+        return before.account
+    # What came of an earlier ledger is not kept beside a newer one: it would be read as what came of that.
+    return await account.read(database) if whole else replace(NOTHING, ledger=await views.ledger(database))
 
 
 async def _seconds(database: Database, before: Snapshot | None) -> Mapping[int, float]:

@@ -15,6 +15,7 @@ UNITS = (  # of a name: what its end says
 
 MOST = 1e300  # of what can be reckoned with
 SHORT = 999.5e12  # what is more has no three digits and a letter
+LAST_DIGIT = -2  # of a margin in per cent: less is none, as reckoning leaves it of pairs that differ by the same
 
 
 def named(name: str, label: str | None = None, unit: str | None = None) -> tuple[str, str]:
@@ -60,8 +61,8 @@ def delta(share: float, margin: float = 0.0, *, quality: bool) -> str:
     But whole ones, as the sentence of a verdict beside it has.
     """
     percent, digits = 100 * share, 1 if quality else 0
-    if 0 < margin < MOST:
-        digits = min(max(-_exponent(100 * margin), 0), 3)
+    if _seen(margin) and margin < MOST:
+        digits = max(-_exponent(100 * margin), 0)
     elif abs(percent) >= 99.95:
         digits = min(digits, 0)
     return signed(percent, digits)
@@ -81,13 +82,19 @@ def signed(number: float, digits: int = 0) -> str:
 
 
 def margin(share: float) -> str:
-    """Half of a 95 % interval, in per cent with one digit: `±0.2`. None where there is none."""
-    if not share > 0:
+    """Half of a 95 % interval, in per cent with one digit, in four columns: `±0.2`, `±.02`. None where none is seen."""
+    if not _seen(share):
         return ""
     percent = 100 * share
     if percent >= 950:
         return f"±{_scientific(f'{percent:.0e}')}" if percent < 9.5e9 else ">9e9"
-    return f"±{percent:.{max(0, -_exponent(percent))}f}" if percent < 9.5 else f"±{float(f'{percent:.1g}'):.0f}"
+    if percent >= 9.5:
+        return f"±{float(f'{percent:.1g}'):.0f}"
+    return f"±{percent:.{max(0, -_exponent(percent))}f}".replace("±0.0", "±.0")
+
+
+def _seen(share: float) -> bool:
+    return share > 0 and (share >= 1 or _exponent(100 * share) >= LAST_DIGIT)
 
 
 def _exponent(percent: float) -> int:

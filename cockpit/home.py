@@ -156,7 +156,7 @@ async def _here(place: Place, number: int, seed: int | None) -> "tuple[Run | Non
     from cockpit.output import Foot
     from loop.evidence import NotDone as NotRun
     from loop.rerun import rerun as again
-    from loop.run.execution import Stop
+    from loop.stop import Stop
     from store import views
     from store.database import ask
 

@@ -1,19 +1,22 @@
 """The keys: one table, from which the bindings, the footer and the help are made. A panel adds its own to it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from string import punctuation
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 from rich.cells import cell_len
-from textual.binding import Binding, BindingType
-from textual.keys import _character_to_key
 
 from cockpit.glyphs import BASELINE, FAILS, OFFER, STATES, WORDS, Look
 from cockpit.line import Line, Piece, beside, fit, line, wrap
 from cockpit.panels import NAMES as PANEL_NAMES
 
+if TYPE_CHECKING:
+    from textual.binding import BindingType
+
 LOOK, DECIDE, STEER = "Look", "Decide", "Steer"
-STAY = ("run", "undo", "quit", "help")  # in the footer, where there is little room: the first of them gives way first
+# In the footer, where there is little room, the first gives way first: before a panel's own keys what acts on many, and
+# what the sheets say anyway. The last ones stay while they can.
+EARLY, STAY = ("mark", "undo"), ("run", "quit", "help")
 LEAST_BESIDE = 108  # columns of the help, from which on no line of two beside each other is cut
 
 
@@ -34,7 +37,7 @@ class Key(Struct, frozen=True):
 
 KEYS = (
     Key("open", "enter", "open", LOOK, "open the diff of what is selected", "open", (1, 2)),
-    Key("down", "j,down", "move(1)", LOOK, "down, up; along the front in the frontier", "along the front", (2,)),
+    Key("down", "j,down", "move(1)", LOOK, "down, up; along the front in the frontier", "front", (2,)),
     Key("up", "k,up", "move(-1)", LOOK, ""),
     Key("merge", "m", "merge", DECIDE, "merge: a sheet says first what will happen", "merge", (1, 2, 3)),
     Key("merge_at_once", "M", "merge_at_once", DECIDE, "merge at once, also what is not confirmed"),
@@ -46,7 +49,7 @@ KEYS = (
     Key("redo", "U", "ask('redo')", DECIDE, "redo what was undone, until you decide anew"),
     Key("note", "c", "note", STEER, "a note, which the next proposals read", "note"),
     Key("pin", "P", "pin", STEER, "pin as parent of the next; {pin} again: trunk"),
-    Key("end_run", "K", "end_run", STEER, "end the run of what is selected"),
+    Key("end_run", "K", "end_run", STEER, "end its run, also one that waits"),
     Key("yield", "H", "ask('yield')", STEER, "hand the device back now; {run} goes on"),
     Key("stop", "Q", "ask('stop')", STEER, "stop after the current runs; twice: now"),
     Key("panel_1", "1", "panel(1)", LOOK, "the panels; tab the next"),
@@ -92,11 +95,43 @@ OF_PROCESSES = (  # of the page `@`, which whoever only reads the table need not
     Key("back", "escape", "leave", LOOK, "forget the filter; then back to the panels", "back"),
     Key("processes", "at", "leave", LOOK, "the same"),
     Key("quit", "q", "leave", LOOK, ""),
+    Key("suspend", "ctrl+z", "app.suspend_process", LOOK, "to the shell; fg comes back"),
     Key("redraw", "ctrl+l", "app.redraw", LOOK, "draw the screen anew"),
     Key("", "ctrl+c", "leave", LOOK, ""),
 )
 SHOWN = {  # otherwise than Textual calls them
-    **{_character_to_key(character): character for character in punctuation},
+    "exclamation_mark": "!",
+    "quotation_mark": '"',
+    "number_sign": "#",
+    "dollar_sign": "$",
+    "percent_sign": "%",
+    "ampersand": "&",
+    "apostrophe": "'",
+    "left_parenthesis": "(",
+    "right_parenthesis": ")",
+    "asterisk": "*",
+    "plus": "+",
+    "comma": ",",
+    "minus": "-",
+    "full_stop": ".",
+    "slash": "/",
+    "colon": ":",
+    "semicolon": ";",
+    "less_than_sign": "<",
+    "equals_sign": "=",
+    "greater_than_sign": ">",
+    "question_mark": "?",
+    "at": "@",
+    "left_square_bracket": "[",
+    "backslash": "\\",
+    "right_square_bracket": "]",
+    "circumflex_accent": "^",
+    "underscore": "_",
+    "grave_accent": "`",
+    "left_curly_bracket": "{",
+    "vertical_line": "|",
+    "right_curly_bracket": "}",
+    "tilde": "~",
     "escape": "esc",
     "pagedown": "pgdn",
     "pageup": "pgup",
@@ -156,21 +191,25 @@ NAMED = {key.name: key for key in KEYS if key.name}
 TABLE = Keymap()
 
 
-def bindings(keys: Sequence[Key] = KEYS) -> list[BindingType]:
+def bindings(keys: Sequence[Key] = KEYS) -> "list[BindingType]":
     """What Textual is told."""
+    from textual.binding import Binding
+
     return [Binding(key.keys, key.action, show=False, id=key.name or None) for key in keys]
 
 
 def footer(panel: int, own: Sequence[Key], width: int, run_or_pause: str, keymap: Keymap = TABLE) -> Line:
-    """The keys of a panel, its own before those of all, as many as there is room for; those that STAY while they can.
+    """The keys of a panel, its own before those of all, as many as there is room for.
 
-    The help is always said.
+    Last of all goes, of its own, what names it: nothing else on the screen tells of that. The help is always said.
     """
     every = [(keys, key) for keys, key in keymap.rows(KEYS) if not key.panels or panel in key.panels]
     first, rest = ([one for one in every if bool(one[1].panels) is here] for here in (True, False))
     chosen = [(keys, key) for keys, key in (*first, *keymap.rows(own), *rest) if key.footer]
     words = {key.name: (keys, run_or_pause if key.name == "run" else key.footer) for keys, key in chosen}
-    way = [*(name for name in reversed(words) if name not in STAY), *STAY]
+    everywhere, here = ([key.name for _, key in those[::-1]] for those in (rest, [*first, *keymap.rows(own)]))
+    last = [*(key.name for key in own if panel in key.panels), *STAY]
+    way = [name for name in dict.fromkeys((*everywhere, *EARLY, *here)) if name in words and name not in last] + last
     while len(way) > 1 and sum(cell_len(key) + cell_len(says) + 3 for key, says in words.values()) - 1 > width:
         del words[way.pop(0)]
     return foot(words.values())
@@ -204,7 +243,7 @@ def help_lines(width: int, title: str = "", own: Sequence[Key] = (), keymap: Key
     lines += [line(), *(beside(states, words, half) if half < width else [*states, line(), *words])]
     said = (
         ("Evidence", "screened: a first look; promising: on several seeds; confirmed: on seeds never used to choose"),
-        ("Badges", "* is marked; stale: made from what trunk is no more; pin: what the next proposals start from"),
+        ("Badges", "* is marked; stale: not made from trunk; pin: what proposals start from; rerun: is run again"),
         ("Figures", "changes against trunk in per cent; ± is half a 95 % interval; P a probability"),
         ("Above", "wall: what keeps runs from your files and the network; bench: on what all of it was measured"),
     )

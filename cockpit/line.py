@@ -12,18 +12,19 @@ from typing import overload
 
 from msgspec import Struct
 from rich.cells import cell_len, chop_cells, set_cell_size
+from rich.color import ColorSystem
 from rich.segment import Segment
 from rich.style import Style
-from textual.strip import Strip
 
 from cockpit.text import Clean, clean
 from cockpit.themes import Theme
 
 Piece = str | tuple[str, str]  # a text, and the names of its styles
 
+NOTHING = Style()
 MARKS = {"bold", "reverse", "underline"}
 NO_BREAK = "\u00a0"
-BOUND = re.compile(r"\([^()]{1,20}\)| %")  # what is not broken by `wrap`
+BOUND = re.compile(r"\([^()]{1,20}\)| %|(?<=\d) seeds?\b")  # what is not broken by `wrap`
 
 
 class Line(Struct, frozen=True):
@@ -94,6 +95,20 @@ def apart(left: Sequence[Piece], end: Sequence[Piece], columns: int, *, fill: Pi
     return line(*left, (character * max(0, room), style), *end, ground=ground)
 
 
+def rule(
+    number: int, title: str, behind: Sequence[tuple[int, str]], note: Sequence[Piece], columns: int, *, focused: bool
+) -> Line:
+    """The title of a panel on its rule, with what stands behind it, and a note; heavy where the keys are."""
+    own = f"bold {'sky' if focused else 'text'}"
+    names: list[Piece] = []
+    for other, text in sorted([(number, title), *behind]):  # each where it is, whichever is in front
+        styles = ("bold sky", own) if other == number else ("sky", "dim")
+        names += ["  " if names else "", (f"{other} ", styles[0]), (text, styles[1])]
+    end = [" ", *note] if note else []
+    stroke = ("━", "sky") if focused else ("─", "rule")
+    return apart([*names, " "], end, columns, fill=stroke)
+
+
 def beside(left: Sequence[Line], others: Sequence[Line], column: int) -> list[Line]:
     """Two blocks side by side, the second from a column on."""
     rows = []
@@ -105,7 +120,7 @@ def beside(left: Sequence[Line], others: Sequence[Line], column: int) -> list[Li
 def wrap(text: str, columns: int, most: int) -> list[str]:
     """A text on at most so many lines, broken between words where that can be.
 
-    Not before a `%`, and not within a few words in brackets.
+    Not before a `%` or `seeds`, and not within a few words in brackets.
     """
     joined = BOUND.sub(lambda found: found[0].replace(" ", NO_BREAK), one_line(text))
     words, lines = [part for word in joined.split(" ") for part in _parts(word, columns)], [""]
@@ -152,13 +167,20 @@ def style_of(names: str, ground: str, theme: Theme) -> Style:
     return Style.parse(" ".join(words))
 
 
-def strip(drawn: Line, columns: int, theme: Theme) -> Strip:
-    """A line as Textual draws it, in exactly so many columns; one that is longer is cut, and said to be."""
-    whole = Strip(_few(drawn, theme)).simplify()
-    if whole.cell_length > columns > 0:
+def segments(drawn: Line, columns: int, theme: Theme) -> list[Segment]:
+    """A line as it is painted, in exactly so many columns; one that is longer is cut, and said to be."""
+    whole = list(Segment.simplify(_few(drawn, theme)))
+    if Segment.get_line_length(whole) > columns > 0:
         cut = Segment("…", style_of("dim", drawn.ground, theme))
-        whole = Strip([*whole.adjust_cell_length(columns - 1), cut])
-    return whole.adjust_cell_length(columns, style_of("", drawn.ground, theme))
+        whole = [*Segment.adjust_line_length(whole, columns - 1), cut]
+    return Segment.adjust_line_length(whole, columns, style_of("", drawn.ground, theme))
+
+
+def painted(drawn: Line, columns: int, theme: Theme, colours: ColorSystem | None) -> str:
+    """The same as a terminal of such colours is sent it."""
+    return "".join(
+        (style or NOTHING).render(text, color_system=colours) for text, style, _ in segments(drawn, columns, theme)
+    )
 
 
 def _few(drawn: Line, theme: Theme) -> Iterator[Segment]:

@@ -1,6 +1,6 @@
 """Which experiments are listed, and in what order: by attention or by a column, those that match, flat or as a tree."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import compress, filterfalse
 from operator import attrgetter
@@ -8,9 +8,9 @@ from operator import attrgetter
 from msgspec import Struct
 
 from cockpit.feed import Objective, Snapshot, is_open
-from cockpit.glyphs import look, promising
+from cockpit.glyphs import BASELINE, OFFER, look, promising
 from cockpit.view import Choices
-from store.records import Evidence, Experiment, State, Verification, offers
+from store.records import Evidence, Experiment, State, Verification, Word, offers
 
 ATTENTION = "attention"
 EARLIER = "Earlier"
@@ -18,6 +18,8 @@ GAIN = "gain: "  # before the name of an objective, which may be called like a c
 NESTED = 4  # generations that are set in; the later ones stand below the fourth
 EVIDENCE = tuple(Evidence)
 NUMBER, SLUG = attrgetter("number"), attrgetter("slug")
+BADGES = ("stale", "pin", "rerun")
+STANDS = {*State, *Word, *Evidence, OFFER.word, BASELINE.word, *BADGES}  # words for how an experiment stands
 # A heading with its style and how many there are (None is not known yet), an experiment, or a blank line.
 Entry = tuple[str, str, int | None] | int | None
 
@@ -55,26 +57,30 @@ def sorts(study: Snapshot) -> dict[str, str]:
     return {name: steering.get(name, name) for name in names}
 
 
-def words(one: Experiment, incumbent: int, pinned: int | None) -> str:
-    """What is searched in an experiment: how it is called, how it stands, what was said, who proposed it."""
-    said = one.verdict
-    parts = [one.id, one.slug, one.state, look(one).word, one.failure or "", one.detail, one.hypothesis]
-    parts += [said.word, said.evidence, said.sentence] if said and one.number else []
-    parts += [one.proposer or "", one.operator or "", "stale" if one.stale(incumbent) else ""]
-    parts += ["pin" if one.number == pinned else ""]
-    return " ".join(parts).casefold()
+def words(one: Experiment, incumbent: int, pinned: int | None, reruns: Collection[int] = ()) -> str:
+    """What is searched in an experiment: on a line how it stands; then its name, what was said, who proposed it."""
+    said = one.verdict if one.number else None
+    stands = [one.state, look(one).word, *([said.word, said.evidence] if said else [])]
+    stands += [*(["stale"] if one.stale(incumbent) else []), *(["pin"] if one.number == pinned else [])]
+    stands += ["rerun"] if one.number in reruns else []
+    parts = [one.id, one.slug, one.failure or "", one.detail, one.hypothesis, said.sentence if said else ""]
+    return f" {' '.join(stands)} \n{' '.join([*parts, one.proposer or '', one.operator or ''])}".casefold()
 
 
 def matches(study: Snapshot, choices: Choices) -> list[Experiment]:
-    """The experiments in which each word of the search is found; or, inverted, the others."""
-    sought = choices.search.casefold().split()
+    """The experiments in which each word of the search is found; or, inverted, the others.
+
+    A state or a verdict is sought among how they stand alone: `worse` is in the sentence of many a trade-off.
+    """
+    sought = [f" {word} " if word in STANDS else word for word in choices.search.casefold().split()]
     if not sought:
         return list(study.experiments)
 
     def found(text: str) -> bool:
-        return all(word in text for word in sought) is not choices.inverted
+        stands = text.partition("\n")[0]
+        return all(word in (stands if word[0] == " " else text) for word in sought) is not choices.inverted
 
-    return list(compress(study.experiments, map(found, study.each(words, study.incumbent, study.pinned))))
+    return list(compress(study.experiments, map(found, study.each(words, study.incumbent, study.pinned, study.reruns))))
 
 
 def ordered(study: Snapshot, rows: Sequence[Experiment], choices: Choices) -> list[Experiment]:

@@ -117,8 +117,7 @@ def screen(
     Raises Misconfigured.
     """
     gc.disable()  # until all is read: what is made by then stays, and to go through it is a fifth of the time
-    from cockpit import configuration, output
-    from cockpit.app import Cockpit
+    from cockpit import configuration, first, output
     from store.trail import NOWHERE, SCREEN, Trail
 
     own = configuration.read(configuration.place())
@@ -126,9 +125,22 @@ def screen(
     if all(os.get_terminal_size()):  # it knows its size better than what a shell exported once
         for name in ("COLUMNS", "LINES"):
             os.environ.pop(name, None)
-    git = asked_of_git(NOWHERE if readonly else Trail(place.folder, SCREEN))
-    shown = Cockpit(place, git, experiments, seconds, with_changes=with_changes, readonly=readonly, configuration=own)
-    if (error := shown.run()) is not None:
+    with first.shown(place, own, readonly=readonly) as seen:
+        from cockpit.app import Cockpit
+
+        git = asked_of_git(NOWHERE if readonly else Trail(place.folder, SCREEN))
+        shown = Cockpit(
+            place,
+            git,
+            experiments,
+            seconds,
+            with_changes=with_changes,
+            readonly=readonly,
+            configuration=own,
+            first=seen,
+        )
+        error = shown.run()
+    if error is not None:
         raise error
     with suppress(output.ReaderGone):  # the line has dropped: that is what its exit status says
         if pid := engine_pid(place.folder):

@@ -353,6 +353,7 @@ def status_keys(
         **keeps_keys(counted),
         "agreement": agreement_keys(agreement),
         "ended_by": ended_by,
+        "because": engine.because or None if engine is not None and pid is None else None,
         "budgets": budget_keys(limits, going_on=pid is not None),
         "wall": engine.facts["wall"] if engine else None,
         "no_wall": engine.facts.get("no_wall") or None if engine else None,

@@ -22,6 +22,7 @@ from store.records import (
     Reference,
     Returns,
     Run,
+    State,
     Verification,
     agreed_on,
     by,
@@ -203,6 +204,7 @@ def status_page(
     """Where a study stands, from its keys; its budgets; what there is to doubt of trunk; how far fidelities agree."""
     state = keys["state"] + (f", pid {keys['engine']['pid']}" if keys["engine"] else "")
     lines = [f"study {keys['study']}   {state}" + (f", {keys['ended_by']}" if keys["ended_by"] else "")]
+    lines += [keys["because"]] if keys["because"] else []
     counts = [
         count(keys["experiments"], "experiment"),
         f"{keys['promising']} promising",
@@ -352,7 +354,9 @@ def frontier_columns(
 ) -> list[list[str]]:
     """The columns of that table, each with its title."""
     by_number = {experiment.number: experiment for experiment in experiments}
-    names = [name_of(point.experiment) + (" *" if point.balanced else "") for point in frontier.points]
+    rejected = {number for number, one in by_number.items() if one.state is State.REJECTED}
+    picked = {point.experiment for point in frontier.points if point.balanced} - rejected
+    names = [name_of(point.experiment) + (" *" if point.experiment in picked else "") for point in frontier.points]
     on = [by_number[point.experiment] for point in frontier.points]
     columns = [["", *names], *(_against(one, on) for one in reference)]
     columns.append(["", *(_stands(one) for one in on)])

@@ -10,6 +10,8 @@ from cockpit.keys import BY_WORDS, KEYS, TABLE, Key
 from cockpit.line import line
 from cockpit.widgets.panel import Panel
 
+SURE = 100.0  # more than a matcher says of anything
+
 
 class Actions(Provider):
     """The keys of the screen, and those of the panel that has them."""
@@ -21,7 +23,8 @@ class Actions(Provider):
         own = keymap.rows(focused.keys) if isinstance(focused, Panel) else []
         title = f"{focused.title}: " if isinstance(focused, Panel) else ""
         said = [(key, shown, f"{title}{keymap.says(key)}") for shown, key in own]
-        return [*said, *((key, shown, keymap.says(key)) for shown, key in keymap.rows((*KEYS, *BY_WORDS)))]
+        every = [key for key in (*KEYS, *BY_WORDS) if key.name != "palette"]  # it is open
+        return [*said, *((key, shown, keymap.says(key)) for shown, key in keymap.rows(every))]
 
     async def _do(self, key: Key) -> None:
         await self.app.run_action(key.action, default_namespace=self._namespace(key))
@@ -37,9 +40,10 @@ class Actions(Provider):
 
     async def search(self, query: str) -> Hits:
         """Those in which what is written is found."""
-        matcher = self.matcher(query)
+        matcher, wanted = self.matcher(query), query.strip().lower()
         for key, shown, says in self._keys:
-            if (score := matcher.match(says)) > 0:
+            called = wanted in (key.name.replace("_", " "), key.footer, says.partition(":")[0])
+            if (score := SURE if called else matcher.match(says)) > 0:
                 yield Hit(score, _said(shown, says), partial(self._do, key), text=says)
 
 

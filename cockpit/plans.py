@@ -1,17 +1,18 @@
 """What a study can answer, for people: the page of `cockpit plan`, and the card of the screen."""
 
-from collections.abc import Iterator, Sequence
-from textwrap import wrap
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from cockpit import figures
-from cockpit.line import Line, line
+from cockpit.feed import Snapshot
+from cockpit.line import Line, line, wrap
 from cockpit.pages import count, size
 from cockpit.probed import share
 from cockpit.view import Source, Want
 from store import planned
 from store.planned import Foreseen, Plan
 
+MOST = 9  # lines of a row
 NAME = 10  # columns of what a row is about
 UNKNOWN = "nothing is known yet of how long a run takes and how much it differs"
 
@@ -26,14 +27,14 @@ class Planned(Want[Plan | None], frozen=True):
         return await planned.latest(source.database)
 
 
-def rows(plan: Plan, columns: int) -> list[tuple[str, str]]:
-    """The rows, each with what it is about; one that goes on is about nothing."""
+def rows(plan: Plan, columns: int, called: Mapping[str, str] = {}) -> list[tuple[str, str]]:
+    """The rows, each with what it is about; one that goes on is about nothing. Objectives may be `called` otherwise."""
     found: list[tuple[str, str]] = []
-    table = list(_table(plan)) if plan.foreseen else []
+    table = list(_table(plan, called)) if plan.foreseen else []
     if any(len(text) > columns - NAME for _, text in table):
-        table = list(_listed(plan))
+        table = list(_listed(plan, called))
     for name, text in _said(plan, table):
-        parts = [text] if len(text) <= columns - NAME else wrap(text, columns - NAME)
+        parts = [text] if len(text) <= columns - NAME else wrap(text, columns - NAME, MOST)
         found += [(name if not at else "", part) for at, part in enumerate(parts)]
     return found
 
@@ -46,11 +47,12 @@ def page(plan: Plan, how: str) -> str:
     return "\n".join(lines)
 
 
-def card(plan: Plan, width: int) -> list[Line]:
-    """The same as lines of the screen."""
+def card(plan: Plan, width: int, study: Snapshot | None = None) -> list[Line]:
+    """The same as lines of the screen, where objectives have their labels."""
+    called = {one.name: one.label for one in study.objectives} if study else {}
     return [
         line((f"{name:{NAME}}", "dim"), (text, "bad" if name == "warning" else "text"))
-        for name, text in rows(plan, width)
+        for name, text in rows(plan, width, called)
     ]
 
 
@@ -69,7 +71,7 @@ def _said(plan: Plan, table: Sequence[tuple[str, str]]) -> Iterator[tuple[str, s
         yield "room", f"{count(plan.runs, 'run')} in {_hours(plan)}{bound}"
     if table:
         yield from table
-        yield "", "Of each objective: the smallest gain of which four of five are confirmed."
+        yield "", "* is this study's. Of each objective: the smallest gain of which four of five are confirmed."
     for text in plan.advice:
         yield "for more", text
     for text in plan.notes:
@@ -80,11 +82,18 @@ def _hours(plan: Plan) -> str:
     return f"{plan.hours:g} h" if plan.hours >= 1 else figures.lasted(plan.hours * 3600)
 
 
-def _table(plan: Plan) -> Iterator[tuple[str, str]]:
+def _table(plan: Plan, called: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """A row a preset."""
     objectives = list(dict.fromkeys(name for one in plan.foreseen for name in one.gains))
     several = len({one.fidelity for one in plan.foreseen}) > 1
-    heads = ["", *(["at"] if several else []), "experiments", "runs each", "a winner", *objectives]
+    heads = [
+        "",
+        *(["at"] if several else []),
+        "experiments",
+        "runs each",
+        "a winner",
+        *(called.get(name, name) for name in objectives),
+    ]
     table = [heads, *(_row(one, plan, objectives, several=several) for one in plan.foreseen)]
     wide = [max(len(row[at]) for row in table) for at in range(len(heads))]
     for number, row in enumerate(table):
@@ -95,11 +104,11 @@ def _table(plan: Plan) -> Iterator[tuple[str, str]]:
         yield "preset" if not number else "", "  ".join(cells)
 
 
-def _listed(plan: Plan) -> Iterator[tuple[str, str]]:
+def _listed(plan: Plan, called: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """The same where there is no room for a table."""
     for number, one in enumerate(plan.foreseen):
         at = f" at {one.fidelity}" if len({each.fidelity for each in plan.foreseen}) > 1 else ""
-        gains = ", ".join(f"{name} {_gain(one, name)}" for name in one.gains)
+        gains = ", ".join(f"{called.get(name, name)} {_gain(one, name)}" for name in one.gains)
         own = "*" if one.preset == plan.preset else ""
         text = f"{one.preset}{own}{at}: {one.experiments:,} of {one.runs_a_null:.1f} runs "
         text += f"each, a winner {one.least_runs} runs" + (f"; {gains}" if gains else "")

@@ -49,6 +49,7 @@ class Dot(Struct, frozen=True):
     selected: bool = False
     across: Interval | None = None  # in which its mean is known to lie
     up: Interval | None = None
+    shorter: Sequence[Sequence[tuple[str, str]]] = ()  # labels to try, where there is no room for the whole one
 
 
 class Frame(Struct, frozen=True):
@@ -121,6 +122,18 @@ def ranges(dots: Sequence[Dot], crowd: Crowd) -> Ranges:
     return Ranges(reach([dot.x for dot in dots], xs), reach([dot.y for dot in dots], ys))
 
 
+def framed(axes: tuple[Axis, Axis], width: int, height: int, within: Ranges) -> Frame:
+    """Where values lie in a plot of so many columns and lines."""
+    (across, up), columns, rows = axes, width - GUTTER, height - 2
+    log = across.log if across.ranks else False
+    return Frame(
+        scale(*within.across, max(2, columns - SPARE), 8, log=log),
+        scale(*within.up, rows, 2 if rows < 16 else 3, log=up.log),
+        across,
+        up,
+    )
+
+
 def draw(
     dots: Sequence[Dot],
     front: Sequence[Dot],
@@ -135,17 +148,11 @@ def draw(
     `front` is drawn as steps, `dots` as they look, the `crowd` below them. The axes go as far as `within` says; what
     lies outside is an arrow at the edge, and counted.
     """
-    (across, up), crowd = axes, crowd or Crowd()
+    crowd = crowd or Crowd()
     within = within or ranges(dots, crowd)
     canvas = Canvas(width - GUTTER, height - 2)
     chosen = next((dot for dot in dots if dot.selected), None)
-    log = across.log if across.ranks else False
-    frame = Frame(
-        scale(*within.across, max(2, canvas.width - SPARE), 8, log=log),
-        scale(*within.up, canvas.height, 2 if canvas.height < 16 else 3, log=up.log),
-        across,
-        up,
-    )
+    frame = framed(axes, width, height, within)
     steps(canvas, [(frame.column(dot.x), frame.row(dot.y)) for dot in front], "sky")
     lying = crowd.cells(frame)
     for x, y, out in sorted(lying, key=lambda cell: bool(cell[2])):
@@ -160,8 +167,10 @@ def draw(
     barred = [(dot, x, y) for dot, (x, y, out) in reversed(placed) if not out and (dot.across or dot.up)]
     for dot, x, y in barred[:BARS]:
         _bars(canvas, frame, dot, x, y)
-    for dot, (x, y, _) in [one for one in reversed(placed) if one[0].label][:LABELS]:
-        _label(canvas, dot, x, y)
+    named = [one for one in reversed(placed) if one[0].label]
+    named.sort(key=lambda one: not (one[0].selected or one[0].shorter))  # what no glyph says is said first
+    for dot, (x, y, _) in named[:LABELS]:
+        any(_label(canvas, label, x, y, selected=dot.selected) for label in (dot.label, *dot.shorter))
     beyond = [(dot, out) for dot, (*_, out) in placed if out]
     twice = any(dot is chosen and (dot.x, dot.y) in crowd.places for dot, _ in beyond)
     outside = Counter(out for dot, out in beyond if not (twice and dot is chosen))
@@ -190,13 +199,13 @@ def _bars(canvas: Canvas, frame: Frame, dot: Dot, x: int, y: int) -> None:
                 canvas.stroke(x, row, glyph if ended else "│", "faint")
 
 
-def _label(canvas: Canvas, dot: Dot, x: int, y: int) -> None:
+def _label(canvas: Canvas, label: Sequence[tuple[str, str]], x: int, y: int, *, selected: bool) -> bool:
     """Beside the point where there is room, or beyond its interval, else above or below it, where need be over lines.
 
-    Else nowhere: the list has its name too.
+    Else nowhere: the list has its name too. Whether it stands there now.
     """
-    size = sum(cell_len(text) for text, _ in dot.label)
-    aside = 3 if dot.selected else 2  # for the brackets
+    size = sum(cell_len(text) for text, _ in label)
+    aside = 3 if selected else 2  # for the brackets
     after, before = x + aside, x - size - aside + 1
     while (after - 1, y) in canvas.lines and canvas.cells[after - 1, y][0] == "─":
         after += 1
@@ -206,14 +215,15 @@ def _label(canvas: Canvas, dot: Dot, x: int, y: int) -> None:
     places = [(x + aside, y), (after, y), (x + 2, y + 1), (x + 2, y - 1), (before, y), (left, y - 1), (left, y + 1)]
     places += [(x - size // 2, y - 1), (x - size // 2, y + 1)]
     ways = [(False, 1), (False, 0), (True, 1), (True, 0)]  # whether over lines, and how far from what is beside it
-    for over, gap in ways if dot.selected else ways[::2]:
-        for at, row in [one for one in places if one[1] == y or dot.selected or not over]:
+    for over, gap in ways if selected else ways[::2]:
+        for at, row in [one for one in places if one[1] == y or selected or not over]:
             room = min(size + 2 * gap, canvas.width - at + gap)
             if at + size <= canvas.width and canvas.free(at - gap, row, room, over=over):
-                for text, style in dot.label:
+                for text, style in label:
                     canvas.put(at, row, text, style)
                     at += cell_len(text)
-                return
+                return True
+    return False
 
 
 def _rows(canvas: Canvas, frame: Frame, chosen: Dot | None, here: int) -> list[Line]:

@@ -2,12 +2,16 @@
 
 import re
 
+from rich.cells import cell_len
+
 from cockpit import figures
 from cockpit.feed import Snapshot
 from cockpit.keys import TABLE, Keymap
+from cockpit.line import fit
 from cockpit.pages import count
 from store.records import Experiment, State
 
+CUT = re.compile(r"[\d.]+…$")  # half a figure is another one
 SURENESS = re.compile(r" \(P [=<>] [\d.]+\)|, P [=<>] [\d.]+(?=\))")
 
 
@@ -33,6 +37,20 @@ def sentence(study: Snapshot, one: Experiment, now: float, keys: Keymap = TABLE)
     if one.number == 0:
         return "the unchanged code, with which all is compared"
     return "waits for its verdict"
+
+
+def priced(study: Snapshot, one: Experiment, said: str, room: int) -> str:
+    """What is said of it, in so many columns: where that is cut, what is first lost stands next to what is gained.
+
+    So that an offer is never seen without its price.
+    """
+    if one.verdict is not None and cell_len(said) > room and said == brief(one.verdict.sentence):
+        figures_of = one.verdict.figures
+        lost = [each for each in study.quantities if figures_of.get(each.name, {}).get("moved") == "down"]
+        called = tuple(f"{name} " for each in lost for name in (each.label, each.name))  # a sentence has either
+        first, *rest = said.split(", ")
+        said = ", ".join([first, *sorted(rest, key=lambda clause: not clause.startswith(called))])
+    return CUT.sub(lambda figure: "…".ljust(len(figure[0])), fit(said, room))
 
 
 def brief(said: str) -> str:

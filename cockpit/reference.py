@@ -1,7 +1,8 @@
 """The page of docs that says what both configurations may hold, made from what holds them to it."""
 
-from cockpit.configuration import FIXED, OWNED, SAME, SAYS, TAKEN
+from cockpit.configuration import SAYS
 from cockpit.keys import shown
+from cockpit.remapping import FIXED, OWNED, SAME, TAKEN
 from cockpit.themes import THEMES
 
 SMALLEST = '[run]\ntrain = "python train.py"\n[objectives]\nval_loss = { direction = "minimize" }\n'

@@ -1,6 +1,7 @@
-"""The sheets, which come in front: what a merge will do, a reason to reject, the help, and what went wrong."""
+"""The sheets, which come in front: of a merge, for a reason to reject, the help, and what went wrong."""
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from rich.cells import cell_len
@@ -16,20 +17,18 @@ from textual.widgets import Input
 
 from cockpit import away, plans
 from cockpit import keys as table
-from cockpit.besides import besides
-from cockpit.card import changed
-from cockpit.feed import Objective, Snapshot
-from cockpit.keys import TABLE, Keymap, help_lines
+from cockpit.feed import Snapshot
+from cockpit.keys import Keymap, help_lines
 from cockpit.line import Line, Piece, fit, line, one_line, wrap
-from cockpit.pages import count, verified
-from cockpit.patch import Change, Kind, Patch
+from cockpit.merging import MOST, changed_since, merge_lines
+from cockpit.patch import Change, Patch
 from cockpit.view import Want
 from cockpit.widgets.panel import Foot, Lines
 from store.away import Happened
 from store.planned import Plan
-from store.records import FULL, Experiment, State, Word, name_of
+from store.records import Experiment
 
-MOST = 6  # experiments that a sheet names
+LOOKS, LOOK_SECONDS = 200, 0.005  # at a sheet that is not there yet
 REASONS = ("too slow", "too large", "loses too much", "too complex", "not what I want")  # to reject, in a few words
 
 
@@ -49,6 +48,7 @@ class Sheet(ModalScreen[str | None]):
         Binding("escape,ctrl+c", "leave", show=False),
         Binding("q", "leave", show=False, id="quit"),
         Binding("ctrl+l", "app.redraw", show=False, id="redraw"),
+        Binding("ctrl+z", "app.suspend_process", show=False, id="suspend"),
         Binding("j,down", "scroll(1)", show=False, id="down"),
         Binding("k,up", "scroll(-1)", show=False, id="up"),
         Binding("space", "scroll(10)", show=False, id="mark"),
@@ -113,6 +113,17 @@ class Sheet(ModalScreen[str | None]):
         for widget in self.below():
             widget.styles.width = width
 
+    async def there(self) -> None:
+        """Wait until it can take a key: what is typed ahead may come before it."""
+        for _ in range(LOOKS):
+            if self.is_mounted:
+                break
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def write(self, event: Key) -> bool:
+        """Take a key that writes. Whether it was."""
+        return False
+
     def action_leave(self) -> None:
         """No."""
         self.dismiss(None)
@@ -144,6 +155,7 @@ class Away(Sheet):
         Binding("enter", "answer('offer')", show=False),
         Binding("5", "answer('ledger')", show=False, id="panel_5"),
     ]
+    WIDTH = 100  # in which an offer's sentence is whole
 
     def __init__(self, study: Snapshot, since: Happened, now: float, keys: Keymap) -> None:
         super().__init__("While you were away", keys)
@@ -168,13 +180,13 @@ class Planned(Sheet):
     BINDINGS = [Binding("enter", "leave", show=False), Binding("i", "leave", show=False, id="plan")]
     WIDTH = 90
 
-    def __init__(self, plan: Plan, keys: Keymap) -> None:
+    def __init__(self, plan: Plan, study: Snapshot | None, keys: Keymap) -> None:
         super().__init__("What this study can answer", keys)
-        self._plan = plan
+        self._plan, self._study = plan, study
 
     def lines(self, width: int) -> Sequence[Line]:
         """The rows of the plan."""
-        return plans.card(self._plan, width)
+        return plans.card(self._plan, width, self._study)
 
 
 class Told(Sheet):
@@ -207,6 +219,7 @@ class Merge(Sheet):
         self._study, self._chosen, self._patch = study, chosen, patch
         self._changes: Sequence[Change] | str | None = None
         self._foreseen: str | None = None
+        self._since = ""  # what has changed since it was opened
 
     def wants(self) -> Sequence[Want[Any]]:
         """What it changes, until that is read."""
@@ -219,6 +232,13 @@ class Merge(Sheet):
             if self.is_attached:
                 self.take_room(self.app.size)
 
+    def meanwhile(self, study: Snapshot) -> None:
+        """The study goes on behind it: what it says may be so no more."""
+        if (since := changed_since(self._study, study, self._chosen)) != self._since:
+            self._since = since
+            if self.is_attached:
+                self.take_room(self.app.size)
+
     def foresee(self, conflicts: str) -> None:
         """Why they cannot be merged together; nothing where they can."""
         self._foreseen = conflicts
@@ -226,149 +246,29 @@ class Merge(Sheet):
 
     def lines(self, width: int) -> Sequence[Line]:
         """The sheet's text."""
-        return merge_lines(self._study, self._chosen, self._changes, width, self._foreseen, self.keymap)
+        said = merge_lines(self._study, self._chosen, self._changes, width, self._foreseen, self.keymap)
+        since = [line((text, "bold bad")) for text in wrap(self._since, width, 3)] if self._since else []
+        return [*since, *([line()] if since else []), *said]
 
     def keys(self) -> Sequence[tuple[str, str]]:
         """The first is the one that merges; there is none where they conflict."""
         keys, sure = self.keymap, all(one.known for one in self._chosen)
         merge = [("enter", "merge") if sure else (keys["merge_at_once"], "merge it unconfirmed")]
-        alone = ((keys["panel_3"], "diff"), (keys["reject"], "reject instead")) if len(self._chosen) == 1 else ()
+        alone = [(keys["panel_3"], "diff"), (keys["reject"], "reject instead")] if len(self._chosen) == 1 else []
+        if self._since:  # nothing is decided on what was seen before
+            return (("esc", "back"), *alone[:1])
         return (*([] if self._foreseen else merge), ("esc", "back"), *alone)
 
     def action_confirmed(self) -> None:
         """Enter is enough for what is confirmed."""
-        if all(one.known for one in self._chosen) and not self._foreseen:
-            self.dismiss("merge")
+        if all(one.known for one in self._chosen):
+            self.action_answer("merge")
 
     def action_answer(self, answer: str) -> None:
-        """Yes, or something else. What conflicts is not merged, and the sheet stays and says why."""
-        if not self._foreseen if answer == "merge" else len(self._chosen) == 1:
+        """Yes, or something else. What conflicts, or has changed, is not merged, and the sheet stays and says why."""
+        barred = self._since if answer == "reject" else self._foreseen or self._since if answer == "merge" else ""
+        if not barred and (answer == "merge" or len(self._chosen) == 1):
             self.dismiss(answer)
-
-
-def is_apart(study: Snapshot, chosen: Sequence[Experiment]) -> bool:
-    """Whether what trunk would be is nobody's tree yet: of several, or of one that was made from another trunk."""
-    return len(chosen) > 1 or chosen[0].stale(study.incumbent)
-
-
-def hindrance(study: Snapshot, one: Experiment, verb: str, keys: Keymap = TABLE) -> str:
-    """Why an experiment cannot be merged, or rejected, as things stand; nothing where it can. The engine decides."""
-    if one.number == 0:
-        return "e0000 is the baseline: there is nothing to decide"
-    if one.state in (State.MERGED, State.REJECTED):
-        return f"{one.id} is {one.state} already; {keys['undo']} takes the last decision back"
-    if one.state is State.FAILED:
-        return f"{one.id} failed: there is nothing to decide"
-    if verb == "reject":
-        return ""
-    if not one.measurements:
-        return f"{one.id} is {one.state}, and has no measurement to go by"
-    if one.verdict is not None and one.verdict.word is Word.INFEASIBLE:
-        return f"{one.id} is infeasible: {one.verdict.sentence}; the bound is in cockpit.toml"
-    return ""
-
-
-def merge_lines(
-    study: Snapshot,
-    chosen: Sequence[Experiment],
-    changes: Sequence[Change] | str | None,
-    width: int,
-    foreseen: str | None = None,
-    keys: Keymap = TABLE,
-) -> list[Line]:
-    """What you get, what you give, what is not known, what happens to git, what it does not touch, how to undo.
-
-    `foreseen` is why several, or a stale one, cannot be merged onto trunk: nothing where they can, None before it is
-    known.
-    """
-    one, rows = chosen[0], list[tuple[str, list[Piece]]]()
-    said = one.verdict
-    if len(chosen) > 1:
-        head = list[Line]()
-        for each in chosen[:MOST]:
-            how = each.verdict.line if each.verdict else "no verdict yet"
-            head.append(line((f"{each.id} ", "bold"), (fit(how, width - len(each.id) - 1), "text")))
-        if len(chosen) > MOST:
-            head.append(line((f"and {len(chosen) - MOST} more", "dim")))
-    elif said is None:
-        head = [line(("no verdict yet", "bold"))]
-    else:
-        head = [line((text, "bold")) for text in wrap(said.sentence, width, 3)]
-        seeds = f"{said.seeds} seed{'s' if said.seeds > 1 else ''}"
-        head.append(line((f"{said.word}, {said.evidence} on {seeds}", "dim")))
-        for title, moved, style in WORTH:
-            parts = [
-                _part(study, said.incumbent, objective, figure)
-                for objective in study.objectives
-                if (figure := said.figures.get(objective.name)) and moved(figure)
-            ]
-            if parts:
-                texts = wrap("   ".join(parts), width - 14, 3)
-                rows += [(title if not index else "", [(text, style)]) for index, text in enumerate(texts)]
-        also = besides(study.objectives, one, study.experiment(said.incumbent))
-        rows += [
-            ("besides" if not index else "", [(fit(each.text, width - 14).rstrip(), "bad" if each.worse else "dim")])
-            for index, each in enumerate(also)
-        ]
-    rows += [("", [])] if rows else []
-    files = [change for change in changes or () if isinstance(change, Change) and change.kind is Kind.FILE]
-    counted = f"   {count(len(files), 'file')}, +{sum(one.added for one in files)} −{sum(one.removed for one in files)}"
-    trunk = study.study.trunk[:7] if study.study else "?"
-    apart = is_apart(study, chosen)
-    if doubt := verified(study.experiments, study.incumbent, study.decision, keys["undo"]):
-        rows += [("but" if not index else "", [(text, "bad")]) for index, text in enumerate(wrap(doubt, width - 14, 3))]
-    for each in chosen:
-        if each.parent not in (each.root, study.incumbent):
-            beside = f"the change of {name_of(each.parent or 0)}, from which {each.id} was made"
-            rows.append(("takes too", [(beside, "offer")]))
-    rows.append(("trunk", [(f"{trunk} → a merge commit{counted if files and len(chosen) == 1 else ''}", "text")]))
-    if apart:
-        if len(chosen) == 1:
-            made = f"{name_of(one.root or 0)}, and trunk is {name_of(study.incumbent)} now"
-            rows.append(("stale", [(f"made from {made}", "offer")]))
-        what = "what they do together" if len(chosen) > 1 else "what it does there"
-        rows.append(("not known", [(what, "text"), ("   effects do not add up", "dim")]))
-        if foreseen:
-            texts = wrap(foreseen, width - 14, 5)
-            rows += [("conflicts" if not index else "", [(text, "bold bad")]) for index, text in enumerate(texts)]
-        else:
-            met: list[Piece] = ["none", ("   no knob and no line in common", "dim")]
-            rows.append(("conflicts", [("looked for…", "dim")] if foreseen is None else met))
-        rows.append(
-            ("to verify", [("one run, before all else", "text"), (f"   {keys['undo']} if it does not hold", "dim")])
-        )
-    else:
-        rows.append(("conflicts", [("none", "text"), ("   trunk has not moved since", "dim")]))
-        rows.append(("to verify", [("nothing", "text"), ("   the tree stays as measured", "dim")]))
-    taken = {each.number for each in chosen}
-    if stale := sum(row.stale(-1) for row in study.experiments if row.number not in taken):
-        texts = wrap(f"{stale} open: judged by what trunk was, can still be merged", width - 14, 2)
-        rows += [("then stale" if not index else "", [(text, "dim")]) for index, text in enumerate(texts)]
-    rows.append(("not touched", [("your branch, your files", "text"), ("   cockpit land takes it", "dim")]))
-    rows.append(("undo", [(keys["undo"], "bold sky"), ("   while it is the last decision", "dim")]))
-    body = [line((f"{name:14}", "dim"), *pieces) for name, pieces in rows]
-    if all(one.known for one in chosen):
-        return [*head, line(), *body]
-    warning = "Not confirmed on fresh seeds: a part of what is shown may be chance."
-    return [*head, line(), *body, line(), *(line((text, "bad")) for text in wrap(warning, width, 2))]
-
-
-def _hoped(figure: Mapping[str, Any]) -> bool:
-    """Better by what would matter, and not surely so; or not known at all."""
-    return bool(figure["moved"] == "open" or (figure["moved"] == "safe" and figure["gain"] > figure["smallest"]))
-
-
-WORTH: tuple[tuple[str, Callable[[Mapping[str, Any]], bool], str], ...] = (
-    ("you get", lambda figure: bool(figure["moved"] == "up"), "good"),
-    ("you give", lambda figure: bool(figure["moved"] == "down"), "bad"),
-    ("not known", _hoped, "text"),
-)
-
-
-def _part(study: Snapshot, incumbent: int, objective: Objective, figure: Mapping[str, Any]) -> str:
-    of = study.experiments[incumbent].at(figure.get("fidelity", FULL))
-    base = next((m.value for m in of if m.objective == objective.name), None)
-    return " ".join(text for text in (objective.label, *changed(objective, figure, base)) if text)
 
 
 class Written(Sheet, inherit_bindings=False):
@@ -388,18 +288,15 @@ class Written(Sheet, inherit_bindings=False):
         """It is written on at once."""
         self.words.focus()
 
-    def on_key(self, event: Key) -> None:
-        """What was typed before the line was there to be written on."""
-        if self.focused is not None:
-            return
+    def write(self, event: Key) -> bool:
+        """A key is written at once, and enter is the end of it: what is typed after that goes where it is meant to."""
         if event.key == "enter":
             self.dismiss(self.words.value)
         elif event.is_printable and event.character:
-            self.words.insert_text_at_cursor(event.character)
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter: what was written."""
-        self.dismiss(event.value)
+            self.words.replace(event.character, *self.words.selection)
+        else:
+            return False
+        return True
 
 
 class Reject(Written):
@@ -452,12 +349,15 @@ class Note(Written):
 
     KEYS = (("enter", "leave the note"), ("esc", "back"))
 
-    def __init__(self, keys: Keymap) -> None:
+    def __init__(self, keys: Keymap, *, is_read: bool = True) -> None:
         super().__init__("A note for the next proposals", "your note, on one line", keys)
+        self._is_read = is_read
 
     def lines(self, width: int) -> Sequence[Line]:
         """Who reads it."""
         text = (
             "The model reads it with what it knows of the study, from its next proposal on. It is kept in the record."
+            if self._is_read
+            else "No model is asked, and the optimiser reads no notes. It is kept in the record, for a model that is."
         )
         return [line((text, "dim")) for text in wrap(text, width, 3)]

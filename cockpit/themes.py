@@ -3,12 +3,14 @@
 import dataclasses
 import os
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 from rich.console import Console
-from textual.theme import BUILTIN_THEMES
-from textual.theme import Theme as Chrome
+
+if TYPE_CHECKING:
+    from textual.theme import Theme as Chrome
 
 
 class Theme(Struct, frozen=True, eq=False):
@@ -140,13 +142,15 @@ def drawn_in(chrome: str) -> Theme:
     )
 
 
-def chrome(theme: Theme) -> Chrome:
+def chrome(theme: Theme) -> "Chrome":
     """The same for what Textual draws itself: the screen behind the lines, frames, what is written on, the palette."""
+    from textual.theme import BUILTIN_THEMES
+    from textual.theme import Theme as Chrome
+
     if theme.is_own:
         known = BUILTIN_THEMES["ansi-dark"]
-        return dataclasses.replace(
-            known, name=f"cockpit-{theme.name}", variables={**known.variables, "border": "ansi_bright_black"}
-        )
+        frame = f"ansi_{theme.styles.get('sky', 'default')}"  # what is behind it is as bright as it is
+        return dataclasses.replace(known, name=f"cockpit-{theme.name}", variables={**known.variables, "border": frame})
     grounds = {name: words.removeprefix("on ") for name, words in theme.grounds.items()}
     return Chrome(
         f"cockpit-{theme.name}",
@@ -156,5 +160,5 @@ def chrome(theme: Theme) -> Chrome:
         surface=grounds["bar"],
         panel=grounds["bar"],
         dark=theme.is_dark,
-        variables={"border": theme.styles["faint"]},
+        variables={"border": theme.styles["sky"]},
     )

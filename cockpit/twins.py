@@ -6,9 +6,6 @@ It is done to what Textual is about to send, whoever drew it: nobody who draws k
 from functools import lru_cache
 
 from rich.cells import cell_len, set_cell_size
-from rich.segment import Segment
-from textual.color import Color
-from textual.filter import LineFilter
 
 TWINS = {
     **dict(zip("◊►◦✓✕▴▵⇅▾⊘◉∙▸◂◄", "*>.vx^'%,/o.><<", strict=True)),  # what stands for something
@@ -43,11 +40,3 @@ def _dots(code: int) -> str:
     if not rows:
         return " "
     return "|" if rows[-1] - rows[0] > 1 else "'--."[rows[0]] if rows[0] == rows[-1] else "'-."[rows[0]]
-
-
-class Ascii(LineFilter):
-    """What Textual asks before it sends a line."""
-
-    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
-        """The same segments, their texts in ASCII."""
-        return [Segment(ascii_of(text), style, control) for text, style, control in segments]

@@ -63,21 +63,6 @@ class Runs(Want[History | str], frozen=True):
             return f"its runs cannot be read: {error}"
 
 
-class Usual(Want[Mapping[str, float]], frozen=True):
-    """The seconds that the stages of such runs usually take, by their names; nothing where that cannot be read."""
-
-    every_seconds: ClassVar[float | None] = 60.0
-    bench: str
-    fidelity: str
-
-    async def read(self, source: Source) -> Mapping[str, float]:
-        """Ask the record."""
-        try:
-            return await views.stage_seconds(source.database, self.bench, self.fidelity)
-        except (sqlite3.Error, ValueError):  # it is being closed
-            return {}
-
-
 def history(view: View, experiment: int) -> History | str | None:
     """The runs of an experiment; what goes on as it is now."""
     known = view.get(Runs(experiment, view.study.incumbent))

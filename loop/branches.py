@@ -335,7 +335,7 @@ class Branches(Struct, frozen=True):
         own = self.place.git_dir / "index"
         with self._index() as index:
             if own.exists():
-                await asyncio.to_thread(shutil.copyfile, own, index)
+                await asyncio.to_thread(shutil.copy2, own, index)  # with its time, by which git knows what is racy
             out = await replace(self, settings={**self.settings, **await self._ignored()})._git(
                 "status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", "--ignore-submodules=all",
                 index=index,

@@ -26,7 +26,7 @@ from loop.propose.scalar import Unreadable
 from loop.run import caches, carved, fidelity, stages
 from loop.run.bench import lent, sealed
 from loop.run.carved import Carved
-from loop.run.execution import PUTS_SEED, lost, puts
+from loop.run.folder import PUTS_SEED, lost, puts
 from loop.run.laid import protected, tree_of
 from loop.run.launch import TAG
 from loop.run.sandbox import Wall

@@ -32,7 +32,7 @@ async def count_on(database: Database, execution: Execution, bench: Bench) -> No
         return
     known, moved = await views.good_runs(database, before.hash), dict[int, list[Measurement]]()
     for run in known:
-        if (more := await execution.says(run)) is not None:
+        if (more := await execution.said.says(run)) is not None:
             moved[run.id] = more
     count = {run.experiment for run in known if run.id in moved}
     left = {run.experiment for run in known} - count

@@ -28,7 +28,7 @@ from store.redo import undone
 
 if TYPE_CHECKING:  # an engine that lives for one command is there the sooner for what it need not import
     from loop.propose.prepare import Preparation
-    from loop.run.execution import Stop
+    from loop.stop import Stop
 
 
 class Decisions(Struct, frozen=True):

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from loop.branches import GitError
 from loop.engine import Limits, research
-from loop.run.execution import MachineFailed, Stop
 from loop.run.interpreter import Unusable
+from loop.stop import MachineFailed, Stop
 from loop.study import ConfigError
 from store.database import RecordTooNew, RecordTooOld
 from store.place import EngineRuns, NoStudy, Place, find

@@ -59,8 +59,9 @@ from loop.review import count_lines
 from loop.revised import revised
 from loop.run import launch, timed
 from loop.run.devices import kind
-from loop.run.execution import SLOT, Execution, MachineFailed, Stop
+from loop.run.execution import SLOT, Execution
 from loop.schedule import Job, next_job, recorded_at, recorded_seed, seeds
+from loop.stop import MachineFailed, Stop
 from loop.study import ConfigError, Constraint, Objective, Revision, parse, read
 from loop.verdicts import judge_what_waits
 from store import budgets, effects, journal, planned, probed, views, yields
@@ -71,6 +72,7 @@ from store.trail import ENGINE, Trail
 
 TRIES = 3  # of a run that something outside has interrupted
 OBEY_SECONDS = 0.1  # between looks at what is asked
+BECAUSE_CHARACTERS = 500  # of what went wrong, in the record
 
 
 class Limits(Struct, frozen=True):
@@ -93,16 +95,17 @@ async def research(place: Place, limits: Limits, stop: Stop, *, with_changes: bo
     except GitError:
         raise ConfigError(no_commit(place)) from None
     async with the_engine(place, revision, branches, stop) as engine:
-        ended = Ended.MACHINE_FAILED
+        ended, because = Ended.MACHINE_FAILED, ""
         try:
             await engine.open(head, limits, with_changes=with_changes)
             async with notify.telling(place, engine.database, branches.trail):
                 ended = await engine.research()
-        except ConfigError:
-            ended = Ended.CONFIGURATION
+        except Exception as why:
+            ended = Ended.CONFIGURATION if isinstance(why, ConfigError) else ended
+            because = "; ".join(str(why).splitlines())[:BECAUSE_CHARACTERS] or type(why).__name__
             raise
         finally:
-            await engine.close(ended)
+            await engine.close(ended, because)
             if engine.life is not None:
                 await notify.of_an_end(place, engine.database, branches.trail, ended)
     return ended
@@ -582,8 +585,8 @@ class Engine:
             raise MachineFailed(f"the record has lost experiment {number}")
         return found
 
-    async def close(self, why: Ended) -> None:
-        """The end of this engine's life, recorded."""
+    async def close(self, why: Ended, because: str = "") -> None:
+        """The end of this engine's life, recorded, and what has brought it about where something broke."""
         since = time.time()
         try:
             if self.life is not None:
@@ -592,7 +595,7 @@ class Engine:
                         await self.portfolio.close()
                 finally:
                     await self.execution.finish()
-                    await journal.engine_ended(self.database, self.life, why, since)
+                    await journal.engine_ended(self.database, self.life, why, since, because)
         finally:
             if self.telling is not None:
                 await self.telling

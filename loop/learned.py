@@ -31,9 +31,9 @@ async def learn(execution: Execution, runs: Sequence[Run], probe: Probed | None)
     good = [run for run in runs if run.outcome is Outcome.OK]
     alike = [run for run in good if (run.bench, run.fidelity) == (good[-1].bench, good[-1].fidelity)][-LOOKED_AT:]
     why, wanted = foretold(settings, probe), early.curves_wanted(settings)
-    if not why and wanted and await timed.has_time_budget(alike, lambda run: execution.curves(run, wanted)):
+    if not why and wanted and await timed.has_time_budget(alike, lambda run: execution.said.curves(run, wanted)):
         why = timed.SEEN
-    stages = await execution.timed(good[-1]) if good else timed.by_settings(settings)
+    stages = await execution.said.timed(good[-1]) if good else timed.by_settings(settings)
     stages |= {timed.TRAIN} if why else frozenset()
     notes = [timed.NOTE(why)] if why else []
     notes += early.doubts(settings, good, stages)

@@ -7,7 +7,7 @@ at what they have chosen once more may choose by it.
 from loop.branches import Branches
 from loop.engine import Limits, the_engine
 from loop.evidence import NotDone
-from loop.run.execution import Stop
+from loop.stop import Stop
 from loop.study import read
 from store import views
 from store.place import Place

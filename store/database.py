@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar
 
 import aiosqlite
 
-from store.place import RECORD, Place, engine_pid
+from store.place import RECORD, Place, engine_pid, is_full
 
 Answer = TypeVar("Answer")
 SCHEMA = Path(__file__).with_name("schema.sql")
@@ -60,8 +60,10 @@ class Database:
             await connection.execute("PRAGMA foreign_keys = ON")
             self = cls(connection)
             await self._migrate(file, allowed=migrate)
-        except BaseException:
+        except BaseException as error:
             await connection.close()
+            if isinstance(error, sqlite3.OperationalError) and is_full(folder):
+                raise sqlite3.OperationalError(f"{error}: no room is left on the disk of {folder}") from error
             raise
         return self
 

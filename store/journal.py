@@ -116,14 +116,17 @@ async def engine_started(
     return engine
 
 
-async def engine_ended(database: Database, engine: int, why: Ended, since: float | None = None) -> None:
-    """The engine ends, and says why. It has been about to since then."""
+async def engine_ended(
+    database: Database, engine: int, why: Ended, since: float | None = None, because: str = ""
+) -> None:
+    """The engine ends, and says why, and `because` of what where it broke. It has been about to since then."""
     async with database.transaction() as change:
         now = time.time()
         await calls.break_off(change, now, "the engine has ended")
         await ledger.engine_ends(change, now if since is None else since, now)
         await change.execute("UPDATE engines SET ended_at = ?, ended_by = ? WHERE id = ?", now, why, engine)
-        await say(change, "engine ended", f"ended: {why.words}", at=now, ended_by=why)
+        text = f"ended: {why.words}" + (f": {because}" if because else "")
+        await say(change, "engine ended", text, at=now, ended_by=why, because=because or None)
 
 
 async def waits(database: Database, lane: str, why: Idle) -> None:

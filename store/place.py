@@ -15,6 +15,7 @@ RECORD = "record.sqlite"
 LOCK = "engine.lock"
 # Begins the names of folders of a moment. What a killed engine leaves of them, the next one sweeps.
 SCRATCH = "scratch-"
+NO_ROOM_BYTES = 2**16  # on a disk
 TWICE = re.compile(r"Cannot overwrite a value|Duplicate inline table key|Cannot declare .* twice|Cannot mutate")
 
 
@@ -134,6 +135,15 @@ def take_engine_lock(folder: Path) -> int:
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return descriptor
+
+
+def is_full(folder: Path) -> bool:
+    """Whether its disk has no room even for a word."""
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < NO_ROOM_BYTES
 
 
 def engine_pid(folder: Path) -> int | None:

@@ -152,6 +152,9 @@ class Ended(StrEnum):
         return f"no {self.value} left" if self in spent else self.value
 
 
+BROKE = (Ended.MACHINE_FAILED, Ended.CONFIGURATION)  # it says of what
+
+
 class Study(Struct, frozen=True):
     """One question asked of one repository. `trunk` is the commit of its best accepted code."""
 
@@ -180,6 +183,13 @@ class Engine(Struct, frozen=True):
     ended_at: float | None
     ended_by: Ended | None
     facts: dict[str, Any]
+    because: str = ""  # of what it ended, where something broke
+
+    @property
+    def why(self) -> str:
+        """Why it has ended, in a few words; or what broke."""
+        words = (self.ended_by or Ended.DIED).words
+        return f"{words}: {self.because}" if self.because else words
 
 
 class Measurement(Struct, frozen=True):

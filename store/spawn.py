@@ -16,7 +16,7 @@ from threading import Thread
 
 from store import views
 from store.database import RecordTooOld, ask
-from store.place import EngineRuns, Place, engine_pid
+from store.place import EngineRuns, Place, engine_pid, is_full
 from store.trail import NOWHERE, Trail
 
 POLL_SECONDS = 0.05
@@ -91,6 +91,8 @@ def last_word(place: Place, began_at: float, heard_at: float) -> str:
     log = place.folder / LOG
     if log.is_file() and log.stat().st_mtime >= began_at and (said := _last_line(_said(log, 0))):
         return said.removeprefix("cockpit: ")
+    if is_full(place.folder):
+        return "it left no word, and the disk is full"
     return "it was killed, and left no word"
 
 

@@ -61,6 +61,12 @@ def test_the_screen_loads_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_the_first_picture_does_without_what_draws_the_screen() -> None:
+    look = "import sys, cockpit.opening, cockpit.first; print(any(one.startswith('textual') for one in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "False"
+
+
 @pytest.mark.parametrize("storey", STOREYS)
 def test_nothing_heavy_is_imported_by_cockpit_itself(storey: str) -> None:
     for file in files(storey):
@@ -102,12 +108,13 @@ def test_whoever_starts_a_process_adds_it_to_the_trail() -> None:
 
 # What brings a text to the terminal as it is given, and the rooms of the screen that may: there it is cleaned.
 DRAWS = {
-    "rich.console": {"themes.py"},  # which only asks it how many colours there are
-    "rich.segment": {"line.py", "twins.py"},
+    "rich.console": {"first.py", "themes.py"},  # which only ask it how many colours there are
+    "rich.segment": {"line.py", "terminal.py"},
     "rich.text": {"palette.py"},
     "textual.content": {"sheets.py"},
-    "textual.filter": {"deciding.py", "twins.py"},
-    "textual.strip": {"line.py", "panel.py"},
+    "textual.drivers.linux_driver": {"terminal.py"},
+    "textual.filter": {"deciding.py", "terminal.py"},
+    "textual.strip": {"panel.py"},
     "textual.widgets.Input": {"looking.py", "search.py", "sheets.py"},
 }
 DRAWS_NOTHING = {
@@ -118,15 +125,17 @@ DRAWS_NOTHING = {
 }
 PUTS = {  # names that do so when they are called, set or defined
     "print": {"output.py"},
-    "stdout": {"opening.py", "output.py"},
+    "stdout": {"first.py", "opening.py", "output.py"},
     "stderr": {"output.py"},
+    "__stdout__": {"terminal.py"},
     "Clean": {"text.py", "line.py", "output.py"},
     "Line": {"line.py"},
     "border_title": {"sheets.py"},
+    "render": {"line.py"},
     "render_line": {"panel.py"},
     "render_lines": {"panel.py"},
     **{name: set[str]() for name in ("border_subtitle", "tooltip", "sub_title", "notify", "panic", "echo", "secho")},
-    **{name: set[str]() for name in ("from_markup", "from_ansi", "render", "__stdout__", "__stderr__")},
+    **{name: set[str]() for name in ("from_markup", "from_ansi", "__stderr__")},
 }
 
 

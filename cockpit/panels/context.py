@@ -12,6 +12,7 @@ from cockpit import figures, told
 from cockpit.glyphs import look
 from cockpit.keys import LOOK, Key, bindings
 from cockpit.line import Line, Piece, apart, fit, line, right, width_of, wrap
+from cockpit.pages import count
 from cockpit.text import clean
 from cockpit.told import Part
 from cockpit.view import Arrangement, Drawing, Opened, Reading, Source, View, Want
@@ -37,8 +38,9 @@ KEYS = (
 )
 NAME = 12  # columns of a section's name
 CHUNK = 2_000  # characters that are cleaned at once: a line may be longer than `clean` would have it
-BESIDE = 9  # lines beside the parts of a prompt
+BESIDE = 10  # lines beside the parts of a prompt
 LEAST_BAR, MOST_BAR = 6, 60
+LEAST_LEFT = 6  # lines left over, from which on a text begins in them
 FIRST = "for a model: start Ollama, then the engine anew"
 NEWEST = 0  # in the place of a call's id: whichever is the newest
 
@@ -167,8 +169,11 @@ def _marked(on: bool) -> list[Piece]:
     return [("▸", "sky") if on else " "]
 
 
-def outcome(view: View, one: Told, width: int, at: str) -> list[Line]:
-    """What it answered, in its own words, and what became of it. `at` is what the cursor is on; "" where it is none."""
+def outcome(view: View, one: Told, width: int, at: str, *, quoted: bool = True) -> list[Line]:
+    """What it answered, in its own words, and what became of it. `at` is what the cursor is on; "" where it is none.
+
+    It is not `quoted` where the answer stands below.
+    """
     call = one.call
     bad = call.outcome not in (None, CallOutcome.OK) or (one.became and one.became.proposal.refusal)
     said = fit(told.answered(one), width - 10).rstrip()
@@ -176,7 +181,7 @@ def outcome(view: View, one: Told, width: int, at: str) -> list[Line]:
     lines = [line(*_marked(at == "answer"), ("answer", "bold"), ("  " + said, "bad" if bad else "dim"), ground=ground)]
     if call.outcome is None and (why := waits(view)):
         lines.append(line((fit(f" {why}", width).rstrip(), "dim")))
-    if text := told.words(one):
+    if quoted and (text := told.words(one)):
         lines.append(line((fit(f" “{text}", width - 2).rstrip() + "”", "dim")))
     came = told.experiment(one)
     if (experiment := view.study.experiment(came) if came is not None else None) is not None:
@@ -222,18 +227,46 @@ def _unfolded(text: str, width: int) -> Iterator[Line]:
 def opened(view: View, one: Told, width: int) -> tuple[Line, Sequence[Line]]:
     """What is read whole: what it is, and its text."""
     state = reading(view)
-    if state.opened is Opened.PROMPT:
-        name, text = "the whole prompt, as it was sent", told.whole(one.call)
-    elif state.opened is Opened.PART and isinstance(part := under(view, one), Part):
-        lost = f"   cut: {part.lost}" if part.lost else ""
-        name, text = f"{part.name}, {told.reckoned(part.tokens)} tokens{lost}", part.text
-    else:
-        tokens = one.call.answer_tokens
-        counted = "" if tokens is None else f", {figures.amount(tokens)} tokens"
-        name, text = f"the whole answer{counted}", one.call.answer
+    part = under(view, one) if state.opened is Opened.PART else state.opened
+    name, text = _read(one, part)
     end: list[Piece] = [(view.keys["back"], "bold sky"), (" closes it ", "dim")]
     title = apart([(fit(f" {name}", width - width_of(end) - 1).rstrip(), "bold")], end, width)
     return title, unfolded(text, width) if text else [line((" nothing", "dim"))]
+
+
+def _read(one: Told, what: Part | str) -> tuple[str, str]:
+    """What is to be read, and its text: a part of the prompt, the whole of it, or else the answer."""
+    if what == Opened.PROMPT:
+        return "the whole prompt, as it was sent", told.whole(one.call)
+    if isinstance(what, Part):
+        return (
+            f"{what.name}, {told.reckoned(what.tokens)} tokens{f'   cut: {what.lost}' if what.lost else ''}",
+            what.text,
+        )
+    tokens = one.call.answer_tokens
+    return f"the whole answer{'' if tokens is None else f', {figures.amount(tokens)} tokens'}", one.call.answer
+
+
+def begun(view: View, one: Told, width: int, rows: int) -> list[Line]:
+    """How what the cursor is on begins, in so many rows that are left over; before there is one, what it was told."""
+    at = under(view, one)
+    name, text = _read(one, at if at != "" else "answer" if one.call.answer else Opened.PROMPT)
+    name = name.replace("the whole ", "the ")  # which is what a key opens
+    if (
+        rows < LEAST_LEFT
+        or not text
+        or (not isinstance(at, Part) and text == one.call.answer and _is_quoted(one, width))
+    ):
+        return []
+    whole = unfolded(text, width)
+    shown = [line(*((piece, "dim") for piece, _ in each.pieces)) for each in whole[: rows - 2]]
+    more = f"   {count(len(whole) - len(shown), 'line')} more" if len(shown) < len(whole) else ""
+    return [line(), line((fit(f" {name}", width - len(more)).rstrip(), "bold"), (more, "faint")), *shown]
+
+
+def _is_quoted(one: Told, width: int) -> bool:
+    """Whether all of the answer stands in the one line that quotes it."""
+    return told.words(one) == one.call.answer and "\n" not in one.call.answer and len(one.call.answer) < width - 3
 
 
 class Context(Panel):
@@ -274,7 +307,12 @@ class Context(Panel):
         listed = table(those, width, those.index(at) if isinstance(at, Part) else None)
         said = outcome(view, one, width, at if isinstance(at, str) else "part")
         body = [*said, line(), *listed] if tight else [line(), *listed, line(), *said]
-        return Drawing(body, above, note)
+        left = height - len(above) - len(body)
+        below = begun(view, one, width, left)
+        if below and one.call.answer and not isinstance(at, Part) and told.words(one) == one.call.answer:
+            said = outcome(view, one, width, at, quoted=False)
+            body, below = [line(), *listed, line(), *said], begun(view, one, width, left + 1)
+        return Drawing([*body, *below], above, note)
 
     # --- its keys -----------------------------------------------------------------------------------------------------
 

@@ -212,14 +212,14 @@ class Diff(Panel):
         return patch_of(view.study, one, against_trunk=view.choices.against_trunk) if view and one else None
 
     def draw(self, view: View, width: int, height: int) -> Drawing:
-        """All of it, in one scroll."""
+        """All of it, in one scroll, below its name."""
         one, study = view.one, view.study
         if one is None:
             return Drawing([line(), line("  No experiment is selected.")])
         brief = height < LEAST_HIGH
-        head = case(study, one, width - 1, view.keys, unfolded=view.choices.unfolded, brief=brief)
+        name, *head = case(study, one, width - 1, view.keys, unfolded=view.choices.unfolded, brief=brief)
         if one.parent is None:
-            return Drawing([_indented(text) for text in head])
+            return Drawing([_indented(text) for text in head], [_indented(name)])
         note = against(study, one, against_trunk=view.choices.against_trunk)
         patch = self._patch(view)
         found = view.get(patch) if patch else None
@@ -229,8 +229,8 @@ class Diff(Panel):
             head.append(line(("no file differs", "dim")))
         changes = found if isinstance(found, Changes) else Changes(())
         ruled = view.arrangement is not Arrangement.NARROW  # else there is no rule to say it on
-        body = Body([_indented(text) for text in head], changes, "" if ruled else note, width, height)
-        return Drawing(body, note=[(note, "dim")])
+        body = Body([_indented(text) for text in head], changes, "" if ruled else note, width, height - 1)
+        return Drawing(body, [_indented(name)], [(note, "dim")])
 
     # --- moving -------------------------------------------------------------------------------------------------------
 
@@ -241,7 +241,7 @@ class Diff(Panel):
     def _end(self) -> int:
         """How far one can scroll without coming to where nothing stands."""
         body = self._body()
-        return max(0, body.end - (self.size.height - len(self.drawing.head))) if body else self.scroll_offset.y
+        return max(0, body.end - (self.size.height - len(self.head))) if body else self.scroll_offset.y
 
     def scroll_lines(self, by: int) -> None:
         """Line by line one does not come to where nothing stands."""
@@ -311,6 +311,8 @@ class Diff(Panel):
             return
         start = max(at, file + 1)
         below = body.changes[start : start + WIDEST]
+        if below and below[0].kind is Kind.HUNK:  # from its head on: to what is changed in it
+            below = below[next((n for n, one in enumerate(below) if one.kind in (Kind.ADDED, Kind.REMOVED)), 0) :]
         number = next((change.new for change in below if change.new is not None or change.kind is Kind.FILE), None)
 
         def then(content: bytes | Exception) -> None:

@@ -10,15 +10,18 @@ from typing import Any
 
 from msgspec.structs import replace
 from rich.cells import cell_len
+from textual.events import Click, MouseScrollDown, MouseScrollUp
 
 from cockpit import growth, plot
+from cockpit.axes import NUMBER, Pair, axes, turned
+from cockpit.canvas import GUTTER
 from cockpit.feed import Objective, Snapshot
 from cockpit.glyphs import look, promising
 from cockpit.keys import LOOK, Key, bindings
 from cockpit.line import Line, Piece, apart, beside, fit, line, wrap
 from cockpit.made import renewed
 from cockpit.pages import chance
-from cockpit.progress import brief
+from cockpit.progress import brief, priced
 from cockpit.scale import logarithmic
 from cockpit.view import Arrangement, Choices, Drawing, View, Want
 from cockpit.widgets.panel import Cell, Panel
@@ -28,57 +31,18 @@ EMPTY = (
     "Nothing to draw yet. Each experiment becomes a point: how good it is (up) against what it costs (left). The line "
     "joins those that no other one beats on both. The first point is the baseline."
 )
-NUMBER = Objective("", "experiment", "", maximize=False, quality=True)  # what is drawn across where nothing else can be
+NEAR = 2  # columns from a point, in which a click is on it
 DECIDED = {State.MERGED: "merged", State.REJECTED: "rejected"}
 KEYS = (
-    Key("axis_across", "a", "axis(0)", LOOK, "another objective across, up", "axes"),
+    Key("axis_across", "a", "axis(0)", LOOK, "another objective across, up", "axes", (2,)),
     Key("axis_up", "A", "axis(1)", LOOK, ""),
     Key("log_across", "l", "scale(0)", LOOK, "logarithmic or linear across, up", "log"),
     Key("log_up", "L", "scale(1)", LOOK, ""),
     Key("growth_against", "b", "against", LOOK, "what the hypervolume is drawn against"),
 )
 
-Pair = tuple[Objective, Objective]
-
 
 # --- what is drawn ----------------------------------------------------------------------------------------------------
-
-
-def axes(study: Snapshot, choices: Choices = Choices()) -> Pair | None:  # noqa: B008, it is frozen
-    """What is drawn across and up: what was chosen, else the first cost and the first quality that steer."""
-    if choices.axes is not None:
-        known = {one.name: one for one in study.quantities}
-        across, up = choices.axes
-        if across in known and up in known:
-            return known[across], known[up]
-    every = study.objectives
-    steering = [one for one in every if one.steers]
-    if not steering:
-        return None
-    up_one = next((one for one in steering if one.quality), steering[0])
-    others = [one for one in every if one is not up_one]
-    return next((one for one in others if one.steers and not one.quality), next(iter(others), NUMBER)), up_one
-
-
-def turned(study: Snapshot, choices: Choices, which: int) -> tuple[str, str] | None:
-    """The axes with the next quantity across (0) or up (1), of those that were measured; of two, they change places."""
-    pair = axes(study, choices)
-    names = [one.name for one in study.quantities]
-    missing = set(names)
-    for one in study.experiments:
-        if not missing:
-            break
-        missing -= {measured.objective for measured in one.measurements}
-    there = [name for name in names if name not in missing]
-    if pair is None or len(there) < 2:
-        return choices.axes
-    now = [one.name for one in pair]
-    others = [name for name in there if name != now[1 - which]]
-    if others == [now[which]]:
-        return now[1], now[0]
-    at = others.index(now[which]) if now[which] in others else -1
-    now[which] = others[(at + 1) % len(others)]
-    return now[0], now[1]
 
 
 def values(one: Experiment, across: Objective, up: Objective) -> tuple[float, float] | None:
@@ -99,7 +63,12 @@ def place(one: Experiment, across: Objective, up: Objective) -> tuple[float, flo
 
 def alone(one: Experiment) -> bool:
     """Whether it is a point of its own, and not one of a crowd, whatever is drawn."""
-    return shown(one) or one.state in (State.MERGED, State.REJECTED, State.RUNNING)
+    return looked_at_again(one) or one.state in (State.MERGED, State.REJECTED, State.RUNNING)
+
+
+def looked_at_again(one: Experiment) -> bool:
+    """Whether it has come further than a first look, as the list says of it, whatever that has shown."""
+    return one.verdict is not None and one.verdict.evidence is not Evidence.SCREENED
 
 
 def shown(one: Experiment) -> bool:
@@ -169,6 +138,8 @@ def _mark(study: Snapshot, one: Experiment, *, on: bool, member: bool) -> tuple[
         return "◊", "offer", 6
     if promising(one):
         return "▵", "good" if on else "dim", 5 if on else 2
+    if looked_at_again(one):
+        return "▵", "text" if member else "dim", 2
     said = one.verdict
     over = said is not None and not said.asks and (said.barred or said.evidence is Evidence.SCREENED)
     return plot.Crowd.glyph, "text" if member and not over else "dim", 1
@@ -185,6 +156,12 @@ def _label(study: Snapshot, one: Experiment, *, on: bool, selected: bool, balanc
     return [*words, (" balanced pick", "pick")] if balanced else words
 
 
+def picked(study: Snapshot) -> set[int]:
+    """The balanced pick, unless a person has decided against it."""
+    those = (point.experiment for point in study.frontier.points if point.balanced)
+    return {number for number in those if (one := study.experiment(number)) and one.state is not State.REJECTED}
+
+
 class Picture:
     """What is drawn of a study on two axes, whatever is selected, and however large the panel is.
 
@@ -195,7 +172,7 @@ class Picture:
         self.study, self.pair = study, pair
         self.at = {one.number: at for one, at in zip(study.experiments, study.each(place, *pair), strict=True) if at}
         self.front = front(study, *pair)
-        self.balanced = {point.experiment for point in study.frontier.points if point.balanced}
+        self.balanced = picked(study)
         self._on, self._members = set(self.front), study.front
         apart = (one.number for one in compress(study.experiments, study.each(alone)))
         those = {*apart, 0, study.incumbent} & self.at.keys()
@@ -214,14 +191,16 @@ class Picture:
     def _as_before(self, before: "Picture") -> dict[int, plot.Dot]:
         """The points of that picture that look as they did: neither they nor what they are held against changed."""
         old, new = before.study, self.study
-        if before.pair != self.pair or (old.incumbent, old.frontier) != (new.incumbent, new.frontier):
+        if before.pair != self.pair or old.incumbent != new.incumbent:
             return {}
-        changed = set(renewed(new.experiments, old.experiments))
+        otherwise = set(renewed(new.experiments, old.experiments))
+        for one, other in ((before._on, self._on), (before._members, self._members), (before.balanced, self.balanced)):
+            otherwise |= one ^ other
         against = {number: said.incumbent for number in before.dots if (said := old.experiments[number].verdict)}
         return {
             number: dot
             for number, dot in before.dots.items()
-            if not {number, against.get(number, 0)} & changed and (number in before._on) is (number in self._on)
+            if number not in otherwise and against.get(number, 0) not in otherwise
         }
 
     def dot(self, number: int, *, selected: bool = False) -> plot.Dot:
@@ -230,7 +209,8 @@ class Picture:
         glyph, style, weight = _mark(self.study, one, on=on, member=number in self._members)
         label = _label(self.study, one, on=on, selected=selected, balanced=number in self.balanced)
         across, up = (interval(self.study, one, axis, value) for axis, value in zip(self.pair, at, strict=True))
-        return plot.Dot(*at, glyph, style, 9 if selected else weight, label, selected, across, up)
+        shorter = [[*label[:-1], (" pick", "pick")], [("pick", "pick")]] if number in self.balanced else []
+        return plot.Dot(*at, glyph, style, 9 if selected else weight, label, selected, across, up, shorter)
 
 
 def picture(study: Snapshot, choices: Choices, before: Picture | None = None) -> Picture | None:
@@ -280,7 +260,7 @@ def about(view: View, width: int) -> list[Line]:
     said = one.verdict
     how = f"{said.word}, {said.evidence}" if said else word
     head = apart([(f" {glyph} ", style), (one.id, "bold"), f"  {one.slug}"], [(how, "dim"), " "], width)
-    balanced = next((point.balanced for point in study.frontier.points if point.experiment == one.number), False)
+    balanced = one.number in picked(study)
     steering = sum(objective.steers for objective in study.objectives)
     of = f" of all {steering}" if steering > 2 else ""
     sure = next((chance(point.probability) for point in study.frontier.points if point.experiment == one.number), "")
@@ -292,7 +272,7 @@ def about(view: View, width: int) -> list[Line]:
     sentence = sentence if len(sentence) + 3 <= width else brief(sentence)
     where = f"   {on}{pick} · {size}"
     where += " (baseline 1)" if cell_len(where) + 13 <= width else ""
-    rows = [head, line(fit(f"   {sentence}", width)), line((fit(where, width), "dim"))]
+    rows = [head, line(f"   {priced(study, one, sentence, width - 3)}"), line((fit(where, width), "dim"))]
     if said_of_both := agreed_on(study.agreement):
         rows.append(line((fit(f"   {said_of_both}", width), "bad" if _poor(study) else "dim")))
     return rows
@@ -397,6 +377,29 @@ class Frontier(Panel):
         at = seen.front.index(selected) + by
         return seen.front[min(max(at, 0), len(seen.front) - 1)]
 
+    def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
+        """The wheel goes along the front, as the keys do."""
+        self._walk(event, 1)
+
+    def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
+        """Back."""
+        self._walk(event, -1)
+
+    def _walk(self, event: MouseScrollDown | MouseScrollUp, by: int) -> None:
+        event.stop()
+        event.prevent_default()
+        if self.view and (number := self.step(by, self.view.selected)) is not None:
+            self.post_message(self.Selected(number))
+
+    def on_click(self, event: Click) -> None:
+        """A point that is clicked is selected."""
+        if of := self._scattered[0]:
+            seen, _, scales, width, height = of
+            y = event.y - len(self.head) + self.scroll_offset.y
+            number = point_at(seen, dict(scales), width, height, event.x, y) if event.y >= len(self.head) else None
+            if number is not None:
+                self.post_message(self.Selected(number))
+
     def action_axis(self, which: int) -> None:
         """Another quantity across, or up."""
         if self.view is not None:
@@ -428,17 +431,37 @@ class Frontier(Panel):
         self.choose(against=growth.after(self.view.choices.against))
 
 
-def scatter(view: View, seen: Picture, width: int, height: int) -> list[Line]:
-    """The plot, and above it what lies up and what the glyphs are."""
-    (across, up), scales = seen.pair, dict(view.choices.scales)
-    dots = dict(seen.dots)
-    if view.selected in seen.at:
-        dots[view.selected] = seen.dot(view.selected, selected=True)
+def _drawn_axes(seen: Picture, scales: Mapping[str, bool]) -> tuple[plot.Axis, plot.Axis]:
+    """The two quantities, as they are drawn along."""
+    across, up = seen.pair
     ranks = across is not NUMBER
-    pair = (
+    return (
         plot.Axis(across.label, across.unit, across.maximize, across.quality, ranks, scales.get(across.name)),
         plot.Axis(up.label, up.unit, up.maximize, up.quality, log=scales.get(up.name)),
     )
+
+
+def point_at(seen: Picture, scales: Mapping[str, bool], width: int, height: int, x: int, y: int) -> int | None:
+    """The experiment that is drawn in a cell of the plot, or nearest to it: of several the weightiest."""
+    frame = plot.framed(_drawn_axes(seen, scales), width, height - 1, seen.within)
+    numbers = [*seen.at]
+    places = frame.places([seen.at[one][0] for one in numbers], [seen.at[one][1] for one in numbers])
+    found, least = None, (NEAR + 1, 0)
+    for number, (column, row, _) in zip(numbers, places, strict=True):
+        dot = seen.dots.get(number)
+        far = abs(column - x + GUTTER) + 2 * abs(row - y + 1), -(dot.weight if dot else 0)  # a row is as high as two
+        if far < least:
+            found, least = number, far
+    return found
+
+
+def scatter(view: View, seen: Picture, width: int, height: int) -> list[Line]:
+    """The plot, and above it what lies up and what the glyphs are."""
+    up, scales = seen.pair[1], dict(view.choices.scales)
+    dots = dict(seen.dots)
+    if view.selected in seen.at:
+        dots[view.selected] = seen.dot(view.selected, selected=True)
+    pair = _drawn_axes(seen, scales)
     line_of = [dots[number] for number in seen.front]
     drawn = plot.draw(list(dots.values()), line_of, pair, width, height - 1, seen.crowd, seen.within)
     legend: list[Piece] = [("◊", "offer"), " offer  ", ("▵", "good"), " promising  ", ("∙", "dim"), " one look"]

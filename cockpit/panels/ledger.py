@@ -23,6 +23,7 @@ KEYS = (
 )
 LATELY_SECONDS = 300.0  # whose answers say how fast the model writes now
 LEAST_BESIDE = 100  # columns, for the budgets beside the bars
+LEAST_WIDE, TABLES = 160, 84  # columns, from which on the tables stand beside all else; and that they take
 BRIEF = 6  # lines, in which there is room for the bars alone
 FEW = 5  # experiments: of fewer nothing is foretold
 SHORT = {"experiments": "exp.", "device_hours": "devices"}  # budgets, where there is little room
@@ -212,17 +213,20 @@ WORDS = {By.AGENT: "agent", By.INFRASTRUCTURE: "infra"}
 
 
 def funnel(study: Snapshot, width: int) -> list[Line]:
-    """How many proposals came how far, with those that were lost on the way, and why."""
-    steps = study.account.funnel.steps
-    return [_step(step, steps[0].number, width) for step in steps]
+    """How many proposals came how far, with those that were lost on the way, and why; what was merged all the same."""
+    steps, besides = study.account.funnel.steps, study.account.funnel.unconfirmed
+    return [_step(step, steps[0].number, width, besides if step is steps[-1] else 0) for step in steps]
 
 
-def _step(step: Step, of: int, width: int) -> Line:
+def _step(step: Step, of: int, width: int, besides: int = 0) -> Line:
     cells = 14 if width >= LEAST_BESIDE else 8
     size = round(cells * step.number / of) if of else 0
     head: list[Piece] = [f" {step.name:10}", (right(str(step.number), 5), "bold"), "  "]
     pieces: list[Piece] = [*head, ("█" * size + " " * (cells + 1 - size), "dim")]
     room = width - 19 - cells
+    if besides:
+        pieces.append((said := f"and {besides} unconfirmed  ", "text"))
+        room -= len(said)
     for by in By:
         those = [stop for stop in step.stops if stop.by is by]
         word = f"{step.lost(by)} {WORDS[by]} " if by in WORDS else ""
@@ -284,10 +288,12 @@ def morning(study: Snapshot, width: int) -> list[Line]:
 
 
 def outcomes(study: Snapshot, width: int, *, by_tokens: bool = False) -> list[Line]:
-    """A row for each outcome, and the total to which they add up. The share is of what comes first, time or tokens."""
-    spent, first = study.ledger, TOKENS if by_tokens else SECONDS
-    dearest = sorted(spent.by_outcome.items(), key=lambda one: -one[1].get(TOKENS, 0.0))
-    rows = [*(dearest if by_tokens else spent.by_outcome.items()), ("total", spent.total)]
+    """A row for each outcome that shows, and the total. The share is of what comes first, time or tokens."""
+    spent = study.ledger
+    first, second = (TOKENS, SECONDS) if by_tokens else (SECONDS, TOKENS)
+    every = (first, second, MODEL_SECONDS)
+    rows = sorted(spent.by_outcome.items(), key=lambda one: [-one[1].get(each, 0.0) for each in every])
+    rows.append(("total", spent.total))
     name = max(14, min(30, width - 36))
     lines = [line((f" {'by outcome':{name}}{'slot':>9}{'of all':>7}{'model':>9}{'tokens':>9}", "dim"))]
     whole = spent.total.get(first, 0.0) or 1.0
@@ -298,6 +304,8 @@ def outcomes(study: Snapshot, width: int, *, by_tokens: bool = False) -> list[Li
             _time(amounts.get(MODEL_SECONDS, 0.0), 9),
             right(figures.amount(amounts[TOKENS]) if amounts.get(TOKENS) else "–", 9),
         )
+        if outcome != "total" and {each.strip() for each in cells} == {"–", "0 %"}:
+            continue
         lines.append(line(f" {fit(outcome, name)}", ("".join(cells), "bold" if outcome == "total" else "dim")))
     return lines
 
@@ -337,8 +345,13 @@ def yields(study: Snapshot, width: int) -> list[Line]:
     return lines
 
 
+def _spaced(*parts: Sequence[Line]) -> list[Line]:
+    """Those that say something, one beneath the other, with a blank between."""
+    return [one for part in parts if part for one in (*part, line())][:-1]
+
+
 class Ledger(Panel):
-    """The bars alone where there are a few lines, and all of it where there is room."""
+    """The bars alone where there are a few lines, and all of it where there is room; where it is wide, side by side."""
 
     BINDINGS = [*bindings(KEYS)]
     number = 5
@@ -374,12 +387,19 @@ class Ledger(Panel):
             return Drawing(
                 [*bars(study, width, by_tokens=by_tokens), line(), line(("  reading what came of it…", "dim"))]
             )
-        figured, drawn = outcomes(study, width, by_tokens=by_tokens), bars(study, width, by_tokens=by_tokens)
-        steps = [funnel(study, width), lost(study, width, by_tokens=by_tokens)]
-        rest = ([*limits(study, view.now, width, view.keys), *now(speed, width)], morning(study, width))
+        tables = TABLES if width >= LEAST_WIDE else 0
+        left = width - tables - 3 if tables else width
+        figured = outcomes(study, (tables or width) - 2, by_tokens=by_tokens)
+        drawn = bars(study, width, by_tokens=by_tokens)
+        steps = [funnel(study, left), lost(study, left, by_tokens=by_tokens)]
+        rest = ([*limits(study, view.now, left, view.keys), *now(speed, left)], morning(study, left))
+        earned = (proposers(study), yields(study, (tables or width) - 2))
+        if tables:
+            sides = _spaced(*steps, *rest), _spaced(figured, *earned)
+            side = beside(*sides[::-1], tables) if view.choices.outcomes else beside(*sides, width - tables)
+            return Drawing([*drawn, line(), *side], note=note)
         parts = [figured, drawn, *steps, *rest] if view.choices.outcomes else [drawn, *steps, *rest, figured]
-        lines = [one for part in (*parts, proposers(study), yields(study, width)) if part for one in (*part, line())]
-        return Drawing(lines[:-1], note=note)
+        return Drawing(_spaced(*parts, *earned), note=note)
 
     def action_tokens_first(self) -> None:
         """Tokens before time, or time before tokens."""

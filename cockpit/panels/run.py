@@ -18,8 +18,9 @@ from cockpit.line import LazyLines, Line, Piece, fit, line
 from cockpit.pages import count
 from cockpit.series import Curve, Series
 from cockpit.stages import alive, going, head, over, seed_of, size, slots, use
+from cockpit.usual import Usual
 from cockpit.view import Drawing, View, Want
-from cockpit.watch import History, Log, Runs, Seen, Usual, history, seen, watched
+from cockpit.watch import History, Log, Runs, Seen, history, seen, watched
 from cockpit.widgets.panel import Cell, Panel
 from store import records
 from store.records import name_of
@@ -36,7 +37,7 @@ BESIDE = 3  # runs of trunk whose curves are drawn
 LEAST_POINTS = 3  # of a curve that is drawn
 BRIEF = 18  # lines of a panel, below which a run that has ended is said in two
 LOG_LINES = 2  # that the log has at least, below a curve
-MOST_CURVE = 15  # lines that a curve takes at most
+MOST_CURVE = 30  # lines that a curve takes at most
 
 
 # --- which run -------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from cockpit.keys import Key, pressed
-from cockpit.line import Line, Piece, apart, strip, width_of
+from cockpit.line import Line, rule, segments, width_of
 from cockpit.themes import drawn_in
 from cockpit.view import Arrangement, Choices, Drawing, View, Want
 
@@ -81,7 +81,7 @@ class Lines(ScrollView, can_focus=False, inherit_bindings=False):
     def render_line(self, y: int) -> Strip:
         """One line, as Textual asks for it."""
         asked = self._asked[y] if y < len(self._asked) else self._line(y)
-        return strip(asked, self.size.width, drawn_in(self.app.theme))
+        return Strip(segments(asked, self.size.width, drawn_in(self.app.theme)), self.size.width)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """All of it is painted anew."""
@@ -224,25 +224,16 @@ class Panel(Lines, can_focus=True, inherit_bindings=False):
             self.scroll_to(y=top, animate=False, force=True)
 
     def _rule(self) -> Line:
-        stroke = ("━", "sky") if self.has_focus else ("─", "rule")
-        name: tuple[Piece, ...] = (
-            (f"{self.number} ", "bold sky"),
-            (self.title, "bold sky" if self.has_focus else "bold"),
-            " ",
-        )
-        others = [piece for one in self.behind for piece in ("  ", (f"{one.number} ", "sky"), (one.title, "dim"))]
-        note = self.drawing.note
-        return apart(
-            [*name, *others, *(" " if others else "")], [" ", *note] if note else [], self.size.width, fill=stroke
-        )
+        behind = [(one.number, one.title) for one in self.behind]
+        return rule(self.number, self.title, behind, self.drawing.note, self.size.width, focused=self.has_focus)
 
     def _behind_at(self, x: int) -> "Panel | None":
         """The panel in the same cell whose name stands there on the rule."""
-        at = width_of((f"{self.number} {self.title} ",))
-        for one in self.behind:
-            size = width_of((f"  {one.number} {one.title}",))
+        at = 0
+        for one in sorted([self, *self.behind], key=lambda one: one.number):
+            size = width_of((f"{one.number} {one.title}  ",))
             if at <= x < at + size:
-                return one
+                return one if one is not self else None
             at += size
         return None
 

@@ -23,7 +23,7 @@ class Search(Input):
         if event.key == "backspace":
             self.action_delete_left()
         elif event.is_printable and event.character:
-            self.insert_text_at_cursor(event.character)
+            self.replace(event.character, *self.selection)
         else:
             return False
         return True

@@ -32,7 +32,7 @@ from loop.judge.noise import agree
 from loop.judge.preset import PRESETS
 from loop.run import bench, lacks, launch, meter, sandbox, shadow, stages, timed
 from loop.run.devices import cores, kind
-from loop.run.execution import LEFT, delete, fill
+from loop.run.folder import LEFT, delete, fill
 from loop.run.interpreter import Failed, Interpreter, Unusable, answer, look
 from loop.run.metrics import SECONDS
 from loop.schedule import seeds

@@ -4,7 +4,7 @@ import json
 
 from store.database import Database
 from store.ledger import MODEL_LANE, paused_since
-from store.records import Ended, Engine, Revision, Study
+from store.records import BROKE, Ended, Engine, Revision, Study
 from store.views.parts import LAST_REVISION
 
 
@@ -12,6 +12,11 @@ async def study(database: Database) -> Study | None:
     """The study, or None before it has begun."""
     rows = await database.rows("SELECT name, goal, seed, trunk, began_at FROM study")
     return Study(*rows[0]) if rows else None
+
+
+BECAUSE = """
+    SELECT json_extract(data, '$.because') AS because FROM events WHERE kind = 'engine ended' ORDER BY seq DESC LIMIT 1
+"""
 
 
 async def last_engine(database: Database) -> Engine | None:
@@ -23,7 +28,11 @@ async def last_engine(database: Database) -> Engine | None:
         return None
     row = rows[0]
     ended_by = Ended(row["ended_by"]) if row["ended_by"] else None
-    return Engine(row["id"], row["pid"], row["started_at"], row["ended_at"], ended_by, json.loads(row["facts"]))
+    because = await database.rows(BECAUSE) if ended_by in BROKE else []
+    return Engine(
+        row["id"], row["pid"], row["started_at"], row["ended_at"], ended_by, json.loads(row["facts"]),
+        because[0]["because"] or "" if because else "",
+    )  # fmt: skip
 
 
 async def paused(database: Database, engine: Engine | None = None) -> bool:

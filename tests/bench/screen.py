@@ -149,6 +149,11 @@ def rows(text: bytes) -> bool:
     return len(set(NAMES.findall(text))) >= ROWS_SEEN
 
 
+def keyed(text: bytes) -> bool:
+    """Whether it is said what keys do, which they do from then on."""
+    return b" help" in text
+
+
 def marked(text: bytes) -> bool:
     """Whether the cursor has come to a row."""
     return "▸e".encode() in text
@@ -186,6 +191,7 @@ class Row:
 SCREEN, STOCK, NOTHING = "screen", "stock", "empty"
 COUNTED = re.compile(rb"Earlier [\d,]+")  # the group of all others says how many it has
 PAINT, RATIO, WHOLE = "first useful paint", "  times the empty app's", "all is read"
+PANELS, PANELS_RATIO = "all panels, and keys", "  that, times the empty app's"
 KEYS = {"j": "j", "G": "G", "g": "g", "PgDn": "\x1b[6~", "enter": "\r"} | {
     str(number): str(number) for number in range(1, 7)
 }
@@ -193,6 +199,8 @@ STOCK_KEYS = {"j": "\x1b[B", "PgDn": "\x1b[6~"}
 TABLE = (
     Row(PAINT, "ms"),
     Row(RATIO, "", 1.3, 2),
+    Row(PANELS, "ms"),
+    Row(PANELS_RATIO, "", None, 2),
     Row(WHOLE, "ms"),
     *(Row(f"key to paint: {name}", "ms", 50) for name in KEYS),
     Row("bytes: j", "kB", None, 1),
@@ -227,11 +235,13 @@ def opening(place: Place, times: int, found: Figures) -> None:
             with opened(*words) as terminal:
                 found.add(PAINT, name, 1000 * (terminal.wait(seen) - terminal.began))
                 if name == SCREEN:
+                    found.add(PANELS, name, 1000 * (terminal.wait(keyed) - terminal.began))
                     read = terminal.wait(lambda text: bool(COUNTED.search(text)))
                     found.add(WHOLE, name, 1000 * (read - terminal.began))
         for name in (SCREEN, STOCK):
             own, empty = (found.values[PAINT][one][-1] for one in (name, NOTHING))
             found.add(RATIO, name, own / empty)
+        found.add(PANELS_RATIO, SCREEN, found.values[PANELS][SCREEN][-1] / empty)
 
 
 def _count(place: Place) -> int:

@@ -23,12 +23,14 @@ from textual.pilot import Pilot
 from textual.scrollbar import ScrollBar
 from textual.widget import Widget
 
-from cockpit import feed
+from cockpit import feed, first
 from cockpit.app import STILL_SECONDS, Cockpit
 from cockpit.configuration import Configuration
 from cockpit.feed import Snapshot
+from cockpit.line import segments
 from cockpit.sheets import Help, Merge, Reject, Sheet
-from cockpit.view import Repository
+from cockpit.themes import THEMES
+from cockpit.view import Repository, View, arrangement
 from cockpit.watch import Seen
 from cockpit.widgets.panel import Lines, Panel
 from store import calls, commands, views
@@ -165,7 +167,8 @@ def ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     async def usual(*_: object) -> dict[str, float]:
         return {"train": 152.0}
 
-    monkeypatch.setattr("cockpit.watch.views", SimpleNamespace(runs=of, stage_seconds=usual))
+    monkeypatch.setattr("cockpit.watch.views", SimpleNamespace(runs=of))
+    monkeypatch.setattr("cockpit.usual.views", SimpleNamespace(stage_seconds=usual))
     monkeypatch.setattr("cockpit.watch.time", SimpleNamespace(time=lambda: NOW))
     for run in (*runs[0], *runs[1], going):
         folder = tmp_path / "cockpit/digits" / run.folder
@@ -265,6 +268,29 @@ async def test_the_screen_looks_as_it_did(
             file.write_text(shown)
         same = shown == file.read_text()  # of a picture pytest would look for the difference for minutes
         assert same if form == "svg" else shown == file.read_text(), f"{file.name}: a colour or a mark is another"
+
+
+@pytest.mark.parametrize(
+    "size", [(60, 18), (80, 24), (99, 40), (100, 30), (101, 31), (120, 40), (161, 39), (179, 60), (180, 40), (233, 71)]
+)
+async def test_the_first_picture_stands_where_the_screen_draws_it(
+    study: Open, ran: Path, size: tuple[int, int]
+) -> None:
+    app = study()
+    async with app.run_test(size=size) as pilot:
+        await settled(pilot)
+        rows = [strip.text for strip in app.screen._compositor.render_strips()]
+        of_list, name = app.panels[0].region, app.place.name
+    view = View(every_kind(), app.selected or 0, NOW, arrangement(*size))
+    placed = first.picture(view, name, *size)
+    for x, y, width, one in placed:
+        drawn = "".join(part.text for part in segments(one, width, THEMES["dark"]))
+        assert rows[y][x : x + width] == drawn, (y, one.text)
+    assert sum((x, width) == (of_list.x, of_list.width) for x, y, width, _ in placed if y >= of_list.y) >= 10
+    top = 3 if size[0] < 100 or size[1] < 30 else 2
+    below = size[1] - top - 1 - (2 if size[0] >= 180 and size[1] >= 40 else 1)
+    assert (of_list.x, of_list.y) == (0, top)
+    assert of_list.size == first.room(arrangement(*size), size[0], below)
 
 
 async def test_the_first_thing_selected_is_what_wants_a_person(study: Open) -> None:
@@ -458,6 +484,40 @@ async def test_a_click_selects_an_experiment_and_a_tab(study: Open) -> None:
         assert app.panel.title == "Frontier"
 
 
+async def test_a_click_above_a_column_sorts_by_it_and_once_more_the_other_way_round(study: Open) -> None:
+    app = study()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        at = picture(app).splitlines()[3].index("cost")
+        for row, backwards in ((1, False), (2, True), (2, False)):
+            assert "cost" in picture(app).splitlines()[2 + row]
+            await pilot.click("#panels", offset=(at, row - 1))
+            await pilot.pause()
+            assert (app.choices.sort, app.choices.backwards) == ("cost", backwards)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+async def test_a_click_on_trunk_in_the_plot_selects_it(study: Open, size: tuple[int, int]) -> None:
+    app = study()
+    async with app.run_test(size=size) as pilot:
+        await settled(pilot)
+        await press(pilot, "2")
+        await settled(pilot)
+        rows = picture(app).splitlines()
+        x, y = next((row.index("◉ trunk"), y) for y, row in enumerate(rows) if "◉ trunk" in row)
+        await pilot.click(offset=(x, y))
+        await settled(pilot)
+        assert app.selected == every_kind().incumbent == 0
+
+
+async def test_an_undo_says_what_redoes_it(study: Open, asked: Asked) -> None:
+    app = study()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await press(pilot, "u")
+        await until(pilot, lambda: "; U redoes it" in picture(app))
+
+
 async def test_a_terminal_may_change_its_size_at_any_time(study: Open, ran: Path) -> None:
     app = study()
     async with app.run_test(size=(200, 60)) as pilot:
@@ -482,6 +542,20 @@ async def test_a_terminal_may_become_as_small_as_one_likes(study: Open, ran: Pat
                 await pilot.pause()
         await press(pilot, "1")
         await until(pilot, lambda: "e0006" in picture(app))
+
+
+@pytest.mark.parametrize("before", [(40, 10), (80, 24), (120, 40)])
+async def test_where_nothing_is_seen_no_key_decides(study: Open, asked: Asked, before: tuple[int, int]) -> None:
+    app = study()
+    async with app.run_test(size=before) as pilot:
+        await settled(pilot)
+        await pilot.resize_terminal(40, 10)
+        await pilot.pause()
+        await press(pilot, "M", "m", "x", "enter", "u", "r")
+        await settled(pilot)
+        assert len(app.screen_stack) == 1 and not asked
+        await press(pilot, "q")
+        await until(pilot, lambda: app.return_code is not None)
 
 
 async def test_only_the_lines_that_changed_are_drawn_again(study: Open) -> None:
@@ -546,6 +620,23 @@ async def test_the_study_goes_on_behind_a_sheet(study: Open) -> None:
         assert "8 experiments" in app.status.body[0].text
         await press(pilot, "escape")
         assert "8 experiments" in picture(app)
+
+
+async def test_a_merge_sheet_says_what_was_decided_elsewhere_and_merges_it_no_more(study: Open, asked: Asked) -> None:
+    app = study()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await press(pilot, "m")
+        await until(pilot, lambda: "M merge it unconfirmed" in picture(app))
+        rows = list(every_kind().experiments)
+        assert app.selected is not None
+        rows[app.selected] = replace(rows[app.selected], state=State.REJECTED)
+        app.push(replace(every_kind(), experiments=tuple(rows)))
+        await until(pilot, lambda: f"e{app.selected:04} is rejected since you looked" in picture(app))
+        await until(pilot, lambda: "M merge it unconfirmed" not in picture(app))
+        await press(pilot, "M")
+        await settled(pilot)
+        assert isinstance(app.screen, Merge) and not asked
 
 
 async def test_what_is_pasted_as_a_reason_is_taken_once_and_clean(study: Open, asked: Asked) -> None:
@@ -637,9 +728,9 @@ async def test_the_list_is_filtered_as_it_is_typed_and_escape_lists_all(study: O
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot)
         await press(pilot, "slash", *"worse")
-        await until(pilot, lambda: "e0003" not in picture(app))
+        await until(pilot, lambda: "2 of 9 /worse" in picture(app))
         assert picture(app).splitlines()[-1] == " enter keep  esc drop"
-        assert "e0004" in picture(app) and "3 of 9 /worse" in picture(app)
+        assert "e0004" in picture(app) and "2 of 9 /worse" in picture(app)
         await press(pilot, "enter")
         await settled(pilot)
         assert "enter open" in picture(app).splitlines()[-1]
@@ -704,6 +795,8 @@ async def test_keys_that_steer_ask_the_engine(study: Open, asked: Asked) -> None
         await press(pilot, "P")
         await settled(pilot)
         assert asked[-1][:2] == ("unpin", {})
+        app.push(replace(every_kind(), reruns=frozenset({7})))
+        await until(pilot, lambda: "rerun " in picture(app))
 
 
 async def test_z_shows_a_panel_alone_and_all_again(study: Open) -> None:
@@ -881,7 +974,7 @@ def outside(study: Open, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tup
     return app, told
 
 
-async def test_e_opens_a_copy_of_the_file_at_the_top_at_its_line(outside: tuple[Shown, Path]) -> None:
+async def test_e_opens_a_copy_of_the_file_at_the_top_at_what_is_changed_there(outside: tuple[Shown, Path]) -> None:
     app, told = outside
     async with app.run_test(size=(80, 24)) as pilot:
         await reading(app, pilot)
@@ -889,7 +982,7 @@ async def test_e_opens_a_copy_of_the_file_at_the_top_at_its_line(outside: tuple[
         await settled(pilot)
         assert "two.py of e0001: a copy, your files are not touched" in picture(app)
     called, listed, content, *_ = told.read_text().splitlines()
-    assert called.startswith("-R +100 /") and called.endswith("/two.py")
+    assert called.startswith("-R +101 /") and called.endswith("/two.py")
     assert listed.startswith("-r--------") and content == "two.py in commit1"
     assert not Path(called.split()[-1]).exists()
 
@@ -1201,6 +1294,19 @@ async def test_keys_that_come_together_find_what_those_before_them_have_done(stu
         type_ahead(app, "escape", "3", "1", "G", "2", "z", "z", "1", "k")
         await until(pilot, lambda: app.selected == 2)
         assert app.panel.number == 1
+
+
+async def test_what_is_typed_after_a_sheet_is_left_goes_where_it_is_meant_to(study: Open, asked: Asked) -> None:
+    app = study()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        type_ahead(app, "x", *"too slow", "enter", "u", "m", "escape", "j", "k", "c", *"so", "backspace", "enter", "U")
+        await until(pilot, lambda: len(asked) == 4)
+        await settled(pilot)
+        assert [(verb, arguments.get("reason"), arguments.get("text")) for verb, arguments, _ in asked] == [
+            ("reject", "too slow", None), ("undo", None, None), ("note", None, "s"), ("redo", None, None),
+        ]  # fmt: skip
+        assert len(app.screen_stack) == 1
 
 
 async def test_a_search_that_is_given_up_selects_what_was_selected(study: Open) -> None:

@@ -1,23 +1,25 @@
 """While you were away: what is said first, and what is said to be mended first."""
 
+import asyncio
 import json
 import os
 import pty
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
-from cockpit import bars
+from cockpit import bars, feed, pages
 from cockpit.away import away, away_keys, fix, most_lost, page
-from cockpit.sheets import Away
+from cockpit.feed import Snapshot
+from cockpit.sheets import Away, Help
 from store.away import SEEN, Happened
 from store.place import Place
-from store.records import Evidence
+from store.records import Ended, Evidence
 from tests.cockpit.studies import NOW, every_kind, offered, unbegun
 from tests.cockpit.test_app import Open, asked, picture, press, settled, study, until  # noqa: F401
 from tests.conftest import Write, cockpit
@@ -91,6 +93,34 @@ def test_an_engine_that_died_is_said() -> None:
     assert "since 22:13: it was killed, and left no word. r goes on" in bars.strip(gone, None, 1, 120)[0].text
 
 
+def test_what_has_broken_is_said_of_an_engine_that_has_ended() -> None:
+    last = every_kind().engine
+    assert last is not None
+    broke = replace(last, ended_at=NOW, ended_by=Ended.MACHINE_FAILED, because="no room is left")
+    ended = replace(every_kind(), pid=None, engine=broke)
+    text = "\n".join(line.text for line in away(ended, NIGHT, NOW, 74))
+    assert f"ended {pages.clock(NOW)[:5]}: machine failed; r goes on: no room is left" in text
+    broken = replace(every_kind().events[-1], text="ended: no room is left", data={"because": "no room is left"})
+    (shown,) = bars.strip(replace(ended, events=(broken,)), None, 1, 120)
+    assert shown.pieces[-1][1] == "infra" and "no room is left" in shown.text
+
+
+def test_what_takes_more_experiments_is_said_where_those_of_the_budget_are_made() -> None:
+    ending = replace(every_kind(), pid=None)
+    assert ending.engine is not None
+    for why, on in ((Ended.EXPERIMENTS, "`cockpit --experiments N` takes more"), (Ended.TIME, "r goes on")):
+        ended = replace(ending, engine=replace(ending.engine, ended_at=NOW, ended_by=why))
+        text = " ".join("\n".join(line.text for line in away(ended, NIGHT, NOW, 74)).split())
+        assert f"{why.words}; {on}" in text
+
+
+async def none_follows(*_: object) -> AsyncIterator[Snapshot]:
+    """Nothing changes in a study that nobody works at."""
+    await asyncio.Event().wait()
+    yield every_kind()
+
+
+@pytest.mark.parametrize("read_before", [False, True])
 @pytest.mark.parametrize(("hours", "shown"), [(2.0, True), (0.5, False), (None, False)])
 async def test_it_is_the_first_thing_shown_after_an_hour(
     study: Open,  # noqa: F811
@@ -98,6 +128,7 @@ async def test_it_is_the_first_thing_shown_after_an_hour(
     monkeypatch: pytest.MonkeyPatch,
     hours: float | None,
     shown: bool,
+    read_before: bool,
 ) -> None:
     async def night(*_: object) -> Happened:
         return NIGHT
@@ -113,6 +144,9 @@ async def test_it_is_the_first_thing_shown_after_an_hour(
     assert verdict is not None
     rows[1] = replace(rows[1], verdict=replace(verdict, evidence=Evidence.CONFIRMED))
     app = study(replace(every_kind(), experiments=tuple(rows)))
+    if read_before:
+        app._first = replace(every_kind(), experiments=tuple(rows))
+        monkeypatch.setattr(feed, "follow", none_follows)
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot)
         await pilot.pause(0.2)
@@ -122,6 +156,34 @@ async def test_it_is_the_first_thing_shown_after_an_hour(
             await press(pilot, "enter")
             await until(pilot, lambda: app.panel.number == 3 and app.selected == 1)
     assert time.time() - mark.stat().st_mtime < 60, "and it is known that somebody looked"
+
+
+async def test_it_waits_until_a_sheet_is_left_that_a_key_has_opened_before(
+    study: Open,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gone_on = asyncio.Event()
+
+    async def night(*_: object) -> Happened:
+        await gone_on.wait()
+        return NIGHT
+
+    monkeypatch.setattr("cockpit.app.happened", night)
+    mark = Place(tmp_path, tmp_path, tmp_path, "digits").folder / SEEN
+    mark.parent.mkdir(parents=True)
+    mark.touch()
+    os.utime(mark, (NOW - 8 * 3600,) * 2)
+    app = study()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.study is not None)
+        await press(pilot, "question_mark")
+        await until(pilot, lambda: isinstance(app.screen, Help))
+        gone_on.set()
+        await pilot.pause(0.2)
+        assert isinstance(app.screen, Help)
+        await press(pilot, "escape")
+        await until(pilot, lambda: isinstance(app.screen, Away))
 
 
 def test_status_opens_with_it_and_says_what_to_type() -> None:

@@ -10,6 +10,7 @@ from cockpit import plans, probed
 from cockpit.line import Line
 from store.planned import Foreseen, Plan
 from store.probed import Noise
+from tests.cockpit.studies import every_kind
 from tests.conftest import Write, cockpit, git
 from tests.loop.survey.test_probe import SEEDED
 from tests.loop.test_plan import PROBED
@@ -105,5 +106,8 @@ def test_a_plan_says_each_preset_and_its_card_is_as_wide_as_the_screen() -> None
     assert "2.1 %" in page and "240 runs in 8 h" in page and "for more  shorter runs" in page
     lines = plans.card(replace(PLAN, warning="no winner can be confirmed"), 66)
     assert all(isinstance(one, Line) for one in lines) and len(lines) <= 14
+    foreseen = tuple(replace(one, gains={"predict_us_per_item": 0.05}) for one in PLAN.foreseen)
+    said = "\n".join(one.text for one in plans.card(replace(PLAN, foreseen=foreseen), 80, every_kind()))
+    assert "predict" in said and "predict_us_per_item" not in said, "the screen has its label"
     unknown = replace(PLAN, known_from="", runs=None, foreseen=())
     assert "nothing is known yet" in plans.page(unknown, "`cockpit probe` makes it known")

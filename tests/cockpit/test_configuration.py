@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from cockpit import cli, configuration
-from cockpit.configuration import CONFIGURATION, EVERY, Configuration, read, written
+from cockpit.configuration import CONFIGURATION, Configuration, read, written
 from cockpit.keys import KEYS, TABLE, Keymap, help_lines, pressed, shown
 from cockpit.panels import PANELS
+from cockpit.remapping import EVERY
 from cockpit.sheets import Help, Merge
 from store.where import Misconfigured
 from tests.cockpit.test_app import Asked, Open, asked, picture, press, settled, study  # noqa: F401

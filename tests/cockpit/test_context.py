@@ -12,8 +12,9 @@ from rich.cells import cell_len
 from cockpit import told as calls
 from cockpit.feed import Snapshot
 from cockpit.panels.context import NEWEST, Asked, Context
+from cockpit.usual import Usual
 from cockpit.view import Choices, Opened, Reading, Source, View
-from cockpit.watch import Runs, Usual
+from cockpit.watch import Runs
 from store.calls import Told
 from store.database import Database
 from store.records import CallOutcome, Refusal
@@ -54,6 +55,25 @@ def test_what_the_server_has_not_counted_by_itself_is_said_to_be_reckoned_and_ad
     under_way = call(93, outcome=None, ended_at=None, prompt_tokens=None, answer_tokens=None, answer="")
     rows = text(view(told(under_way, None)))
     assert rows[1].startswith(" sent ~"), "as it was reckoned before it was sent"
+
+
+def test_in_the_lines_that_are_left_over_what_the_cursor_is_on_begins() -> None:
+    tall = text(view(told(call(93)), row=3), 80, 30)
+    head = next(at for at, row in enumerate(tall) if row.startswith(" tried, ~"))
+    assert tall[head + 1] == " The tried:" and len(tall) == 30 and tall[head].endswith(" lines more")
+    assert not any(row.startswith(" tried, ~") for row in text(view(told(call(93)), row=3), 80, 16))
+    waiting = call(93, outcome=None, ended_at=None, answer_tokens=None, answer="")
+    assert any("the prompt, as it was sent" in row for row in text(view(told(waiting, None)), 80, 40))
+    assert not any(row.startswith(" the answer") for row in text(view(told(call(93))), 80, 40)), "it is quoted whole"
+
+
+def test_an_answer_that_begins_below_is_not_quoted_above_too() -> None:
+    answer = "Turn the width down, for the last layer does little.\n" * 40
+    shown = view(told(call(93, answer=answer)))
+    rows = text(shown, 80, 40)
+    assert len(rows) == 40 and any(row.startswith(" the answer, ") for row in rows)
+    assert not any("“" in row for row in rows)
+    assert any("“Turn the width down" in row for row in text(shown, 80, 14)), "where there is no room below"
 
 
 def test_a_later_call_of_a_thought_has_the_sections_with_which_the_thought_began_and_what_was_said_since() -> None:

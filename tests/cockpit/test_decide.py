@@ -12,7 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from cockpit import decide
+from store import journal, spawn, views
+from store.database import Database
 from store.place import RECORD, Place, engine_pid, take_engine_lock
+from store.records import Ended
 from tests.cockpit.test_cli import keys
 from tests.conftest import Kept, Write, cockpit, git
 from tests.loop.test_search import TRAIN
@@ -222,6 +226,25 @@ def test_resume_says_why_the_engine_that_it_started_has_ended_already(searched: 
         said = json.loads(asking.communicate(timeout=60)[0])
     answer = "the engine had nothing to do: ended: the number of experiments asked for is reached"
     assert (said["answer"], said["ended_by"], asking.returncode) == (answer, "experiments", 0)
+
+
+def test_an_engine_that_breaks_at_once_is_the_exit_status_of_what_broke_and_status_says_it(
+    searched: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def start(*_: object, **__: object) -> int:
+        async with await Database.open(searched.folder) as database:
+            last = await views.last_engine(database)
+            assert last is not None
+            life = await journal.engine_started(database, 4711, last.facts, "engine started")
+            await journal.engine_ended(database, life, Ended.MACHINE_FAILED, because="no room is left")
+        return 4711
+
+    monkeypatch.setattr(spawn, "start", start)
+    with pytest.raises(spawn.Unstarted, match="machine failed: no room is left") as raised:
+        decide.resume(searched.root)
+    assert raised.value.status == spawn.MACHINE
+    assert keys("status", "--json", str(searched.root))["because"] == "no room is left"
+    assert "ended, machine failed\nno room is left\n" in cockpit("status", str(searched.root)).stdout
 
 
 def test_limits_are_numbers_above_zero(write: Write) -> None:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from rich.cells import cell_len
 
 from cockpit import card, syntax
-from cockpit.line import one_line, strip
+from cockpit.line import one_line, segments
 from cockpit.panels.diff import Body, Diff, change_line, patch_of, quotation
 from cockpit.patch import Change, Changes, Kind, Patch, parse
 from cockpit.themes import UNCOLOURED
@@ -169,7 +169,8 @@ def test_where_there_is_little_room_code_is_in_sight_and_why_is_folded_with_the_
     def rows(lines: int, *, unfolded: bool = False) -> str:
         known: dict[Want[Any], Any] = {Patch("commit0", "commit1"): CHANGES}
         choices = Choices(unfolded=unfolded)
-        return "\n".join(texts(Diff().draw(View(study, 1, NOW, found=known, choices=choices), width, lines))[:lines])
+        shown = Diff().draw(View(study, 1, NOW, found=known, choices=choices), width, lines)
+        return "\n".join([*(one.text for one in shown.head), *texts(shown)][:lines])
 
     assert "\n ▸ why  “KNOB" in rows(height) and "+ WIDTH = 128" in rows(height) and "P = .99 that" not in rows(height)
     assert "trade-off, promising" in rows(height).split("\n")[0]
@@ -236,7 +237,7 @@ def test_a_line_is_drawn_whole_whatever_it_holds(old: str, new: str, name: str) 
 
 
 def test_without_colours_changed_words_are_bold_and_underlined_and_nothing_else_is() -> None:
-    drawn = strip(change_line(CHANGES[3], CHANGES[2], "model.py", 3), 60, UNCOLOURED)
+    drawn = segments(change_line(CHANGES[3], CHANGES[2], "model.py", 3), 60, UNCOLOURED)
     styles = {part.text: part.style for part in drawn if part.style}
     assert all(style.color is None and style.bgcolor is None for style in styles.values())
     assert styles["128"].underline and styles["128"].bold
@@ -265,7 +266,7 @@ def test_the_last_hunk_can_stand_at_the_top(height: int) -> None:
     body = drawn(height=height).body
     assert isinstance(body, Body)
     last = len(body.head) + CHANGES.stops[-1]
-    assert len(body) - height >= last
+    assert len(body) - (height - 1) >= last, "below its name, which stays"
     assert body[last].text.startswith(" logo.png  +0 −0")
     assert [one.text for one in body[body.end :]] == [""] * (len(body) - body.end)
     assert any(row.strip() == "Binary files /dev/null and b/logo.png differ" for row in texts(drawn()))
@@ -282,3 +283,9 @@ def test_of_fifty_thousand_lines_only_those_on_the_screen_are_made() -> None:
     shown = body[30_000:30_040]
     assert time.thread_time() - began < 0.5, "a few milliseconds are usual"
     assert len(body) >= 50_000 and any("!" in text and "word" in style for line in shown for text, style in line.pieces)
+
+
+def test_which_experiment_it_is_stays_in_sight_however_far_one_has_read() -> None:
+    shown = drawn(height=10)
+    assert [one.text.split()[:3] for one in shown.head] == [["⇅", "trade-off", "e0001"]]
+    assert not any("e0001" in row for row in texts(shown)[:1])

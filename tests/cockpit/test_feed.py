@@ -1,5 +1,6 @@
 """What the screen knows: it follows the record, and reads what takes long no more often than it must."""
 
+import asyncio
 import time
 from pathlib import Path
 
@@ -47,6 +48,31 @@ async def test_the_account_is_read_seldom_and_is_not_left_behind(
     assert times[1] - times[0] >= 0.4  # the seconds are between two looks, which begin a little earlier
 
 
+async def test_what_came_of_less_is_never_shown_as_what_came_of_all_that_was_spent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, seconds in (("ACCOUNT_SECONDS", 0.0), ("LEAST_SECONDS", 0.0), ("POLL_SECONDS", 0.01)):
+        monkeypatch.setattr(feed, name, seconds)
+    monkeypatch.setattr(feed, "ACCOUNT_SHARE", 1e9)
+    place, looks = Place(tmp_path, tmp_path, tmp_path, "s"), [True]
+    async with await Database.open(place.folder, create=True) as database:
+        await begun(database, 1)
+        shown = feed.follow(place, database, lambda: looks[0])
+        first = await anext(shown)
+        looks[0] = False
+        await journal.refused(database, replace(PROPOSAL, refusal=Refusal.INVALID, reason="why"), None)
+        hidden = await anext(shown)
+        looks[0] = True
+        again = await anext(shown)
+    assert (first.counted, hidden.counted, again.counted) == (True, False, True)
+    assert (
+        "reading what came of it"
+        in "\n".join(row.text for row in LedgerPanel().draw(View(hidden, 0, time.time()), 80, 20).body)
+        or not hidden.ledger.total
+    )
+    assert again.account.funnel.steps[0].number == first.account.funnel.steps[0].number + 1
+
+
 async def test_of_a_large_study_what_is_looked_at_first_is_shown_first_and_nothing_else_is_claimed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,3 +102,20 @@ async def test_of_a_large_study_what_is_looked_at_first_is_shown_first_and_nothi
     said = [row.text.strip() for row in drawn[0].body]
     assert said[0] == "Waiting for you 1"
     assert "Earlier reading…" in said
+
+
+async def test_what_was_seen_before_is_not_read_again(tmp_path: Path) -> None:
+    place = Place(tmp_path, tmp_path, tmp_path, "s")
+    async with growing(place.folder, place) as study:
+        while study.number < 3:
+            await study.one_more()
+            await study.obey()
+        first = await feed.read(place, study.database)
+        shown = feed.follow(place, study.database, before=first)
+        pending = asyncio.ensure_future(anext(shown))
+        await asyncio.sleep(0.5)
+        assert not pending.done(), "nothing has happened since"
+        await study.one_more()
+        grown = await asyncio.wait_for(pending, 10)
+    assert len(grown.experiments) == len(first.experiments) + 1
+    assert grown.experiments[0] is first.experiments[0]

@@ -13,10 +13,11 @@ from rich.cells import cell_len
 from textual.message import Message
 
 from cockpit import growth, plot
+from cockpit.axes import axes, turned
 from cockpit.canvas import Canvas
 from cockpit.feed import Snapshot
 from cockpit.line import Line, line
-from cockpit.panels.frontier import Frontier, axes, front, interval, room_for_growth, turned
+from cockpit.panels.frontier import Frontier, front, interval, picture, point_at, room_for_growth, scatter
 from cockpit.scale import logarithmic, reach, scale, tight
 from cockpit.view import Arrangement, Choices, Reading, View, Want
 from cockpit.widgets.panel import Panel
@@ -249,6 +250,21 @@ def test_single_runs_promising_and_confirmed_are_told_apart_and_what_is_beaten_i
     beaten = having(study, 1, measurements=measured(0.2, 4.5, 30_000, 3))
     assert cell(draw(beaten, selected=-1)[1:], "▵") == ["dim"]
     assert cell(draw(study, selected=-1)[1:], "✓") == ["good"]
+
+
+@pytest.mark.parametrize("beside", [12, 20, 40])
+@pytest.mark.parametrize("size", [(62, 20), (80, 20), (120, 30)])
+def test_the_balanced_pick_is_marked_in_a_crowd_too(size: tuple[int, int], beside: int) -> None:
+    study = every_kind()
+    number = next(point.experiment for point in study.frontier.points if point.balanced)
+    seen = picture(study, Choices())
+    assert seen is not None
+    own = replace(seen.dots[number], x=50.0, y=1.0, across=None, up=None)
+    crowd = [(50.0 + at, y / 40) for y in range(20, 60) for at in (-beside, beside)]
+    ends = [replace(DOT, x=x, y=y, label=[("e0009", "text")], weight=7) for x, y in ((0.0, 0.5), (100.0, 1.5))]
+    pair = plot.Axis("cost", "s", False, False, log=False), plot.Axis("nll", "", False, True, log=False)
+    rows = plot.draw([own, *ends], [], pair, *size, plot.Crowd(crowd))
+    assert any("pick" in one.text for one in rows), [one.text for one in rows]
 
 
 def test_trunk_the_baseline_the_balanced_pick_and_what_was_decided_are_named() -> None:
@@ -541,3 +557,34 @@ def test_no_line_of_a_plot_is_wider_than_asked_with_wide_labels_and_units(
     pair = plot.Axis(label, unit, False, False), plot.Axis(label, unit, False, True)
     dots = [replace(DOT, label=[(label, "text")]), *OTHERS]
     assert all(cell_len(one.text) <= width for one in plot.draw(dots, [], pair, width, height))
+
+
+@pytest.mark.parametrize("size", [(80, 20), (62, 13), (120, 36)])
+def test_a_click_on_a_point_is_on_what_is_drawn_there_and_one_beside_all_of_them_on_nothing(
+    size: tuple[int, int],
+) -> None:
+    study = every_kind()
+    seen = picture(study, Choices())
+    assert seen is not None
+
+    def drawn(number: int) -> tuple[int, int]:
+        lines = [row.text for row in scatter(View(study, number, NOW), seen, *size)]
+        return next((row.index("[") + 1, y) for y, row in enumerate(lines) if "[" in row)
+
+    for number in seen.at:
+        x, y = drawn(number)
+        clicked = point_at(seen, {}, *size, x, y)
+        assert clicked is not None and drawn(clicked) == (x, y)
+        assert (clicked in seen.dots) >= (number in seen.dots), "the one that is seen of those in a cell"
+    assert point_at(seen, {}, *size, 0, 0) is None
+
+
+@pytest.mark.parametrize(("evidence", "glyph"), [(Evidence.SCREENED, "∙"), (Evidence.PROMISING, "▵")])
+def test_what_the_list_calls_promising_is_so_in_the_plot_whatever_it_has_shown(evidence: Evidence, glyph: str) -> None:
+    study = every_kind()
+    one = next(each for each in study.experiments if each.verdict and each.verdict.word is Word.INCONCLUSIVE)
+    assert one.verdict is not None
+    stands = replace(one, verdict=replace(one.verdict, evidence=evidence))
+    study = replace(study, experiments=tuple(stands if each is one else each for each in study.experiments))
+    seen = picture(study, Choices())
+    assert seen is not None and seen.dot(one.number).glyph == glyph

@@ -7,7 +7,7 @@ from rich.cells import cell_len
 
 from cockpit.feed import Snapshot
 from cockpit.pages import moment
-from cockpit.panels.ledger import Ledger, Speed, forecast
+from cockpit.panels.ledger import Ledger, Speed, forecast, outcomes
 from cockpit.view import Choices, View
 from store.records import Limit
 from tests.cockpit.studies import NOW, every_kind
@@ -61,6 +61,24 @@ def test_tokens_first_orders_by_tokens_and_has_their_shares() -> None:
     assert bars[:2] == ["tokens", "slot"]
 
 
+def test_what_took_as_much_is_ordered_by_what_else_it_took_and_what_took_nothing_is_left_out() -> None:
+    spent = {
+        "idle: engine": {"seconds": 0.0},
+        "no proposal": {"tokens": 10.0},
+        "refused: duplicate": {"tokens": 900.0, "model_seconds": 9.0},
+        "worse": {"seconds": 60.0},
+        "frontier": {"seconds": 60.0, "tokens": 20.0},
+    }
+    study = every_kind()
+    account = replace(study.account, ledger=replace(study.ledger, by_outcome=spent))
+    for by_tokens, order in (
+        (False, ["frontier", "worse", "refused: duplicate", "no proposal", "total"]),
+        (True, ["refused: duplicate", "frontier", "no proposal", "worse", "total"]),
+    ):
+        rows = [one.text for one in outcomes(replace(study, account=account), 80, by_tokens=by_tokens)]
+        assert [row[:30].strip() for row in rows[1:]] == order
+
+
 def test_the_study_each_model_and_each_operator_has_its_yield() -> None:
     rows = text(every_kind())
     those = rows[next(index for index, row in enumerate(rows) if row.startswith(" yield")) + 1 :]
@@ -71,6 +89,15 @@ def test_the_study_each_model_and_each_operator_has_its_yield() -> None:
         "rewrite, model",
     ]
     assert those[0].split()[2:4] == ["7", "2"] and those[1].endswith("5.7k")
+
+
+def test_what_was_merged_unconfirmed_is_said_beside_what_was_merged() -> None:
+    study = every_kind()
+    account = replace(study.account, funnel=replace(study.account.funnel, unconfirmed=2))
+    merged = [
+        next(row for row in text(one) if row.startswith(" merged")) for one in (study, replace(study, account=account))
+    ]
+    assert "unconfirmed" not in merged[0] and "and 2 unconfirmed" in merged[1]
 
 
 def test_how_fast_the_model_writes_is_said_where_there_is_one_at_work() -> None:
@@ -89,3 +116,11 @@ def test_no_line_of_the_ledger_is_wider_than_its_panel(width: int, height: int, 
     for study in (every_kind(), limited(EXPERIMENTS, TOKENS, TIME), limited()):
         for row in text(study, width, height, by_tokens=tokens, outcomes=outcomes):
             assert cell_len(row) <= width, row
+
+
+def test_alone_on_a_wide_screen_the_tables_stand_beside_all_else() -> None:
+    wide, slim = text(every_kind(), 200), text(every_kind(), 120)
+    assert len(wide) < 30 < len(slim) and all(cell_len(one) <= 200 for one in wide)
+    head = next(one for one in wide if one.startswith(" proposed"))
+    assert head.index("by outcome") == 117
+    assert text(every_kind(), 200, outcomes=True)[5].startswith(" by outcome")

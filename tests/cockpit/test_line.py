@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from cockpit.line import apart, fit, line, right, strip, wrap
+from cockpit.line import apart, fit, line, right, segments, wrap
 from cockpit.themes import DARK, TERMINAL, UNCOLOURED, Theme
 
 MARKUP = "[/usr/bin] [bold]i[/bold] [@click=app.quit]j"
@@ -14,7 +14,7 @@ POISON = "a\x1b]52;c;cGF5bG9hZA==\x07b\x1b[2Jc\x9b31md\x1b]0;title\x07e\u202ef\n
 
 
 def test_what_is_foreign_becomes_text() -> None:
-    shown = strip(line((POISON, "bold")), 200, DARK).text
+    shown = "".join(one.text for one in segments(line((POISON, "bold")), 200, DARK))
     assert shown.isprintable()
     assert "payload" not in shown and "cGF5" not in shown
     assert MARKUP in shown
@@ -32,10 +32,10 @@ def test_a_text_fits_exactly_and_holds_no_control(text: str, columns: int) -> No
 
 
 @given(st.lists(st.text(), max_size=4), st.integers(1, 80), st.sampled_from([DARK, TERMINAL, UNCOLOURED]))
-def test_a_strip_is_as_wide_as_it_is_asked_to_be(texts: list[str], columns: int, theme: Theme) -> None:
-    drawn = strip(line(*texts), columns, theme)
-    assert drawn.cell_length == columns
-    assert harmless(drawn.text)
+def test_a_line_is_painted_as_wide_as_it_is_asked_to_be(texts: list[str], columns: int, theme: Theme) -> None:
+    drawn = segments(line(*texts), columns, theme)
+    assert sum(cell_len(one.text) for one in drawn) == columns
+    assert all(harmless(one.text) for one in drawn)
 
 
 @given(st.text(), st.text(), st.integers(1, 80))
@@ -61,7 +61,7 @@ def test_a_text_is_not_broken_before_a_per_cent_sign_nor_within_a_short_bracket(
 
 
 def test_without_colours_there_is_bold_and_reverse_alone() -> None:
-    drawn = strip(line(("selected", "bold sky"), ground="selected"), 20, UNCOLOURED)
+    drawn = segments(line(("selected", "bold sky"), ground="selected"), 20, UNCOLOURED)
     styles = [segment.style for segment in drawn if segment.style]
     assert all(style.color is None and style.bgcolor is None for style in styles)
     assert styles[0].bold and styles[0].reverse

@@ -60,7 +60,8 @@ def test_a_search_is_of_states_verdicts_names_and_words_together() -> None:
     def found(search: str) -> list[int]:
         return sorted(listed(study, Choices(search=search), spaced=False).numbers)
 
-    assert found("worse") == [1, 4, 6], "a word of a sentence, and verdicts"
+    assert found("worse") == [4, 6], "the verdict, and not the sentence of another one"
+    assert found("wors") == [1, 4, 6], "while it is typed it is any word"
     assert found("failed") == [3] and found("MEMORY depth") == [3]
     assert found("lr-8e-3") == [4] and found("promising drop") == [1] and found("screened worse") == [4, 6]
     assert found("stale") == [] and sorted(

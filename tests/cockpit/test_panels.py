@@ -1,6 +1,7 @@
 """What the panels show: a view becomes lines, without a terminal."""
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,18 +12,25 @@ from msgspec.structs import replace
 from rich.cells import cell_len
 
 from cockpit import bars, card, keys, output, pages, plot, summary
+from cockpit.axes import axes
 from cockpit.feed import Snapshot
+from cockpit.glyphs import promising
 from cockpit.keys import TABLE
-from cockpit.listing import groups
+from cockpit.listing import groups, sorts
+from cockpit.merging import hindrance, merge_lines
 from cockpit.panels import PANELS
 from cockpit.panels.diff import case
-from cockpit.panels.experiments import Experiments, abbreviated
-from cockpit.panels.frontier import axes, front
+from cockpit.panels.experiments import Experiments
+from cockpit.panels.frontier import front
 from cockpit.panels.ledger import bar, funnel, shares
 from cockpit.patch import Change, Changes, Kind, Patch
-from cockpit.progress import brief, progress
-from cockpit.sheets import Merge, hindrance, merge_lines
-from cockpit.view import Arrangement, View, Want, arrangement
+from cockpit.plans import Planned
+from cockpit.progress import brief, priced, progress, sentence
+from cockpit.rows import Listing, abbreviated, columns, row, shown_in, sort_at
+from cockpit.sheets import Merge, Note
+from cockpit.usual import Usual
+from cockpit.view import Arrangement, Choices, View, Want, arrangement
+from store.planned import Foreseen, Plan
 from store.records import Decision, Ended, Evidence, Experiment, Frontier, Measurement, Outcome, Source, State, Word
 from tests.cockpit.studies import NOW, every_kind, experiment, figure, measured, offered, unbegun, verdict
 
@@ -103,7 +111,7 @@ def test_every_experiment_is_listed_once(rows: list[Experiment]) -> None:
 
 def test_a_row_at_80_columns_says_the_verdict_and_at_60_the_changes() -> None:
     broad, slim = "\n".join(text(1, every_kind(), 80)), "\n".join(text(1, every_kind(), 60))
-    assert "▸e0001 ⇅ trade-off    predict 38 % faster, parameters 6…  promising  3  34s  59m" in broad
+    assert "▸e0001 ⇅ trade-off    predict 38 % faster, nll 2.7 % wo…  promising  3  34s  59m" in broad
     assert "e0003 ! failed       out of memory: 9.1 of 8 GB" in broad
     assert "▸e0001 ⇅ trade-off" in slim and "+2.7 ±0.8" in slim and "−38" in slim
     assert "e0007 ► running      screen, after train, 9 s" in slim
@@ -137,8 +145,37 @@ def test_before_anything_is_judged_the_list_says_what_happens_now() -> None:
     study = replace(every_kind(), experiments=(replace(every_kind().experiments[0], state=State.RUNNING),))
     said = "\n".join(text(1, study, 62))
     assert "What happens now" in said and "2 knobs in model.py, train.py" in said and "20 experiments" in said
+    assert "seeds, to learn" in said and "must hold" not in said
     assert "Nothing to draw yet" in "\n".join(text(2, unbegun(), 80))
     assert "Nothing is spent yet" in "\n".join(text(5, unbegun(), 80))
+
+
+@pytest.mark.parametrize(("width", "height"), [(62, 30), (80, 19)])
+def test_however_much_is_foreseen_what_it_may_do_stays_in_sight(width: int, height: int) -> None:
+    bound = {"peak_memory_bytes": {"max": 16e9, "text": "at most 16 GB", "kind": "memory"}}
+    study = every_kind()
+    assert study.engine is not None
+    study = replace(study, engine=replace(study.engine, facts={**study.facts, "constraints": bound}))
+    study = replace(study, experiments=study.experiments[:1], running=())
+    foreseen = tuple(Foreseen(one, "full", 70, 2.3, 13, 1.0, {"nll": 0.02}) for one in ("fast", "balanced", "strict"))
+    plan = Plan("balanced", 8.0, "3 runs", 120.0, 10**9, None, 240, "8 h", foreseen, ("shorter runs",), "too few runs")
+    view = View(study, 0, NOW, Arrangement.NARROW, {Planned(): plan})
+    drawing = Experiments().draw(view, width, height)
+    said = "\n".join(one.text for one in [*drawing.head, *drawing.body][:height])
+    assert "must hold      peak memory at most 16 GB" in said and "may spend" in said and "you may leave" in said
+    assert len(drawing.head) + len(drawing.body) <= height
+    assert "i shows" in said and "on 3 seeds, 2 min each" in said
+
+
+def test_how_long_a_run_takes_is_said_once_one_has_ended() -> None:
+    study = every_kind()
+    run = replace(study.running[0], experiment=0, purpose="baseline", stages=())
+    study = replace(study, experiments=(replace(study.experiments[0], state=State.RUNNING),), running=(run,))
+    usual = Usual(run.bench, run.fidelity)
+    assert usual in Experiments().wants(View(study, 0, NOW))
+    for known, says in (({}, "on 3 seeds, to"), ({"train": 131.0, "score": 1.0}, "on 3 seeds, 2 min each, to")):
+        drawing = Experiments().draw(View(study, 0, NOW, found={usual: known}), 80, 24)
+        assert any(says in one.text for one in drawing.body)
 
 
 def test_better_lies_up_and_to_the_left() -> None:
@@ -367,9 +404,8 @@ def test_what_trunk_has_left_behind_is_badged_and_said_to_be_run_first() -> None
     study = replace(every_kind(), incumbent=5)
     for width in (62, 80, 120):
         listed = {shown[1:6]: shown for shown in text(1, study, width)}
-        assert {name for name, shown in listed.items() if "stale" in shown} == {
-            f"e000{number}" for number in (1, 2, 4, 7, 8)
-        }
+        badged = {name for name, shown in listed.items() if "stale" in shown}
+        assert badged == {f"e000{number}" for number in (1, 7, 8)}, "e0002 and e0004 are done with"
     assert any(
         "stale: made from e0000, and trunk is e0005 now" in text.text for text in case(study, study.experiments[1], 80)
     )
@@ -437,7 +473,7 @@ def test_the_merge_sheet_says_what_is_got_given_and_not_known() -> None:
     study = every_kind()
     said = "\n".join(line.text.rstrip() for line in merge_lines(study, [study.experiments[1]], DIFF, 74))
     assert "you get       predict −38 ±2 %   parameters −62 %" in said
-    assert "you give      nll +2.7 ±0.8 %" in said
+    assert "you give      nll +2.7 ±0.8 %   .1268 → .1302" in said
     assert "3f9a1c2 → a merge commit   1 file, +1 −1" in said
     assert "Not confirmed on fresh seeds" in said
 
@@ -474,6 +510,45 @@ def test_what_a_merge_costs_of_what_decides_nothing_is_said_beside_it(
     assert any(text.startswith("you give") for text in shown)
 
 
+@pytest.mark.parametrize(("height", "blanks"), [(20, 0), (50, 2)])
+def test_a_list_that_is_alone_has_blank_lines_between_its_groups_where_it_is_tall(height: int, blanks: int) -> None:
+    shown = PANELS[0]().draw(View(every_kind(), 1, NOW), 80, height)
+    assert sum(not one.text.strip() for one in shown.body) == blanks
+    assert shown.cursor is not None and shown.numbers[shown.cursor] == 1
+
+
+def test_where_a_sentence_is_cut_the_price_stands_next_to_the_gain() -> None:
+    study = every_kind()
+    one = study.experiments[1]
+    said = sentence(study, one, NOW)
+    assert said == "predict 38 % faster, parameters 62 % lower, nll 2.7 % worse"
+    assert priced(study, one, said, 60).rstrip() == said
+    assert priced(study, one, said, 40) == "predict 38 % faster, nll 2.7 % worse, p…"
+
+
+def test_where_the_list_is_wide_the_verdicts_sentence_stands_beside_the_figures() -> None:
+    study = every_kind()
+    wide = columns(study, 200, NOW, Choices())
+    said = row(View(study, 1, NOW), study.experiments[1], wide).text
+    assert sum(one.width for one in wide) + 22 == cell_len(said) == 200
+    assert "drop-second-layer             predict 38 % faster, parameters 62 % lower, nll 2.7 % worse" in said
+    assert all(one.title.strip() != "verdict" for one in columns(study, 120, NOW, Choices()))
+
+
+def test_a_sheet_for_several_says_of_each_what_it_gives_up_and_what_it_costs_beside() -> None:
+    study = recorded(5.12)
+    shown = [text.text.rstrip() for text in merge_lines(study, study.experiments[1:3], DIFF, 74)]
+    assert "besides       e0001 train 4.00 → 5.12 s, +28 %, worse" in shown
+    assert "nll 2.7 % worse (P = .99)" in " ".join(text.strip() for text in shown), "a price is not clipped"
+    assert all(cell_len(text) <= 74 for text in shown)
+    many = [replace(study.experiments[1], number=number) for number in range(1, 6)]
+    said = [text.text.rstrip() for text in merge_lines(study, many, None, 74)]
+    assert said[:2] == [
+        f"e000{one} trade-off, promising: predict 38 % faster, nll 2.7 % worse, paramet…" for one in (1, 2)
+    ]
+    assert "              and 2 more" in said, "of what each costs beside"
+
+
 def test_an_axis_that_decides_nothing_is_said_to() -> None:
     study = recorded(5.12)
     assert study.engine is not None
@@ -507,6 +582,47 @@ def test_what_conflicts_is_not_offered_to_be_merged(foreseen: str | None) -> Non
     does = [does for _, does in sheet.keys()]  # noqa: SIM118, it is no mapping
     assert ("merge it unconfirmed" in does) is not bool(foreseen)
     assert "back" in does and "reject instead" in does
+
+
+def test_what_cannot_be_merged_says_nothing_of_what_comes_after_a_merge_and_how_to_go_on() -> None:
+    study = every_kind()
+    both = [study.experiments[1], study.experiments[2]]
+
+    def names(foreseen: str | None) -> list[str]:
+        return [row.text[:14].strip() for row in merge_lines(study, both, None, 74, foreseen)]
+
+    after = {"to verify", "then stale", "not touched", "undo"}
+    assert after < {*names("")} and "instead" not in names("")
+    said = names("e0002 moves train.py:WIDTH, and so does e0001: nothing is merged")
+    assert said[-1] == "instead" and {"trunk", "conflicts"} < {*said} and not after & {*said}
+
+
+@pytest.mark.parametrize(
+    ("width", "said"), [(80, "8 exp  2 confirmed, 0.1 by luck"), (120, "2 confirmed, 0.1 by luck")]
+)
+def test_how_many_are_so_by_luck_is_said_of_what_is_confirmed_and_not_of_all(width: int, said: str) -> None:
+    study = every_kind()
+    assert study.keeps is not None
+    keeps = replace(study.keeps, confirmed=2, expected_false=0.1)
+    rows = [one for one in study.experiments if not one.offered and not promising(one)]
+    assert said in bars.status(replace(study, experiments=tuple(rows), keeps=keeps), "digits", NOW, width).text
+
+
+def test_a_note_says_that_nobody_reads_it_where_no_model_is_asked() -> None:
+    read, unread = (" ".join(row.text for row in Note(TABLE, is_read=some).lines(70)) for some in (True, False))
+    assert "The model reads it" in read and unread.startswith("No model is asked")
+
+
+@pytest.mark.parametrize("width", [80, 62, 120])
+def test_each_column_but_the_sentence_is_what_the_list_can_be_sorted_by(width: int) -> None:
+    study = every_kind()
+    view = View(study, 1, NOW)
+    found = [sort_at(view, width, x) for x in range(width)]
+    assert found[0] == "attention" and found[9] == "state" and {*filter(None, found)} <= {*sorts(study)}
+    header = Listing(view, shown_in(view), width).header.text
+    for title in ("evidence", "cost", "age"):
+        assert title not in header or found[header.index(title)] == title
+    assert any(name.startswith("gain: ") for name in found) is (width != 80)
 
 
 @pytest.mark.parametrize(
@@ -584,3 +700,17 @@ def test_figures_of_an_earlier_version_have_no_interval_and_are_shown_all_the_sa
     )
     assert any("better" in line.text for line in card.card(study, one, study.experiments[0], 80))
     assert math.isfinite(old["gain"])
+
+
+@pytest.mark.parametrize("room", range(20, 60))
+def test_where_a_sentence_is_cut_its_price_is_next_to_its_gain_and_no_figure_is_half_of_another(room: int) -> None:
+    study = every_kind()
+    one = study.experiments[1]
+    assert one.verdict is not None
+    said = "nll 10 % better, parameters 9.0 % lower, predict_us_per_item 2287 % slower"
+    how = {"nll": "up", "parameters": "up", "predict_us_per_item": "down"}
+    moved = {name: {"moved": word} for name, word in how.items()}
+    one = replace(one, verdict=replace(one.verdict, sentence=said, figures=moved))
+    shown = priced(study, one, said, room)
+    assert len(shown) == room and not re.search(r"\d…", shown)
+    assert room < 36 or shown.startswith("nll 10 % better, predict_us_per_ite")

@@ -20,8 +20,9 @@ from cockpit.feed import Snapshot
 from cockpit.line import Line
 from cockpit.panels.run import Run, Shown, metric, which
 from cockpit.series import BLOCK, MORE_LINES, MOST_LINES, MOST_POINTS, PAIRS, Curve, Point, Series
+from cockpit.usual import Usual
 from cockpit.view import Arrangement, Choices, View, Want
-from cockpit.watch import History, Log, Runs, Seen, Use, Usual, Watched, Watching, look, read_log, taken
+from cockpit.watch import History, Log, Runs, Seen, Use, Watched, Watching, look, read_log, taken
 from store import records
 from store.records import Outcome, Stage
 from tests.cockpit.studies import NOW, every_kind, measured

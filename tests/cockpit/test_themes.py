@@ -13,14 +13,16 @@ from textual.command import CommandPalette
 
 from cockpit import bars, keys, themes
 from cockpit.away import away, keys_of
-from cockpit.configuration import EVERY, Configuration
+from cockpit.configuration import Configuration
 from cockpit.keys import TABLE, Keymap
-from cockpit.line import Line, strip
+from cockpit.line import Line, segments
+from cockpit.merging import hindrance, merge_lines
 from cockpit.panels import PANELS
 from cockpit.panels.context import asked as wanted
 from cockpit.panels.diff import change_line
 from cockpit.patch import Change, Kind
-from cockpit.sheets import Merge, Reject, hindrance, merge_lines
+from cockpit.remapping import EVERY
+from cockpit.sheets import Merge, Reject
 from cockpit.text import clean
 from cockpit.themes import COARSE, DARK, LIGHT, TERMINAL, UNCOLOURED, Theme
 from cockpit.twins import ascii_of
@@ -75,7 +77,7 @@ def test_every_text_can_be_read_on_what_it_stands_on(theme: Theme) -> None:
     said = {
         (segment.style.color, segment.style.bgcolor): segment.text
         for one in every_line()
-        for segment in strip(one, 120, theme)
+        for segment in segments(one, 120, theme)
         if segment.style and re.search(r"\w", segment.text)
     }
     assert len({ground for _, ground in said}) == len(theme.grounds), "all grounds are among them"
@@ -87,7 +89,7 @@ def test_every_text_can_be_read_on_what_it_stands_on(theme: Theme) -> None:
 
 @pytest.mark.parametrize("theme", [TERMINAL, UNCOLOURED], ids=lambda theme: theme.name)
 def test_the_terminals_own_colours_are_its_first_sixteen_and_none_where_there_are_none(theme: Theme) -> None:
-    styles = {segment.style for one in every_line() for segment in strip(one, 120, theme) if segment.style}
+    styles = {segment.style for one in every_line() for segment in segments(one, 120, theme) if segment.style}
     colours = {style.color for style in styles if style.color}
     assert all(style.bgcolor is None for style in styles)
     assert all(colour.number is not None and colour.number < 16 for colour in colours)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from loop import budget, ready
 from loop.engine import Limits, research
 from loop.run import execution
-from loop.run.execution import Stop
+from loop.stop import Stop
 from loop.study import ConfigError
 from store import budgets, views
 from store.database import Change, Database

@@ -1,14 +1,16 @@
 """A study that begins with what is not committed: a snapshot of the working tree, which touches nothing."""
 
 import json
+import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from loop.branches import Branches, GitError, TooMuch
 from loop.engine import Limits, research
-from loop.run.execution import Stop
+from loop.stop import Stop
 from loop.study import ConfigError
 from store import views
 from store.database import Database
@@ -139,3 +141,18 @@ def test_a_dirty_tree_is_said_and_taken_along_where_it_is_asked_for(write: Write
     assert json.loads(cockpit("status", "--json", str(place.root)).stdout)["left_out"] == ["train.py"]
     refused = cockpit("--batch", "--with-changes", str(place.root))
     assert refused.returncode == 1 and "cockpit sync" in refused.stderr
+
+
+async def test_a_change_in_the_second_of_the_commit_that_keeps_the_size_is_seen(write: Write) -> None:
+    place = write()
+    branches = await Branches.of(place)
+    file, index = place.root / "train.py", place.git_dir / "index"
+    second = int(time.time()) - 60
+    for each in (file, index):  # as where all of it is done within a second, long before
+        os.utime(each, (second, second))
+    git(place.root, "update-index", "--refresh")
+    os.utime(index, (second, second))
+    file.write_text(NEW)
+    os.utime(file, (second, second))
+    commit, paths = await branches.snapshot(await branches.commit("HEAD"))
+    assert paths == ["train.py"] and git(place.root, "show", f"{commit}:train.py") == NEW

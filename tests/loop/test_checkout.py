@@ -9,7 +9,7 @@ from loop.branches import Branches
 from loop.checkout import lay_out
 from loop.engine import Limits, research
 from loop.evidence import NotDone
-from loop.run.execution import Stop
+from loop.stop import Stop
 from store import views
 from store.database import Database
 from store.place import Place

@@ -8,7 +8,7 @@ import pytest
 
 from loop.engine import Limits, research
 from loop.obey import obey
-from loop.run.execution import Stop
+from loop.stop import Stop
 from store import events, views
 from store.commands import answer_to, submit
 from store.database import Database

@@ -17,9 +17,9 @@ from loop.judge.early import Behind, Curve, behind, said
 from loop.judge.noise import Pool
 from loop.run import early, metrics
 from loop.run.early import doubts, loses, stops
-from loop.run.execution import Stop
 from loop.run.metrics import Found, Wanted
 from loop.run.quiet import Quiet
+from loop.stop import Stop
 from loop.study import Objective, parse
 from store import views
 from store.database import Database

@@ -14,9 +14,9 @@ from loop.effects import References, bring_about, carry_out, settle_references
 from loop.engine import Limits, research
 from loop.obey import obey
 from loop.run import launch
-from loop.run.execution import Stop
 from loop.run.launch import TAG, Command, Start
 from loop.run.supervisor import state
+from loop.stop import Stop
 from store import commands, effects, views
 from store.database import Database
 from store.place import SCRATCH, Place
@@ -40,7 +40,7 @@ from loop import effects
 from loop.engine import Limits, research
 from loop.obey import obey
 from loop.run import launch
-from loop.run.execution import Stop
+from loop.stop import Stop
 from store.place import find
 kind, left, when = sys.argv[2], int(sys.argv[3]), sys.argv[4]
 def die():
@@ -141,7 +141,7 @@ LIFE = """
 import asyncio, sys
 from pathlib import Path
 from loop.engine import Limits, research
-from loop.run.execution import Stop
+from loop.stop import Stop
 from store.place import find
 asyncio.run(research(find(Path(sys.argv[1])), Limits(experiments=6), Stop()))
 """

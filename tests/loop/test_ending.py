@@ -11,8 +11,8 @@ from loop.branches import Branches
 from loop.decisions import Decisions
 from loop.engine import Limits, research
 from loop.propose.admit import Refused
-from loop.run.execution import Stop
 from loop.schedule import seeds
+from loop.stop import Stop
 from store import account, views
 from store.commands import answer_to, submit
 from store.database import Database

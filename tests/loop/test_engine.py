@@ -16,9 +16,9 @@ import pytest
 from loop.branches import GitError
 from loop.engine import Limits, research
 from loop.run import launch
-from loop.run.execution import MachineFailed, Stop
 from loop.run.interpreter import Unusable
 from loop.schedule import seeds
+from loop.stop import MachineFailed, Stop
 from loop.study import ConfigError
 from store import events, views
 from store.database import Database
@@ -387,6 +387,10 @@ async def test_no_run_is_begun_without_room_for_it(write: Write, monkeypatch: py
     monkeypatch.setattr("loop.run.execution.FREE_BYTES", 1 << 60)
     with pytest.raises(MachineFailed, match="no run is begun"):
         await research(place, ONE, Stop())
+    async with await Database.open(place.folder) as database:
+        ended = await views.last_engine(database)
+    assert ended is not None
+    assert ended.because.endswith(f"MiB of room are left in {place.folder}: no run is begun"), "who looks is told why"
     monkeypatch.undo()
     assert await research(place, ONE, Stop()) is Ended.EXPERIMENTS
 
@@ -466,7 +470,7 @@ ENGINE = """
 import asyncio, sys
 from pathlib import Path
 from loop.engine import Limits, research
-from loop.run.execution import Stop
+from loop.stop import Stop
 from store.place import find
 asyncio.run(research(find(Path(sys.argv[1])), Limits(experiments=1), Stop()))
 """
@@ -563,7 +567,7 @@ import asyncio, os, signal, sys
 from contextlib import asynccontextmanager
 from pathlib import Path
 from loop.engine import Limits, research
-from loop.run.execution import Stop
+from loop.stop import Stop
 from store.database import Database
 from store.place import find
 left, when = int(sys.argv[2]), sys.argv[3]

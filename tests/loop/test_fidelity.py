@@ -16,8 +16,8 @@ from loop.judge.agreement import tau
 from loop.judge.runs import BASELINE, CHALLENGE, CONFIRM, SCREEN
 from loop.judge.standing import Standing
 from loop.rerun import rerun
-from loop.run.execution import Stop
 from loop.schedule import seeds
+from loop.stop import Stop
 from loop.study import ConfigError, parse
 from store import budgets, views
 from store.database import Database

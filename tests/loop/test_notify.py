@@ -12,7 +12,7 @@ import pytest
 
 from loop import notify
 from loop.engine import Limits, research
-from loop.run.execution import Stop
+from loop.stop import Stop
 from loop.study import ConfigError, read
 from store import told, views
 from store.database import Database
@@ -34,7 +34,7 @@ LIFE = """
 import asyncio, sys
 from pathlib import Path
 from loop.engine import Limits, research
-from loop.run.execution import Stop
+from loop.stop import Stop
 from store.place import find
 asyncio.run(research(find(Path(sys.argv[1])), Limits(experiments=3), Stop()))
 """

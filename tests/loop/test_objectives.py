@@ -6,7 +6,7 @@ import pytest
 
 from loop.engine import Limits, research
 from loop.run import devices, meter
-from loop.run.execution import Stop
+from loop.stop import Stop
 from loop.study import ConfigError
 from store import views
 from store.database import Database

@@ -11,7 +11,7 @@ import pytest
 from cockpit.output import status_keys
 from loop.engine import Limits, research
 from loop.obey import obey
-from loop.run.execution import Stop
+from loop.stop import Stop
 from store import budgets, events, views
 from store.commands import answer_to, submit
 from store.database import Database

@@ -3,7 +3,7 @@
 import pytest
 
 from loop.engine import Limits, research
-from loop.run.execution import Stop
+from loop.stop import Stop
 from store.commands import submit
 from store.place import Place
 from store.records import Answer as Said

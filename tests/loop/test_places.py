@@ -12,7 +12,7 @@ from loop.propose.edits import Edit, Rewrite, Setting
 from loop.propose.functions import functions
 from loop.propose.prepare import Preparation
 from loop.propose.together import joined
-from loop.run.execution import Stop
+from loop.stop import Stop
 from loop.study import ConfigError
 from store.database import Database
 from store.place import Place

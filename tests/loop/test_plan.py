@@ -11,7 +11,7 @@ from cockpit.checked import page
 from loop.check import check
 from loop.engine import Limits, research
 from loop.plan import NOTHING, Known, brief, by_fidelity, by_probe, foresee, of_study
-from loop.run.execution import Stop
+from loop.stop import Stop
 from loop.study import ConfigError, Settings, parse
 from store import planned, probed, views
 from store.database import Database, ask

@@ -22,7 +22,7 @@ from loop.propose import knobs as turning
 from loop.propose.portfolio import due
 from loop.propose.prepare import Preparation, knobs_of
 from loop.propose.protocol import NotServed
-from loop.run.execution import Stop
+from loop.stop import Stop
 from loop.study import ConfigError, read
 from store import calls, events, views
 from store.database import Database

@@ -9,7 +9,7 @@ from loop.engine import Limits, research
 from loop.evidence import NotDone
 from loop.judge.again import Compared
 from loop.rerun import rerun
-from loop.run.execution import Stop
+from loop.stop import Stop
 from store import views
 from store.commands import submit
 from store.database import Database

@@ -12,8 +12,8 @@ from msgspec.structs import replace
 from loop.branches import GitError
 from loop.engine import Limits, research
 from loop.judge.standing import Standing
-from loop.run.execution import MachineFailed, Stop
 from loop.schedule import seeds
+from loop.stop import MachineFailed, Stop
 from loop.study import ConfigError, read
 from store import events, views, yields
 from store.commands import submit

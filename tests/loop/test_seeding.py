@@ -14,7 +14,7 @@ from loop.engine import Limits, research
 from loop.propose.admit import Refused
 from loop.propose.places import only, set_values
 from loop.propose.seeding import FromVariable, calls
-from loop.run.execution import Stop
+from loop.stop import Stop
 from loop.study import read
 from store import account as accounts
 from store import views

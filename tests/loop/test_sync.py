@@ -9,7 +9,7 @@ import pytest
 from loop.checkout import lay_out
 from loop.engine import Limits, research
 from loop.obey import obey
-from loop.run.execution import Stop
+from loop.stop import Stop
 from store import views
 from store.commands import submit
 from store.database import Database

@@ -15,7 +15,7 @@ from loop.propose.domain import Value
 from loop.propose.edits import Edit, Rewrite, Setting
 from loop.propose.functions import functions
 from loop.propose.prepare import Preparation, knobs_of
-from loop.run.execution import Stop
+from loop.stop import Stop
 from loop.study import read
 from store import events, views
 from store.commands import answer_to, submit

@@ -9,8 +9,8 @@ import pytest
 
 from loop.engine import Limits, research
 from loop.run import supervisor
-from loop.run.execution import Stop
 from loop.run.launch import command
+from loop.stop import Stop
 from store.commands import submit
 from store.place import Place
 from store.records import Ended

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from loop.engine import Limits, research
-from loop.run.execution import Stop
+from loop.stop import Stop
 from store import views
 from store.database import Database
 from tests.cockpit.test_cli import keys

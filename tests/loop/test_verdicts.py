@@ -10,7 +10,7 @@ from loop import engine
 from loop.engine import Limits, research
 from loop.judge.returns import chance
 from loop.judge.standing import Standing
-from loop.run.execution import Stop
+from loop.stop import Stop
 from loop.study import Revision, parse
 from loop.verdicts import judge_what_waits
 from store import commands, journal, views

@@ -10,7 +10,7 @@ import pytest
 from loop.engine import Limits, research
 from loop.judge.gains import Additions
 from loop.judge.standing import Standing
-from loop.run.execution import Stop
+from loop.stop import Stop
 from store import account, views, yields
 from store.database import Database
 from store.place import RECORD

@@ -35,6 +35,20 @@ async def test_a_record_that_is_none_is_not_made_by_looking(tmp_path: Path) -> N
     assert not list(tmp_path.iterdir())
 
 
+async def test_a_record_that_cannot_be_opened_for_want_of_room_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(Database, "_migrate", fail)
+    with pytest.raises(sqlite3.OperationalError, match=r"^disk I/O error$"):
+        await Database.open(tmp_path, create=True)
+    monkeypatch.setattr("store.place.NO_ROOM_BYTES", 1 << 60)
+    with pytest.raises(sqlite3.OperationalError, match="no room is left on the disk of "):
+        await Database.open(tmp_path)
+
+
 async def test_who_looks_while_the_record_is_being_made_waits_for_it(tmp_path: Path) -> None:
     (tmp_path / RECORD).touch()
     looking = asyncio.create_task(Database.open(tmp_path, migrate=False))

@@ -136,6 +136,9 @@ def test_why_an_engine_is_gone_is_its_last_word_or_that_it_left_none(
     now = time.time()
     monkeypatch.setattr(time, "clock_gettime", lambda _: 1e6)
     assert spawn.last_word(place, now - 60, now) == "it was killed, and left no word"
+    with monkeypatch.context() as full:
+        full.setattr("store.place.NO_ROOM_BYTES", 1 << 60)
+        assert spawn.last_word(place, now - 60, now) == "it left no word, and the disk is full"
     (place.folder / spawn.LOG).write_text("Traceback:\ncockpit: no room on the disk\n")
     assert spawn.last_word(place, now - 60, now) == "no room on the disk"
     assert spawn.last_word(place, now + 60, now + 70) == "it was killed, and left no word", "an earlier one said that"

@@ -40,7 +40,7 @@ POISONS = (
 OBEYED = re.compile("[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f]|\r(?!\n)")
 # What Textual sends: modes that it sets or asks for, where the cursor is, a style, and the pointer's shape.
 KNOWN = re.compile(
-    r"\x1b\[(?:\?(?:7|25|1000|1003|1004|1006|1015|1049|2004|2026|2048)(?:[hl]|\$p)|\d+;\d+H|[\d;]*m|>\d*u|<u)"
+    r"\x1b\[(?:\?(?:7|25|1000|1003|1004|1006|1015|1049|2004|2026|2048)(?:[hl]|\$p)|\d+;\d+H|2J|[\d;]*m|>\d*u|<u)"
     r"|\x1b\]22;\w*\x07"
 )
 NO_LINE, NO_NAME = "\0\r\u2028", "\0/"

@@ -1,5 +1,6 @@
 """The screen in real terminals: a study is started, watched, decided, left running and come back to."""
 
+import fcntl
 import json
 import os
 import pty
@@ -7,8 +8,10 @@ import re
 import select
 import shutil
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -229,6 +232,31 @@ def test_what_another_program_wrote_over_the_screen_is_gone_when_it_is_drawn_ane
     screen.wait("EXIT 0")
 
 
+def test_ctrl_z_goes_to_the_shell_and_fg_brings_all_of_the_screen_back(ended: Place, watch: Watch) -> None:
+    screen = watch(ended, 80, 24, ".; read away; fg; :", command=f"set -m; {COMMAND}")
+    screen.wait("e0003", "help")
+    screen.press("?")
+    screen.wait("Help")
+    screen.press("C-z")
+    screen.wait("Stopped")
+    assert screen.flags() == ("0", "1", "0")
+    screen.press("Enter")
+    screen.wait("Help", "Decide")
+    screen.press("?")
+    screen.wait("e0003", "help")
+    screen.press("q")
+    screen.wait("EXIT 0")
+
+
+def test_where_no_shell_would_bring_it_back_the_screen_stays(ended: Place, watch: Watch) -> None:
+    screen = watch(ended, 80, 24)
+    screen.wait("e0003", "help")
+    screen.press("C-z")
+    screen.wait("there is no shell to go to")
+    screen.press("q")
+    screen.wait("EXIT 0")
+
+
 def test_where_there_is_no_room_it_says_how_much_it_needs(ended: Place, watch: Watch) -> None:
     screen = watch(ended, 40, 10)
     screen.wait("cockpit needs 60x18", "this terminal is 40x10", "cockpit status")
@@ -257,8 +285,9 @@ def opened(place: Place, *words: str) -> tuple[int, int]:
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(place.root)
-        size = {"COLUMNS": "120", "LINES": "40", "TERM": "xterm-256color"}
-        os.execvpe(sys.executable, [sys.executable, "-m", "cockpit", *words, "."], {**os.environ, **size})
+        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+        called = [sys.executable, "-m", "cockpit", *words, "."]
+        os.execvpe(sys.executable, called, {**os.environ, "TERM": "xterm-256color"})
     return pid, terminal
 
 
@@ -299,6 +328,45 @@ def test_a_signal_ends_it_and_the_terminal_is_as_it_was(ended: Place, number: si
     text = received.decode(errors="replace")
     assert not re.search(r"\x1b\](0|2|52);", text)
     os.close(terminal)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_comes_on_the_first_picture_leaves_the_terminal_as_it_was(
+    ended: Place, number: signal.Signals
+) -> None:
+    pid, terminal = opened(ended)
+    modes = termios.tcgetattr(terminal)
+    received = read(terminal, 20, b"e0003")
+    os.kill(pid, number)
+    received += read(terminal, 5, b"\x1b[?1049l")
+    assert ending(pid) == 128 + number
+    assert b"\x1b[?1049l" in received and b"\x1b[?25h" in received[-400:]
+    assert termios.tcgetattr(terminal) == modes
+    os.close(terminal)
+
+
+def test_keys_that_are_pressed_on_the_first_picture_do_what_they_do(ended: Place) -> None:
+    pid, terminal = opened(ended)
+    modes = termios.tcgetattr(terminal)
+    received = read(terminal, 20, b"e0003")
+    os.write(terminal, b"j\r")
+    received += read(terminal, 20, b" hunk")  # which the keys of a diff have
+    assert b" hunk" in received
+    assert received.count(b"\x1b[?1049h") == 1, "some terminals clear it, when they are asked again"
+    os.write(terminal, b"q")
+    received += read(terminal, 5)
+    assert ending(pid) == 0
+    assert termios.tcgetattr(terminal) == modes
+    os.close(terminal)
+
+
+def test_errors_may_go_to_a_file_and_the_screen_does_not(ended: Place, tmp_path: Path, watch: Watch) -> None:
+    file = tmp_path / "errors"
+    screen = watch(ended, 80, 24, f"2> {file}")
+    screen.wait("e0003", "help")
+    screen.press("q")
+    screen.wait("EXIT 0")
+    assert screen.flags()[:2] == ("0", "1") and not file.read_bytes()
 
 
 def test_a_line_that_drops_ends_the_screen(ended: Place) -> None:

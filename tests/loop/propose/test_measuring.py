@@ -9,7 +9,7 @@ from loop.propose.domain import Range
 from loop.propose.measuring import read_by_evaluation
 from loop.propose.prepare import evaluation_reads, knobs_of
 from loop.propose.space import Knob
-from loop.run.execution import Stop
+from loop.stop import Stop
 from loop.study import read
 from store.commands import submit
 from store.records import Ended, Evidence

@@ -15,8 +15,8 @@ import pytest
 
 from loop.engine import research
 from loop.run import artifact, tensors
-from loop.run.execution import Stop
 from loop.run.supervisor import left_files
+from loop.stop import Stop
 from loop.study import ConfigError, parse
 from store import views
 from store.database import Database

@@ -9,9 +9,9 @@ from msgspec.structs import replace
 from loop.engine import research
 from loop.run import caches, sandbox
 from loop.run.caches import Cache
-from loop.run.execution import Stop
 from loop.run.sandbox import Wall
 from loop.run.stages import COMPILERS, Launch, commands
+from loop.stop import Stop
 from store.records import Ended, Outcome
 from tests.conftest import TRAIN, Write
 from tests.loop.run.test_sandbox import one_run

@@ -17,7 +17,7 @@ from loop.branches import Branches
 from loop.engine import research
 from loop.run import carved, carving
 from loop.run.carving import LEAST_ROWS, Parts, Wrong
-from loop.run.execution import Stop
+from loop.stop import Stop
 from loop.study import Carve, ConfigError, parse
 from loop.study import read as load
 from store import views

@@ -11,9 +11,9 @@ from loop.checkout import lay_out
 from loop.engine import Limits, research
 from loop.plan import by_probe
 from loop.propose.prepare import knobs_of
-from loop.run.execution import Stop
 from loop.run.reached import module
 from loop.run.stages import scripts, source
+from loop.stop import Stop
 from loop.study import ConfigError, Settings, read
 from loop.survey.probe import probe
 from store import views

@@ -6,9 +6,9 @@ import pytest
 
 from loop.branches import Branches
 from loop.engine import Limits, research
-from loop.run.execution import Stop
 from loop.run.metrics import Wanted, read
 from loop.run.stages import source, trunks_own
+from loop.stop import Stop
 from loop.study import ConfigError, Settings, parse
 from store import views
 from store.database import Database

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from loop.engine import research
-from loop.run.execution import Stop
 from loop.run.lacks import named
 from loop.run.sandbox import Wall
+from loop.stop import Stop
 from loop.study import parse
 from store.place import Place
 from store.records import Ended

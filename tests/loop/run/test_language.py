@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from loop.engine import research
 from loop.run import language
-from loop.run.execution import Stop
 from loop.run.language import LEAST, MOST, PREFIX_BYTES, STRIDE_BYTES, Tampered, Wrong, questions, score, starts
+from loop.stop import Stop
 from loop.study import ConfigError
 from store import views
 from store.database import Database

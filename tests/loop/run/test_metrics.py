@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from loop.engine import research
 from loop.run import formats, metrics
-from loop.run.execution import Stop
 from loop.run.formats import Point, Unreadable
 from loop.run.metrics import Wanted, read
+from loop.stop import Stop
 from loop.study import ConfigError, parse
 from store import views
 from store.database import Database

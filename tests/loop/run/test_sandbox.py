@@ -12,10 +12,10 @@ import pytest
 import recipes
 from loop.engine import research
 from loop.run import sandbox
-from loop.run.execution import Stop
 from loop.run.interpreter import Interpreter, look
 from loop.run.sandbox import Wall, build
 from loop.run.stages import environment
+from loop.stop import Stop
 from loop.study import ConfigError
 from store import views
 from store.database import Database

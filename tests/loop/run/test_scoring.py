@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from loop.engine import research
 from loop.run import scoring
-from loop.run.execution import Stop
 from loop.run.scoring import Wrong, classified, score
+from loop.stop import Stop
 from loop.study import ConfigError, parse
 from store import views
 from store.database import Database

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from loop.engine import research
-from loop.run.execution import PUTS_SEED, Stop, _set
+from loop.run.folder import PUTS_SEED, _set
+from loop.stop import Stop
 from loop.study import ConfigError, parse
 from store.records import Ended
 from tests.conftest import Write, git

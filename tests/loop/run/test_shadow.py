@@ -9,9 +9,9 @@ import pytest
 
 from loop.engine import research
 from loop.run import loaded
-from loop.run.execution import Stop
 from loop.run.interpreter import Interpreter
 from loop.run.shadow import roots, shadowed, told
+from loop.stop import Stop
 from store.place import Place
 from store.records import Ended, Outcome
 from tests.conftest import TRAIN, Write, git

@@ -7,8 +7,8 @@ import pytest
 
 from loop.engine import Limits, research
 from loop.run import timed
-from loop.run.execution import Stop
 from loop.run.timed import by_settings, equal, unequal
+from loop.stop import Stop
 from loop.study import parse
 from store.database import Database
 from tests.conftest import Write, cockpit

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from loop.engine import research
-from loop.run.execution import Stop
+from loop.stop import Stop
 from store import views
 from store.database import Database
 from store.place import Place
