@@ -41,7 +41,7 @@ test-model: model  ## a study in which the small model proposes
 bench-growing: install  ## what one experiment more takes in a study of a hundred, and of ten thousand: minutes
 	$(BIN)/python -m tests.bench.growing
 
-screenshots: install  ## draw the pictures of docs/pictures anew, from a study that is made for them: ten minutes
+screenshots: model  ## draw the pictures of docs/pictures anew, from a study that is made for them: ten minutes
 	.ci/screenshots
 
 bench-screen: install  ## how fast and how quiet the screen is on a real terminal, beside its goals: four minutes
