@@ -462,10 +462,9 @@ class Cockpit(Looking):
     async def _mark_seen(self) -> None:
         """Keep that somebody is here; who comes back to a screen that was left open is told what has happened."""
         seen = await asyncio.to_thread(self._seen_before)
-        if seen is not None and self.study and self.database and time.time() - seen >= AWAY_SECONDS:
+        if self.study and self.database:
             with suppress(sqlite3.Error):  # who follows the study says what is wrong with the record
-                self._untold = await happened(self.database, seen), self.study
-                self._while_away()
+                await self._tell_since(seen, self.database, self.study)
 
     def on_descendant_focus(self) -> None:
         """A click has given the keys to another panel."""

@@ -12,7 +12,7 @@ from cockpit.view import Source, Want
 from store import planned
 from store.planned import Foreseen, Plan
 
-MOST = 9  # lines of a row
+MOST = 99  # lines of a row: none is cut
 NAME = 10  # columns of what a row is about
 UNKNOWN = "nothing is known yet of how long a run takes and how much it differs"
 
